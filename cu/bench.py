@@ -1,0 +1,139 @@
+"""Where models come from: originals and retrained models, trained once or loaded, and their outputs."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from cu.assembly import build, load_data, validate
+from cu.data.types import ImageData, Split
+from cu.engine.fit import cross_entropy, fit
+from cu.engine.hardware import Hardware
+from cu.engine.ledger import Ledger
+from cu.engine.recipe import Recipe
+from cu.engine.run import Log, Run, silent
+from cu.evaluation import score
+from cu.fingerprint import retrained_identity
+from cu.models.types import Classifier
+from cu.plan import Plan
+from cu.store.files import Damaged, JsonLines, read_rows
+from cu.store.models import EpochCheckpoint, ModelStore, StoredModel, load_into, load_weights
+from cu.store.runs import git_state, versions
+from cu.store.scores import load_scores, save_scores
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, eq=False)
+class Bench:
+    """What every step of a job shares: data, hardware, the recipe, the store and how to make a blank model."""
+
+    plan: Plan
+    data: ImageData
+    hardware: Hardware
+    recipe: Recipe
+    store: ModelStore
+
+    @property
+    def seed(self) -> int:
+        """The training seed of the original."""
+        return self.plan.config["seed"]
+
+    def blank(self) -> Classifier:
+        """A model with weights from torch's global generator."""
+        settings = {k: v for k, v in self.plan.config["model"].items() if k != "checkpoint"}
+        return build(settings).build(self.data.num_classes, self.data.shape)
+
+    def run(self, seed: int, log_row: Log = silent, **more: Any) -> Run:
+        """A piece of work with its own seed and account."""
+        return Run(self.hardware, seed, self.blank, self.retrained_on, Ledger(self.hardware), log_row, **more)
+
+    def retrained_on(self, retain: Split) -> Classifier:
+        """The retrained model of the original's own seed, trained or loaded."""
+        return self.load(self.retrained(retain, self.seed))
+
+    def load(self, stored: StoredModel) -> Classifier:
+        """A stored model on the device, in evaluation mode."""
+        model = self.run(self.seed).new_model()
+        load_into(model, stored.weights, str(stored.folder))
+        return model.eval()
+
+    def original(self, log_row: Log = silent) -> StoredModel:
+        """The original model, trained or loaded; from the user's own file if the config names one."""
+        path = self.plan.config["model"].get("checkpoint")
+        train = (
+            partial(self.adopt, Path(path)) if path else self.trainer(self.data.train, self.seed, "original", log_row)
+        )
+        return self.store.obtain(self.plan.original, train)
+
+    def retrained(self, retain: Split, seed: int) -> StoredModel:
+        """A model trained on the retain set alone, by the original's recipe."""
+        kept = set(retain.ids.tolist())
+        forgotten = [i for i in self.data.train.ids.tolist() if i not in kept]
+        identity = retrained_identity(self.plan.original, seed, forgotten)
+        return self.store.obtain(identity, self.trainer(retain, seed, "retrained", silent))
+
+    def trainer(self, split: Split, seed: int, name: str, log_row: Log) -> Callable[..., Any]:
+        """How to train a new model on a split by the recipe."""
+
+        def train(checkpoint: EpochCheckpoint, rows: JsonLines) -> tuple[Classifier, Mapping[str, Any]]:
+            log.info("training the %s model on %d samples, seed %d", name, len(split), seed)
+
+            def record(values: Mapping[str, float], step: int) -> None:
+                rows.append(values, step)
+                log_row(values, step)
+
+            replay(read_rows(rows.path), log_row)
+            run = self.run(seed, record)
+            batches = run.batches(split, self.recipe)
+            with run.ledger.running():
+                blank = run.new_model()
+                model = fit(blank, batches, cross_entropy, self.recipe, run, checkpoint=checkpoint, name=name)
+            return model, {"cost": run.ledger.cost(), **provenance(self.hardware)}
+
+        return train
+
+    def adopt(self, path: Path, checkpoint: EpochCheckpoint, rows: JsonLines) -> tuple[Classifier, Mapping[str, Any]]:
+        """The user's own weights as the original model."""
+        model = self.run(self.seed).new_model()
+        load_into(model, load_weights(path, "model.checkpoint"), f"model.checkpoint={path}")
+        return model, {"cost": None, "source": str(path), **provenance(self.hardware)}
+
+    def scores(self, stored: StoredModel) -> dict[str, Any]:
+        """A stored model's outputs on the whole data set, computed once and kept beside its weights."""
+        path = stored.folder / f"predictions-{self.hardware.scoring_precision}.npz"
+        try:
+            arrays = load_scores(path)
+        except Damaged as error:
+            log.warning("%s: computed again", error)
+            arrays = None
+        if arrays is None:
+            arrays = score(self.load(stored), self.data, self.hardware)
+            save_scores(path, arrays)
+        return arrays
+
+
+def set_up(plan: Plan) -> Bench:
+    """Check the config, take hold of the hardware, read the data."""
+    config = plan.config
+    validate(config)
+    hardware = build(config["hardware"]).resolved()
+    hardware.activate()
+    data = load_data(json.dumps(config["dataset"]), config["paths"]["data"])
+    return Bench(plan, data, hardware, build(config["recipe"]), ModelStore(plan.outputs / "models"))
+
+
+def provenance(hardware: Hardware) -> dict[str, Any]:
+    """Versions, commit and machine behind a number."""
+    return {"versions": dict(versions()), "git": dict(git_state()), "machine": hardware.describe()}
+
+
+def replay(rows: list[dict[str, Any]], log_row: Log) -> None:
+    """Send rows written earlier to a log."""
+    for row in rows:
+        log_row({name: value for name, value in row.items() if name != "step"}, row["step"])

@@ -1,0 +1,115 @@
+"""What data looks like everywhere in `cu`: a split, a data set, an unlearning task."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from cu.data.transforms import Transform
+
+ScenarioKind = Literal["class", "sample"]
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """A named list of labelled images; images are shared with every other split cut from the same files.
+
+    Attributes:
+        name: What the samples are for: `train`, `retain`, `forget`, `val`, `test` or `test_forget`.
+        images: uint8 [M, C, H, W], in memory or a memory map; M >= N.
+        rows: int64 [N], the rows of `images` that belong to this split.
+        labels: int64 [N], in [0, num_classes).
+        ids: int64 [N], stable sample ids: the position in the data set's own file order.
+        transform: How uint8 images become the float input of a model.
+    """
+
+    name: str
+    images: Tensor
+    rows: Tensor
+    labels: Tensor
+    ids: Tensor
+    transform: Transform
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def subset(self, positions: Tensor, name: str | None = None) -> Split:
+        """The samples at `positions` (int64 or bool [N]), in that order, without copying an image."""
+        return replace(
+            self,
+            name=name or self.name,
+            rows=self.rows[positions],
+            labels=self.labels[positions],
+            ids=self.ids[positions],
+        )
+
+    def relabelled(self, labels: Tensor) -> Split:
+        """The same images under other labels; the split itself keeps its own."""
+        if labels.shape != self.labels.shape:
+            raise ValueError(f"expected {tuple(self.labels.shape)} labels, got {tuple(labels.shape)}")
+        return replace(self, labels=labels.to(self.labels))
+
+    def augmented(self, augment: bool) -> Split:
+        """The same samples with augmentation of their training views switched on or off."""
+        return replace(self, transform=replace(self.transform, augment=augment))
+
+    def train_view(self, positions: Tensor, generator: torch.Generator) -> Tensor:
+        """Augmented float32 images [B, C, H, W] at `positions`: what methods train on."""
+        return self.transform.train(self.images[self.rows[positions]], generator)
+
+    def eval_view(self, positions: Tensor) -> Tensor:
+        """Plain normalised float32 images [B, C, H, W] at `positions`: what metrics see."""
+        return self.transform.plain(self.images[self.rows[positions]])
+
+
+@dataclass(frozen=True, eq=False)
+class ImageData:
+    """A data set as loaded: `train`, `val` (held out of it before any training) and `test`, with its class names."""
+
+    train: Split
+    val: Split
+    test: Split
+    class_names: tuple[str, ...]
+
+    @property
+    def num_classes(self) -> int:
+        """Number of classes."""
+        return len(self.class_names)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(channels, height, width) of one image."""
+        channels, height, width = self.train.images.shape[1:]
+        return channels, height, width
+
+
+@dataclass(frozen=True, eq=False)
+class UnlearningTask:
+    """What to forget and what to keep; all that a method may know about the data.
+
+    Attributes:
+        retain: Training samples to keep.
+        forget: Training samples to forget.
+        val: Held-out samples no model was trained on; may be empty.
+        test: Test samples of every class.
+        test_forget: Test samples of the forgotten classes; empty in sample scenarios.
+        num_classes: Number of outputs of the model; forgetting a class does not shrink it.
+        scenario: `class` when whole classes go, `sample` otherwise.
+        forget_classes: The forgotten classes in `class` scenarios, else empty.
+    """
+
+    retain: Split
+    forget: Split
+    val: Split
+    test: Split
+    test_forget: Split
+    num_classes: int
+    scenario: ScenarioKind
+    forget_classes: tuple[int, ...]
+
+    def of_forget_classes(self, split: Split) -> Split:
+        """The samples of `split` whose label is a forgotten class."""
+        return split.subset(torch.isin(split.labels, torch.tensor(self.forget_classes, device=split.labels.device)))

@@ -1,0 +1,174 @@
+"""The only training loop: originals, retrained models and every method that descends go through it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from copy import deepcopy
+from typing import Any, Protocol, TypeVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from cu.data.batches import Batch, Countable, Stream
+from cu.engine.progress import progress
+from cu.engine.recipe import Recipe
+from cu.engine.run import Run
+from cu.models.types import Classifier
+from cu.randomness import derive_seed
+
+CHECK_EVERY = 20
+
+
+class Diverged(RuntimeError):
+    """Training left the finite numbers; the message says where."""
+
+
+class Checkpoint(Protocol):
+    """Where an interruptible training keeps its state between epochs."""
+
+    def load(self) -> dict[str, Any] | None:
+        """The last saved state, or None."""
+        ...
+
+    def save(self, state: dict[str, Any]) -> None:
+        """Keep a state; a kill during the call leaves the previous one."""
+        ...
+
+
+B = TypeVar("B", bound=Countable)
+Loss = Callable[[Classifier, B], Tensor]
+Stop = Callable[[Classifier, int, bool], bool]
+
+
+def cross_entropy(model: Classifier, batch: Batch) -> Tensor:
+    """Mean cross-entropy of a batch with its labels: the loss of ordinary training."""
+    return F.cross_entropy(model(batch.images).logits, batch.labels)
+
+
+def fit(
+    model: Classifier,
+    batches: Stream[B],
+    loss: Loss[B],
+    recipe: Recipe,
+    run: Run,
+    *,
+    stop: Stop | None = None,
+    checkpoint: Checkpoint | None = None,
+    name: str = "unlearning",
+) -> Classifier:
+    """Train a copy of `model` and return it in evaluation mode; the given model is left as it was.
+
+    Args:
+        model: Where to start.
+        batches: One pass per epoch.
+        loss: Scalar of (model, batch), minimised.
+        recipe: Optimizer, schedule, epochs, clipping, batch normalisation mode.
+        run: Hardware, seed, account and log.
+        stop: Called with (model, steps done, whether a pass just ended) after each step; True ends training.
+        checkpoint: Where state is kept after each epoch; training continues from it if it holds one.
+        name: Shown on the progress bar.
+
+    Raises:
+        Diverged: When the loss or a weight is not finite.
+    """
+    student = deepcopy(model)
+    optimizer = recipe.optimizer(student.parameters())
+    scheduler = recipe.scheduler(optimizer, len(batches))
+    first_epoch = restore(checkpoint, student, optimizer, scheduler, run) if checkpoint else 0
+    step = first_epoch * len(batches)
+    with progress(name, recipe.epochs * len(batches) - step) as advance:
+        for epoch in range(first_epoch, recipe.epochs):
+            torch.manual_seed(derive_seed(run.seed, f"layers/{epoch}"))
+            set_training_mode(student, recipe)
+            total, steps, stopped = torch.zeros((), device=run.hardware.device), 0, False
+            for batch in batches.epoch(epoch):
+                total += descend(student, batch, loss, recipe, optimizer, scheduler, run)
+                step, steps = step + 1, steps + 1
+                if steps % CHECK_EVERY == 0:
+                    require_finite(total, epoch, step)
+                advance(f"epoch {epoch + 1}")
+                run.checkpoint_trajectory(student, step)
+                if stop and stop(student, step, steps == len(batches)):
+                    stopped = True
+                    break
+            require_finite(total, epoch, step)
+            with run.ledger.paused():
+                lr = optimizer.param_groups[0]["lr"]
+                run.log({"loss": total.item() / max(1, steps), "lr": lr, "epoch": epoch + 1}, step)
+                if checkpoint:
+                    checkpoint.save(snapshot(student, optimizer, scheduler, run, epoch + 1))
+            if stopped:
+                break
+    require_finite_weights(student)
+    return student.eval()
+
+
+def descend(
+    model: Classifier,
+    batch: B,
+    loss: Loss[B],
+    recipe: Recipe,
+    optimizer: torch.optim.Optimizer,
+    scheduler: torch.optim.lr_scheduler.LRScheduler,
+    run: Run,
+) -> Tensor:
+    """One optimizer step; returns the detached loss."""
+    with run.hardware.training_precision():
+        value = loss(model, batch)
+    optimizer.zero_grad(set_to_none=True)
+    value.backward()
+    if recipe.clip_norm is not None:
+        nn.utils.clip_grad_norm_(model.parameters(), recipe.clip_norm)
+    optimizer.step()
+    scheduler.step()
+    run.ledger.saw(batch.counts)
+    return value.detach()
+
+
+def set_training_mode(model: nn.Module, recipe: Recipe) -> None:
+    """Training mode, with batch normalisation kept in evaluation mode where the recipe freezes it."""
+    model.train()
+    if recipe.batchnorm == "frozen":
+        for module in model.modules():
+            if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                module.eval()
+
+
+def snapshot(model: nn.Module, optimizer: Any, scheduler: Any, run: Run, epoch: int) -> dict[str, Any]:
+    """All that is needed to continue after `epoch` epochs."""
+    return {
+        "epoch": epoch,
+        "model": model.state_dict(),
+        "optimizer": optimizer.state_dict(),
+        "scheduler": {"last_epoch": scheduler.last_epoch},
+        "ledger": run.ledger.state(),
+    }
+
+
+def restore(checkpoint: Checkpoint, model: nn.Module, optimizer: Any, scheduler: Any, run: Run) -> int:
+    """Continue from a checkpoint if it holds a state; returns the number of epochs already done."""
+    state = checkpoint.load()
+    if state is None:
+        return 0
+    model.load_state_dict(state["model"])
+    optimizer.load_state_dict(state["optimizer"])
+    scheduler.last_epoch = state["scheduler"]["last_epoch"]
+    run.ledger.restore(state["ledger"])
+    return state["epoch"]
+
+
+def require_finite(total: Tensor, epoch: int, step: int) -> None:
+    """Raise `Diverged` unless the summed loss is finite."""
+    if not math.isfinite(total.item()):
+        raise Diverged(
+            f"the loss became {total.item()} by step {step} (epoch {epoch + 1}); try a smaller lr or clip_norm"
+        )
+
+
+def require_finite_weights(model: nn.Module) -> None:
+    """Raise `Diverged` unless every weight is finite."""
+    for name, weight in model.state_dict().items():
+        if weight.is_floating_point() and not torch.isfinite(weight).all():
+            raise Diverged(f"weights of {name} are not finite after training; try a smaller lr or clip_norm")

@@ -1,0 +1,57 @@
+"""Forward passes for scoring: evaluation view, evaluation mode, file order, nothing dropped."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from cu.data.types import Split
+from cu.engine.hardware import Hardware
+from cu.models.types import Classifier
+
+SCORING_BATCH = 512
+
+
+class Scores(NamedTuple):
+    """Logits float32 [N, C] and embeddings float32 [N, D], on the CPU."""
+
+    logits: Tensor
+    embedding: Tensor
+
+
+def predict(model: Classifier, split: Split, hardware: Hardware) -> Scores:
+    """The model's outputs on every sample of a split, in the split's order; the model's mode is put back."""
+    was_training = model.training
+    model.eval()
+    logits, embedding = [], []
+    with torch.inference_mode(), hardware.scoring():
+        for positions in torch.arange(len(split)).split(SCORING_BATCH):
+            images = split.eval_view(positions.to(split.rows.device))
+            output = model(hardware.placement.put(images))
+            logits.append(output.logits.float().cpu())
+            embedding.append(output.embedding.float().cpu())
+    model.train(was_training)
+    if not logits:
+        return empty_scores(model, split, hardware)
+    return Scores(torch.cat(logits).clone(), torch.cat(embedding).clone())
+
+
+def empty_scores(model: Classifier, split: Split, hardware: Hardware) -> Scores:
+    """No rows, but the right number of columns: found by a forward pass of one blank image."""
+    blank = torch.zeros(1, *split.images.shape[1:], dtype=torch.uint8)
+    was_training = model.training
+    model.eval()
+    with torch.inference_mode():
+        output = model(hardware.placement.put(split.transform.plain(blank)))
+    model.train(was_training)
+    return Scores(torch.empty(0, output.logits.shape[1]), torch.empty(0, output.embedding.shape[1]))
+
+
+def accuracy(model: Classifier, split: Split, hardware: Hardware) -> float:
+    """Fraction of a split's samples classified as labelled; NaN for an empty split."""
+    if len(split) == 0:
+        return float("nan")
+    hits = predict(model, split, hardware).logits.argmax(1) == split.labels.cpu()
+    return hits.double().mean().item()

@@ -1,0 +1,86 @@
+"""How to descend: optimizer, schedule, epochs, batch size."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Annotated, Literal, Protocol
+
+import torch
+from annotated_types import Ge, Gt, Lt
+from torch import nn
+from torch.optim.lr_scheduler import LambdaLR
+
+
+class Optimizer(Protocol):
+    """Settings that become a torch optimizer once the parameters are known."""
+
+    def __call__(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+        """The optimizer of these parameters."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sgd:
+    """Stochastic gradient descent; `weight_decay` is the L2 coefficient added to the gradient."""
+
+    lr: Annotated[float, Ge(0)]
+    momentum: Annotated[float, Ge(0), Lt(1)]
+    weight_decay: Annotated[float, Ge(0)]
+    nesterov: bool
+
+    def __call__(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+        """The optimizer of these parameters."""
+        return torch.optim.SGD(parameters, self.lr, self.momentum, 0, self.weight_decay, self.nesterov)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdamW:
+    """Adam with decoupled weight decay; `betas` are the decay rates of the two moments."""
+
+    lr: Annotated[float, Ge(0)]
+    betas: tuple[Annotated[float, Ge(0), Lt(1)], Annotated[float, Ge(0), Lt(1)]]
+    weight_decay: Annotated[float, Ge(0)]
+
+    def __call__(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+        """The optimizer of these parameters."""
+        return torch.optim.AdamW(parameters, self.lr, tuple(self.betas), weight_decay=self.weight_decay)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """How a model descends. One recipe trains originals and retrained models; methods have their own.
+
+    Attributes:
+        optimizer: Called with the parameters.
+        schedule: Of the learning rate: `constant`; `cosine`, from 1 to 0 by epochs; `one_cycle`, by steps: up
+            linearly during the first fifth, then down linearly to 0.
+        epochs: Passes over the batches; 0 leaves the weights as they are.
+        batch_size: Samples per batch.
+        augment: Whether the training views of the data set are cropped and flipped.
+        clip_norm: Largest L2 norm of the whole gradient; None for no limit.
+        batchnorm: `train` normalises by the batch and updates running statistics; `frozen` uses the running ones.
+    """
+
+    optimizer: Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]
+    schedule: Literal["constant", "cosine", "one_cycle"]
+    epochs: Annotated[int, Ge(0)]
+    batch_size: Annotated[int, Gt(0)]
+    augment: bool
+    clip_norm: Annotated[float, Gt(0)] | None
+    batchnorm: Literal["train", "frozen"]
+
+    def scheduler(self, optimizer: torch.optim.Optimizer, steps_per_epoch: int) -> LambdaLR:
+        """A scheduler to be stepped after every optimizer step."""
+        total = max(1, self.epochs * steps_per_epoch)
+        return LambdaLR(optimizer, lambda step: self.lr_factor(step, steps_per_epoch, total))
+
+    def lr_factor(self, step: int, steps_per_epoch: int, total: int) -> float:
+        """The learning rate's factor in [0, 1] at optimizer step `step` (0-based)."""
+        if self.schedule == "cosine":
+            return 0.5 * (1 + math.cos(math.pi * (step // steps_per_epoch) / max(1, self.epochs)))
+        if self.schedule == "one_cycle":
+            rise = max(1.0, 0.2 * total)
+            return min((step + 1) / rise, max(0.0, (total - step) / max(1.0, total - rise)), 1.0)
+        return 1.0

@@ -1,0 +1,162 @@
+"""Score a model once per split, then set every metric beside the retrained models' values and the noise floor."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+
+from cu.data.types import ImageData, Split, UnlearningTask
+from cu.engine.hardware import Hardware
+from cu.engine.predict import predict
+from cu.metrics.types import Case, MetricSpec, ModelPredictions, Predictions
+from cu.models.types import Classifier
+
+Metrics = Mapping[str, Any]
+Values = Mapping[str, float | str]
+SPLITS = ("train", "val", "test")
+
+
+def score(model: Classifier, data: ImageData, hardware: Hardware) -> dict[str, np.ndarray]:
+    """All outputs of a model on train, val and test, as flat arrays ready for one `.npz` file.
+
+    Embeddings are kept in float16: metrics on them do not depend on the lost digits, and files halve.
+    """
+    arrays: dict[str, np.ndarray] = {}
+    for name in SPLITS:
+        split: Split = getattr(data, name)
+        scores = predict(model, split, hardware)
+        arrays[f"{name}/logits"] = scores.logits.numpy()
+        arrays[f"{name}/embedding"] = scores.embedding.numpy().astype(np.float16)
+        arrays[f"{name}/label"] = split.labels.cpu().numpy()
+        arrays[f"{name}/id"] = split.ids.cpu().numpy()
+    last = getattr(model.head, "classifier", None)
+    if last is not None:
+        arrays["head/weight"] = last.weight.detach().float().cpu().numpy()
+        arrays["head/bias"] = last.bias.detach().float().cpu().numpy()
+    return arrays
+
+
+def by_split(arrays: Mapping[str, np.ndarray], task: UnlearningTask) -> ModelPredictions:
+    """Scores of the whole data set, cut into the splits of a task by sample id."""
+    whole = {
+        name: Predictions(
+            arrays[f"{name}/logits"],
+            arrays[f"{name}/embedding"].astype(np.float32),
+            arrays[f"{name}/label"],
+            arrays[f"{name}/id"],
+        )
+        for name in SPLITS
+    }
+    forgotten = np.isin(whole["test"].label, task.forget_classes)
+    return ModelPredictions(
+        retain=of_ids(whole["train"], task.retain.ids.cpu().numpy()),
+        forget=of_ids(whole["train"], task.forget.ids.cpu().numpy()),
+        val=whole["val"],
+        test_retain=whole["test"].take(~forgotten),
+        test_forget=whole["test"].take(forgotten),
+        head=(arrays["head/weight"], arrays["head/bias"]) if "head/weight" in arrays else None,
+    )
+
+
+def of_ids(predictions: Predictions, ids: np.ndarray) -> Predictions:
+    """The predictions of these sample ids, in the order of `ids`."""
+    order = np.argsort(predictions.id, kind="stable")
+    found = order[np.searchsorted(predictions.id, ids, sorter=order).clip(max=len(order) - 1)]
+    if not np.array_equal(predictions.id[found], ids):
+        raise ValueError("some samples of the task have no prediction")
+    return predictions.take(found)
+
+
+def measure(metrics: Metrics, case: Case) -> dict[str, float | str]:
+    """Every key of every metric: a number, NaN where undefined, or why it was skipped."""
+    values: dict[str, float | str] = {}
+    for name, function in metrics.items():
+        spec = spec_of(function)
+        if (reason := why_skipped(spec, case)) is not None:
+            values.update(dict.fromkeys(spec.keys, f"skipped: {reason}"))
+            continue
+        found = function(case)
+        if set(found) != set(spec.keys):
+            raise AssertionError(f"metric {name} promised {sorted(spec.keys)} and returned {sorted(found)}")
+        values.update({key: float(value) for key, value in found.items()})
+    return values
+
+
+def spec_of(function: Any) -> MetricSpec:
+    """The spec of a metric, through `functools.partial`."""
+    return function.func.spec if isinstance(function, partial) else function.spec
+
+
+def why_skipped(spec: MetricSpec, case: Case) -> str | None:
+    """What a metric misses in this case, or None."""
+    if case.scenario not in spec.scenarios:
+        return f"only for {' and '.join(sorted(spec.scenarios))} scenarios"
+    there = {
+        "retrained": bool(case.retrained),
+        "original": case.original is not None,
+        "head": case.model.head is not None,
+        "cost": case.cost is not None,
+    }
+    missing = sorted(need for need in spec.needs if not there[need])
+    return f"needs {' and '.join(missing)}" if missing else None
+
+
+def left_out(case: Case, position: int, model: ModelPredictions, costs: Sequence[Mapping[str, float] | None]) -> Case:
+    """The case in which one retrained model is judged against the other retrained models."""
+    others = [i for i in range(len(case.retrained)) if i != position]
+    return replace(
+        case,
+        model=model,
+        retrained=tuple(case.retrained[i] for i in others),
+        cost=costs[position],
+        retrained_cost=tuple(c for i in others if (c := costs[i]) is not None),
+    )
+
+
+def compare(metrics: Metrics, judged: Values, references: Sequence[Values], original: Values) -> dict[str, Any]:
+    """Each key's value beside the retrained models'.
+
+    Args:
+        metrics: For directions and versions.
+        judged: Values of the judged model.
+        references: Values of each retrained model, judged against the others.
+        original: Values of the original model.
+
+    Returns:
+        By key: `value`; `ref` and `ref_std`, mean and sample standard deviation over retrained models; the signed
+        `gap` value - ref; `floor`, the mean |difference| between two retrained models, and `z`, gap / ref_std, where
+        there are at least two; `original`; `direction`, `version` and `status`. Missing numbers are None.
+    """
+    entries = {}
+    for function in metrics.values():
+        spec = spec_of(function)
+        for key in spec.keys:
+            refs = [v for v in (number(r.get(key)) for r in references) if v is not None]
+            value = number(judged[key])
+            ref = float(np.mean(refs)) if refs else None
+            std = float(np.std(refs, ddof=1)) if len(refs) > 1 else None
+            gap = None if value is None or ref is None else value - ref
+            status = judged[key] if isinstance(judged[key], str) else "undefined" if value is None else "ok"
+            entries[key] = {
+                "value": value,
+                "ref": ref,
+                "ref_std": std,
+                "gap": gap,
+                "floor": float(np.mean([abs(a - b) for a, b in combinations(refs, 2)])) if len(refs) > 1 else None,
+                "z": gap / std if gap is not None and std else None,
+                "original": number(original.get(key)),
+                "direction": spec.direction,
+                "status": status,
+                "version": spec.version,
+            }
+    return entries
+
+
+def number(value: float | str | None) -> float | None:
+    """A finite number, or None for skipped, undefined and missing values."""
+    return value if isinstance(value, (int, float)) and np.isfinite(value) else None

@@ -1,0 +1,133 @@
+"""The story in order: train, forget, compare with retraining, record."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from threadpoolctl import threadpool_limits
+
+from cu.assembly import build
+from cu.bench import Bench, provenance, replay, set_up
+from cu.config import ConfigError
+from cu.data.scenarios import make_task
+from cu.data.types import UnlearningTask
+from cu.evaluation import score
+from cu.judging import judge
+from cu.methods.types import Method, scenarios_of
+from cu.plan import Plan
+from cu.randomness import generator
+from cu.store.files import Damaged, JsonLines, read_json, read_rows, write_json
+from cu.store.models import StoredModel, save_weights
+from cu.store.scores import load_scores, save_scores
+from cu.tracking import Tracker
+
+log = logging.getLogger(__name__)
+
+
+def train(plan: Plan, tracker: Tracker) -> dict[str, Any]:
+    """Train the original model (or find it trained) and return the record of it."""
+    bench = set_up(plan)
+    with threadpool_limits(bench.hardware.num_threads):
+        folder = bench.store.folder(plan.original)
+        if (folder / "model.json").exists():
+            replay(read_rows(folder / "metrics.jsonl"), tracker.log)
+        stored = bench.original(tracker.log)
+        arrays = bench.scores(stored)
+    accuracies = {
+        f"{name}_acc": float((arrays[f"{name}/logits"].argmax(1) == arrays[f"{name}/label"]).mean())
+        for name in ("train", "val", "test")
+        if len(arrays[f"{name}/label"])
+    }
+    return {
+        "schema": 1,
+        "fingerprint": plan.fingerprint,
+        "names": dict(plan.names),
+        "model": str(stored.folder / "model.safetensors"),
+        "accuracies": accuracies,
+        "cost": stored.record.get("cost"),
+        **provenance(bench.hardware),
+    }
+
+
+def unlearn(plan: Plan, tracker: Tracker) -> dict[str, Any]:
+    """Do one unlearning run, from data to result; the caller keeps status and writes the result."""
+    bench = set_up(plan)
+    config = plan.config
+    method: Method = build(config["method"])
+    scenario = build(config["scenario"])
+    if scenario.kind not in scenarios_of(method):
+        raise ConfigError(
+            f"method={plan.names['method']} is meant for {' and '.join(scenarios_of(method))} scenarios, "
+            f"not for scenario={plan.names['scenario']}"
+        )
+    with threadpool_limits(bench.hardware.num_threads):
+        task = make_task(bench.data, scenario, generator(config["forget_seed"], "forget"))
+        original = bench.original()
+        references = [bench.retrained(task.retain, bench.seed + k) for k in range(config["reference"]["k"])]
+        arrays, cost = forget(bench, method, task, original, tracker)
+        metrics, evaluation_seconds = judge(bench, task, arrays, cost, original, references)
+    return {
+        "schema": 1,
+        "fingerprint": plan.fingerprint,
+        "judged_by": plan.judged_by,
+        "names": dict(plan.names),
+        "scenario": task.scenario,
+        "forget_classes": list(task.forget_classes),
+        "class_names": list(bench.data.class_names),
+        "seeds": {name: config[name] for name in ("seed", "forget_seed", "method_seed")},
+        "references": len(references),
+        "models": {"original": original.folder.name, "retrained": [r.folder.name for r in references]},
+        "split_sizes": {n: len(getattr(task, n)) for n in ("retain", "forget", "val", "test", "test_forget")},
+        "timings": {**{k: v for k, v in cost.items() if k.endswith("seconds")}, **evaluation_seconds},
+        "cost": cost,
+        "evaluation": config["evaluation"]["name"],
+        "metrics": metrics,
+        **provenance(bench.hardware),
+    }
+
+
+def forget(
+    bench: Bench, method: Method, task: UnlearningTask, original: StoredModel, tracker: Tracker
+) -> tuple[dict[str, Any], dict[str, float]]:
+    """Let the method forget; returns the outputs of the new model on all data, and what it cost.
+
+    A run that finished before and is only evaluated anew takes both from its folder.
+    """
+    folder, evaluation = bench.plan.folder.path, bench.plan.config["evaluation"]
+    if (earlier := earlier_outcome(folder)) is not None:
+        log.info("outcome is known, evaluating it again")
+        return earlier
+    rows = JsonLines(folder / "metrics.jsonl", keep=False)
+
+    def record(values: Mapping[str, float], step: int) -> None:
+        rows.append(values, step)
+        tracker.log(values, step)
+
+    run = bench.run(
+        bench.plan.config["method_seed"], record, task=task, trajectory_every=evaluation["trajectory_every"]
+    )
+    model = bench.load(original)
+    log.info("%s forgets %d of %d samples", bench.plan.names["method"], len(task.forget), len(bench.data.train))
+    with run.ledger.running():
+        unlearned = method.unlearn(model, task, run)
+    cost = run.ledger.cost()
+    arrays = score(unlearned, bench.data, bench.hardware)
+    if bench.plan.config["save_model"]:
+        save_weights(folder / "model.safetensors", unlearned)
+    if evaluation["save_predictions"]:
+        save_scores(folder / "predictions.npz", arrays)
+        write_json(folder / "cost.json", cost)
+    return arrays, cost
+
+
+def earlier_outcome(folder: Path) -> tuple[dict[str, Any], dict[str, float]] | None:
+    """Outputs and cost kept by an earlier, whole run of the same fingerprint; None if they are not both there."""
+    try:
+        arrays, cost = load_scores(folder / "predictions.npz"), read_json(folder / "cost.json")
+    except Damaged as error:
+        log.warning("%s: the run is done again", error)
+        return None
+    return None if arrays is None or cost is None else (arrays, cost)

@@ -1,0 +1,90 @@
+"""Identity by content: a hash of everything that can change a result, and of nothing else."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from cu.config import ConfigError
+
+# Settings that say where or how to get something, not what it is.
+WITHOUT_EFFECT = {"dataset": {"download"}, "model": {"checkpoint"}}
+
+
+def fingerprint(content: Any) -> str:
+    """16 hexadecimal digits of a hash of plain content (dicts, lists, numbers, strings, None)."""
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def original_identity(config: Mapping[str, Any], precision: str) -> dict[str, Any]:
+    """What the original model depends on."""
+    identity = {
+        "kind": "original",
+        "dataset": without(config["dataset"], WITHOUT_EFFECT["dataset"]),
+        "model": without(config["model"], WITHOUT_EFFECT["model"]),
+        "recipe": config["recipe"],
+        "seed": config["seed"],
+        "precision": precision,
+        "revision": config["revision"],
+    }
+    if config["dataset"].get("folder"):
+        identity["folder"] = listing_hash(Path(config["dataset"]["folder"]), "dataset.folder")
+    if config["model"].get("checkpoint"):
+        identity["checkpoint"] = file_hash(Path(config["model"]["checkpoint"]), "model.checkpoint")
+    return identity
+
+
+def retrained_identity(original: Mapping[str, Any], seed: int, forget_ids: Iterable[int]) -> dict[str, Any]:
+    """What a retrained model depends on: the original's settings, its own seed and which ids are left out."""
+    own = {key: value for key, value in original.items() if key != "checkpoint"}
+    return {**own, "kind": "retrained", "seed": seed, "without": fingerprint(sorted(forget_ids))}
+
+
+def run_identity(config: Mapping[str, Any], original: Mapping[str, Any]) -> dict[str, Any]:
+    """What the outcome of an unlearning run depends on; how it is evaluated afterwards is not part of it."""
+    identity = {
+        "kind": "run",
+        "original": original,
+        "scenario": config["scenario"],
+        "method": config["method"],
+        "forget_seed": config["forget_seed"],
+        "method_seed": config["method_seed"],
+    }
+    if config["scenario"].get("file"):
+        path = Path(config["scenario"]["file"])
+        identity["scenario"] = {**without(config["scenario"], {"file"}), "ids": file_hash(path, "scenario.file")}
+    return identity
+
+
+def without(settings: Mapping[str, Any], keys: set[str]) -> dict[str, Any]:
+    """Settings less some keys."""
+    return {key: value for key, value in settings.items() if key not in keys}
+
+
+def file_hash(path: Path, key: str) -> str:
+    """SHA-256 of a file that the setting `key` names."""
+    try:
+        return sha256(path)
+    except OSError as error:
+        raise ConfigError(f"{key}={path} cannot be read ({error.strerror})") from error
+
+
+def sha256(path: Path) -> str:
+    """SHA-256 of a file's bytes."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def listing_hash(folder: Path, key: str) -> str:
+    """A hash of the relative names and sizes of all files below a folder."""
+    if not folder.is_dir():
+        raise ConfigError(f"{key}={folder} is not a folder")
+    files = sorted(p for p in folder.rglob("*") if p.is_file())
+    return fingerprint([[p.relative_to(folder).as_posix(), p.stat().st_size] for p in files])

@@ -1,0 +1,78 @@
+"""Set an outcome beside the retrained models and the original, by every metric of the suite."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from cu.assembly import build
+from cu.bench import Bench
+from cu.data.types import UnlearningTask
+from cu.engine.ledger import Ledger
+from cu.evaluation import by_split, compare, left_out, measure
+from cu.fingerprint import fingerprint
+from cu.metrics.types import Case
+from cu.randomness import derive_seed
+from cu.store.files import Damaged, read_json, write_json
+from cu.store.models import StoredModel
+
+log = logging.getLogger(__name__)
+
+
+def judge(
+    bench: Bench,
+    task: UnlearningTask,
+    arrays: Mapping[str, Any],
+    cost: Mapping[str, float],
+    original: StoredModel,
+    references: list[StoredModel],
+) -> tuple[dict[str, Any], dict[str, float]]:
+    """Every metric of the suite for the outcome, the retrained models and the original, compared."""
+    clock = Ledger(bench.hardware)
+    settings = bench.plan.config["evaluation"]["metrics"]
+    metrics = {name: build(node) for name, node in settings.items() if node is not None}
+    with clock.running():
+        costs = [r.record["cost"] for r in references]
+        case = Case(
+            model=by_split(arrays, task),
+            retrained=tuple(by_split(bench.scores(r), task) for r in references),
+            original=by_split(bench.scores(original), task),
+            scenario=task.scenario,
+            forget_classes=task.forget_classes,
+            num_classes=task.num_classes,
+            seed=derive_seed(bench.plan.config["forget_seed"], "evaluation"),
+            cost=cost,
+            retrained_cost=tuple(costs),
+        )
+        judged = measure(metrics, case)
+        identity = [settings, fingerprint(task.forget.ids.tolist()), case.seed, [r.folder.name for r in references]]
+        known = partial(remembered, identity=identity)
+        refs = [
+            known(r, lambda i=i: measure(metrics, left_out(case, i, case.retrained[i], costs)))
+            for i, r in enumerate(references)
+        ]
+        before = known(original, lambda: measure(metrics, untouched(case)))
+    return compare(metrics, judged, refs, before), {"evaluation_seconds": clock.cost()["unlearn_seconds"]}
+
+
+def untouched(case: Case) -> Case:
+    """The case in which the original model itself is judged; making it cost nothing."""
+    assert case.original is not None
+    return replace(case, model=case.original, cost=None)
+
+
+def remembered(stored: StoredModel, compute: Callable[[], Mapping[str, Any]], identity: Any) -> Mapping[str, Any]:
+    """Metric values of a stored model, computed once per suite and task and kept beside its weights."""
+    path = stored.folder / "judged" / f"{fingerprint(identity)}.json"
+    try:
+        values = read_json(path)
+    except Damaged as error:
+        log.warning("%s: computed again", error)
+        values = None
+    if values is None:
+        values = dict(compute())
+        write_json(path, values)
+    return values

@@ -1,0 +1,33 @@
+"""Gradient ascent on the forget set, known as NegGrad."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from cu.data.batches import Batch
+from cu.data.types import UnlearningTask
+from cu.engine.fit import cross_entropy, fit
+from cu.engine.recipe import Recipe
+from cu.engine.run import Run
+from cu.models.types import Classifier
+
+
+@dataclass(frozen=True, kw_only=True)
+class GradientAscent:
+    """Maximises cross-entropy on the forget set and reads nothing else (Golatkar et al., CVPR 2020).
+
+    The loss is unbounded: `recipe.clip_norm` and few epochs keep it from destroying the model.
+    """
+
+    recipe: Recipe
+
+    def unlearn(self, model: Classifier, task: UnlearningTask, run: Run) -> Classifier:
+        """`model` after ascent on `task.forget`."""
+        return fit(model, run.batches(task.forget, self.recipe), negated_cross_entropy, self.recipe, run)
+
+
+def negated_cross_entropy(model: Classifier, batch: Batch) -> Tensor:
+    """Minus the mean cross-entropy of a batch."""
+    return -cross_entropy(model, batch)

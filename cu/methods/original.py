@@ -1,0 +1,19 @@
+"""The null baseline: do nothing."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from dataclasses import dataclass
+
+from cu.data.types import UnlearningTask
+from cu.engine.run import Run
+from cu.models.types import Classifier
+
+
+@dataclass(frozen=True, kw_only=True)
+class Original:
+    """Returns the original model: what every table needs to show how far there was to go."""
+
+    def unlearn(self, model: Classifier, task: UnlearningTask, run: Run) -> Classifier:
+        """A copy of `model`."""
+        return deepcopy(model).eval()

@@ -1,0 +1,30 @@
+"""What making the model took, and how much less that is than retraining."""
+
+from __future__ import annotations
+
+from cu.metrics import primitives
+from cu.metrics.types import Case, metric
+
+COSTS = ("unlearn_seconds", "prep_seconds", "samples_seen_forget", "samples_seen_retain", "steps", "peak_mem_mb")
+
+
+@metric(keys=tuple(f"eff/{name}" for name in COSTS), direction="lower", needs=("cost",))
+def unlearning_cost(case: Case, /) -> dict[str, float]:
+    """Seconds of unlearning and of preparing for it, training samples, steps and peak megabytes; lower is better.
+
+    Scoring and logging are off the clock. The samples seen do not depend on the hardware.
+    """
+    assert case.cost is not None
+    return {f"eff/{name}": float(case.cost[name]) for name in COSTS}
+
+
+@metric(keys=("eff/speedup_vs_retrain",), direction="higher", needs=("retrained", "cost"))
+def speedup(case: Case, /) -> dict[str, float]:
+    """Mean seconds of retraining over seconds of preparing and unlearning, > 0, higher is better.
+
+    NaN if the retrained models' cost is unknown, or the model's is 0.
+    """
+    assert case.cost is not None
+    own = case.cost["prep_seconds"] + case.cost["unlearn_seconds"]
+    retraining = primitives.mean([cost["unlearn_seconds"] for cost in case.retrained_cost])
+    return {"eff/speedup_vs_retrain": retraining / own if own else float("nan")}

@@ -1,0 +1,54 @@
+"""Forgetting that shows: forgotten samples that stand out by how uncertain the model became about them."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.stats import wasserstein_distance
+
+from cu.metrics import primitives
+from cu.metrics.divergence import compared
+from cu.metrics.primitives import Values
+from cu.metrics.types import Case, metric
+
+
+def tail_rate(values: ArrayLike, reference: ArrayLike) -> float:
+    """Share of `values` above the 99th percentile of `reference`, in [0, 1]; 0.01 if they are alike, NaN if empty."""
+    a, b = np.asarray(values, dtype=np.float64), np.asarray(reference, dtype=np.float64)
+    return primitives.mean(a > np.quantile(b, 0.99)) if b.size else float("nan")
+
+
+@metric(keys=("streisand/entropy_auc",))
+def entropy_visibility(case: Case, /) -> dict[str, float]:
+    """AUC of the entropy, forgotten against class-matched unseen samples, in [0, 1].
+
+    Above 0.5 the model is less certain of forgotten samples than of unseen ones. Entropies at temperature 1.
+    """
+    forget, unseen = case.model.forget, case.matched_non_members()
+    return {
+        "streisand/entropy_auc": primitives.auc(primitives.entropy(forget.logits), primitives.entropy(unseen.logits))
+    }
+
+
+@metric(keys=("streisand/tail_rate",), needs=("retrained",))
+def entropy_tail(case: Case, /) -> dict[str, float]:
+    """Share of forgotten samples with more entropy than 99 % of them have under a retrained model, in [0, 1].
+
+    Averaged over the retrained models. 0.01 is expected; above 0.05 forgetting is visible.
+    """
+    return {"streisand/tail_rate": primitives.mean([tail_rate(a, b) for a, b in _entropies(case)])}
+
+
+@metric(keys=("streisand/entropy_w1",), direction="lower", needs=("retrained",))
+def entropy_distance(case: Case, /) -> dict[str, float]:
+    """Wasserstein-1 distance of the entropies of forgotten samples to a retrained model's, in nats, lower is better.
+
+    In [0, ln C], averaged over the retrained models.
+    """
+    pairs = [(a, b) for a, b in _entropies(case) if len(a)]
+    return {"streisand/entropy_w1": primitives.mean([wasserstein_distance(a, b) for a, b in pairs])}
+
+
+def _entropies(case: Case) -> list[tuple[Values, Values]]:
+    pairs = [compared(case.model, other, "forget_train") for other in case.retrained]
+    return [(primitives.entropy(a.logits), primitives.entropy(b.logits)) for a, b in pairs]

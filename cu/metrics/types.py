@@ -1,0 +1,176 @@
+"""What a metric sees (a case) and what it declares (its keys, direction and needs)."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Literal, Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.floating[Any]]
+Integers = NDArray[np.int64]
+Direction = Literal["match_retrained", "higher", "lower"]
+Need = Literal["retrained", "original", "head", "cost"]
+Scenario = Literal["class", "sample"]
+
+
+@dataclass(frozen=True, eq=False)
+class Predictions:
+    """One model on one list of samples, in the samples' own order.
+
+    Attributes:
+        logits: float32 [N, C].
+        embedding: float32 [N, D], as the model returned it.
+        label: int64 [N].
+        id: int64 [N], stable sample ids; equal ids mean the same image.
+    """
+
+    logits: Floats
+    embedding: Floats
+    label: Integers
+    id: Integers
+
+    def __len__(self) -> int:
+        return len(self.label)
+
+    def take(self, positions: NDArray[Any]) -> Predictions:
+        """The samples at `positions` (integers or a boolean mask [N])."""
+        return Predictions(self.logits[positions], self.embedding[positions], self.label[positions], self.id[positions])
+
+
+@dataclass(frozen=True, eq=False)
+class ModelPredictions:
+    """One model on every split of a task. `test_forget` is empty in sample scenarios, `val` may be empty.
+
+    Attributes:
+        retain: Training samples that were kept.
+        forget: Training samples that were to be forgotten.
+        val: Held-out samples of all classes; no model was trained on them.
+        test_retain: Test samples of retained classes; in sample scenarios the whole test set.
+        test_forget: Test samples of forgotten classes.
+        head: Weight [C, D] and bias [C] of the last linear layer, for metrics that operate on the head.
+    """
+
+    retain: Predictions
+    forget: Predictions
+    val: Predictions
+    test_retain: Predictions
+    test_forget: Predictions
+    head: tuple[Floats, Floats] | None = None
+
+    @cached_property
+    def test(self) -> Predictions:
+        """The whole test set."""
+        a, b = self.test_retain, self.test_forget
+        return Predictions(
+            np.concatenate([a.logits, b.logits]),
+            np.concatenate([a.embedding, b.embedding]),
+            np.concatenate([a.label, b.label]),
+            np.concatenate([a.id, b.id]),
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """All a metric may look at. The same function judges unlearned, original and retrained models.
+
+    Attributes:
+        model: The judged model.
+        retrained: Retrained models other than the judged one (the target); may be empty.
+        original: The model before unlearning.
+        scenario: `class` or `sample`.
+        forget_classes: Forgotten classes in class scenarios, else empty.
+        num_classes: Number of classes C.
+        seed: Source of every random choice; see `generator`.
+        cost: What making the judged model took (`eff/...` keys), if known.
+        retrained_cost: What training each of `retrained` took, in the same order.
+    """
+
+    model: ModelPredictions
+    retrained: tuple[ModelPredictions, ...]
+    original: ModelPredictions | None
+    scenario: Scenario
+    forget_classes: tuple[int, ...]
+    num_classes: int
+    seed: int = 0
+    cost: Mapping[str, float] | None = None
+    retrained_cost: tuple[Mapping[str, float], ...] = field(default=())
+
+    def generator(self, purpose: str) -> np.random.Generator:
+        """A random generator of its own for each named purpose; the same for every judged model."""
+        digest = hashlib.sha256(f"{self.seed}/{purpose}".encode()).digest()
+        return np.random.default_rng(int.from_bytes(digest[:8], "little"))
+
+    def matched_non_members(self, model: ModelPredictions | None = None) -> Predictions:
+        """Test samples with the forget set's class histogram: the only fair non-members of the forget set.
+
+        Class scenarios: the test samples of the forgotten classes. Sample scenarios: a stratified draw without
+        replacement, as large as the class counts of forget and test sets allow. The rows are the same for every model.
+        """
+        judged = model or self.model
+        if self.scenario == "class":
+            return judged.test_forget
+        test, forget = judged.test_retain, judged.forget
+        wanted = np.bincount(forget.label, minlength=self.num_classes)
+        there = np.bincount(test.label, minlength=self.num_classes)
+        share = min(1.0, *(there[c] / wanted[c] for c in range(self.num_classes) if wanted[c])) if len(forget) else 0.0
+        rng = self.generator("matched_non_members")
+        rows = [
+            rng.choice(np.flatnonzero(test.label == c), size=int(wanted[c] * share), replace=False)
+            for c in range(self.num_classes)
+        ]
+        return test.take(np.sort(np.concatenate(rows)).astype(np.int64))
+
+
+@dataclass(frozen=True)
+class MetricSpec:
+    """What a metric promises.
+
+    Attributes:
+        keys: The keys of the returned dict, all of them, always (NaN where undefined).
+        direction: `match_retrained` (the retrained model's value is the target), `higher` or `lower`.
+        needs: What the case must hold; without it every key is reported as skipped.
+        scenarios: Where the metric has a meaning.
+        version: Bumped when the formula changes; part of the record.
+    """
+
+    keys: tuple[str, ...]
+    direction: Direction
+    needs: frozenset[Need]
+    scenarios: frozenset[Scenario]
+    version: int
+
+
+class Metric(Protocol):
+    """A function of a case, with its spec attached; further keyword arguments are settings from YAML."""
+
+    spec: MetricSpec
+
+    def __call__(self, case: Case, /, **settings: Any) -> Mapping[str, float]:
+        """Values by key, fractions in [0, 1] unless the key's docstring says otherwise."""
+        ...
+
+
+F = TypeVar("F", bound=Callable[..., Mapping[str, float]])
+
+
+def metric(
+    *,
+    keys: tuple[str, ...],
+    direction: Direction = "match_retrained",
+    needs: tuple[Need, ...] = (),
+    scenarios: tuple[Scenario, ...] = ("class", "sample"),
+    version: int = 1,
+) -> Callable[[F], F]:
+    """Attach a `MetricSpec` to a function of a case; see there for the arguments."""
+    spec = MetricSpec(keys, direction, frozenset(needs), frozenset(scenarios), version)
+
+    def attach(function: F) -> F:
+        function.spec = spec  # type: ignore[attr-defined]
+        return function
+
+    return attach

@@ -1,0 +1,39 @@
+"""What a classifier is: an encoder, a head, and an output that shows the embedding."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+
+class Output(NamedTuple):
+    """What a classifier returns.
+
+    Attributes:
+        logits: float32 [B, C].
+        embedding: float32 [B, D], the representation the head classifies; which one is stated by each head.
+    """
+
+    logits: Tensor
+    embedding: Tensor
+
+
+class Classifier(nn.Module):
+    """An encoder (images [B, C, H, W] -> features [B, D']) followed by a head (features -> `Output`).
+
+    The encoder may run under autocast in bf16; the head always runs in float32, so that losses on
+    embeddings and logits see full precision.
+    """
+
+    def __init__(self, encoder: nn.Module, head: nn.Module) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.head = head
+
+    def forward(self, images: Tensor) -> Output:
+        """Logits and embedding of normalised float images [B, C, H, W]."""
+        features = self.encoder(images)
+        with torch.autocast(device_type=features.device.type, enabled=False):
+            return self.head(features.float())

@@ -1,0 +1,106 @@
+"""A network of the user's own, named by where Python finds it."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from cu.config import ConfigError
+from cu.models.adapt import adapt
+from cu.models.types import Classifier
+
+
+@dataclass(frozen=True, kw_only=True)
+class UserModel:
+    """A network made by the user's own function or class, adapted so that it shows its embedding.
+
+    Attributes:
+        factory: What makes the network: `package.module:function` or `package.module.function`.
+        settings: Keyword arguments for it, the number of classes included if it takes one.
+        head: Path of the network's last layer, such as `fc` or `classifier.6`; its input is the embedding.
+    """
+
+    factory: str
+    settings: dict[str, Any]
+    head: str
+
+    def build(self, num_classes: int, shape: tuple[int, int, int]) -> Classifier:
+        """The user's network as a classifier of images of `shape` (channels, height, width).
+
+        Two images are sent through both forms, in evaluation mode, to see that their logits agree.
+
+        Raises:
+            ConfigError: The factory cannot be found or called or makes no network, the network does not take such
+                images or has another number of classes, or `head` is not its last layer.
+        """
+        module = self._make()
+        model = adapt(module, self.head)
+        images = torch.linspace(-1, 1, 2 * math.prod(shape)).reshape(2, *shape)
+        wrong_images = f"model.factory={self.factory} does not take images of shape {tuple(shape)}"
+        logits = _evaluated(module, images, wrong_images)
+        found = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+        if found != (2, num_classes):
+            raise ConfigError(
+                f"model.factory={self.factory} returns {found} for 2 images; with {num_classes} classes it must return "
+                f"a tensor {(2, num_classes)}: see model.settings"
+            )
+        wrong_head = f"model.head={self.head} must be the last layer of model.factory={self.factory}"
+        adapted = _evaluated(model, images, wrong_head).logits
+        if adapted.shape != logits.shape or not torch.allclose(adapted, logits, rtol=1e-4, atol=1e-5, equal_nan=True):
+            raise ConfigError(f"{wrong_head}: without it in its place the logits change")
+        return model
+
+    def _make(self) -> nn.Module:
+        factory = _find(self.factory)
+        try:
+            inspect.signature(factory).bind(**self.settings)
+        except TypeError as error:
+            raise ConfigError(f"model.settings do not fit model.factory={self.factory}: {error}") from error
+        module = factory(**self.settings)
+        if not isinstance(module, nn.Module):
+            raise ConfigError(f"model.factory={self.factory} must return a torch.nn.Module, not {type(module)}")
+        return module
+
+
+def _find(path: str) -> Callable[..., Any]:
+    module_name, _, name = path.rpartition(":" if ":" in path else ".")
+    if not module_name or not name:
+        raise ConfigError(f"model.factory={path} must read package.module:function")
+    try:
+        module = importlib.import_module(module_name)
+    except ImportError as error:
+        raise ConfigError(
+            f"model.factory={path} cannot be imported ({error}); install it or put its folder on PYTHONPATH"
+        ) from error
+    factory = getattr(module, name, None)
+    if not callable(factory):
+        raise ConfigError(f"model.factory={path}: module {module_name} has no function or class {name}")
+    return factory
+
+
+def _evaluated(network: nn.Module, images: Tensor, complaint: str) -> Any:
+    try:
+        with torch.no_grad(), _eval_mode(network):
+            return network(images)
+    except RuntimeError as error:
+        raise ConfigError(f"{complaint}: {str(error).splitlines()[0]}") from error
+
+
+@contextmanager
+def _eval_mode(network: nn.Module) -> Iterator[None]:
+    modes = [(module, module.training) for module in network.modules()]
+    network.eval()
+    try:
+        yield
+    finally:
+        # Module.train() would also wake what its owner had frozen.
+        for module, mode in modes:
+            module.training = mode

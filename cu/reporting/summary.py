@@ -1,0 +1,149 @@
+"""One screen at the end of a run: what was forgotten, what it cost, how far it is from retraining."""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, TextIO
+
+from cu.reporting.formats import SCALES, number, scale_of
+
+if TYPE_CHECKING:
+    from rich.console import Group
+    from rich.table import Table
+
+WIDTH = 100
+_ACCURACIES = (
+    "forget_train_acc",
+    "forget_test_acc",
+    "unlearn_score",
+    "retain_train_acc",
+    "retain_test_acc",
+    "test_acc",
+)
+_CLOSENESS = ("mia/svc_confidence", "mia/rmia_auc", "cmia/gap_nn", "probe/member_auc", "cka/shift", "agg/avg_gap")
+_ELSEWHERE = {
+    "class": {"unlearn_score", "test_acc", "probe/member_auc"},
+    "sample": {"forget_test_acc", "retain_test_acc", "cmia/gap_nn"},
+}
+_HEADLINES = {
+    scenario: [key for key in (*_ACCURACIES, *_CLOSENESS) if key not in without]
+    for scenario, without in _ELSEWHERE.items()
+}
+
+
+def summary(result: Mapping[str, Any]) -> Group:
+    """The end of a run as something rich can print; `result` is the content of `result.json`.
+
+    At most 20 lines. A gap is starred and coloured only when it exceeds the noise floor.
+    """
+    from rich.console import Group
+    from rich.text import Text
+
+    head, tail = [_title(result), _forgotten(result), _cost(result)], _notes(result)
+    lines = [Text(line, overflow="ellipsis", no_wrap=True) for line in (*head, *tail)]
+    lines[0].stylize("bold")
+    return Group(*lines[: len(head)], _table(result), *lines[len(head) :])
+
+
+def show(result: Mapping[str, Any], stream: TextIO) -> None:
+    """Print the summary: in colour on a terminal, as plain text of at most 100 columns anywhere else."""
+    from rich.console import Console
+
+    if stream.isatty():
+        Console(file=stream, highlight=False).print(summary(result))
+        return
+    plain = text(result)
+    stream.write(plain.encode(stream.encoding or "utf-8", "replace").decode(stream.encoding or "utf-8"))
+
+
+def text(result: Mapping[str, Any]) -> str:
+    """The summary without colours, at most 100 columns wide."""
+    from rich.console import Console
+
+    buffer = io.StringIO()
+    Console(file=buffer, width=WIDTH, color_system=None, highlight=False, force_terminal=False).print(summary(result))
+    return "\n".join(line.rstrip() for line in buffer.getvalue().splitlines()) + "\n"
+
+
+def _title(result: Mapping[str, Any]) -> str:
+    names, seeds = result["names"], result["seeds"]
+    where = " / ".join(str(names[level]) for level in ("dataset", "model", "scenario"))
+    return f"{names['method']} on {where}, seed {seeds['seed']} [{str(result['fingerprint'])[:12]}]"
+
+
+def _forgotten(result: Mapping[str, Any]) -> str:
+    sizes, classes = result["split_sizes"], result["forget_classes"]
+    count = f"{sizes['forget']:,} of {sizes['forget'] + sizes['retain']:,} training samples"
+    if not classes:
+        return f"Forgot   {count}"
+    named = f"class{'es' if len(classes) > 1 else ''} {', '.join(str(c) for c in classes)}"
+    return f"Forgot   {named}: {count}"
+
+
+def _cost(result: Mapping[str, Any]) -> str:
+    seconds = _value(result, "eff/unlearn_seconds")
+    if seconds is None:
+        seconds = result.get("timings", {}).get("unlearn_seconds")
+    samples = [_value(result, f"eff/samples_seen_{split}") for split in ("forget", "retain")]
+    speedup = _value(result, "eff/speedup_vs_retrain")
+    parts = [f"{number(seconds, SCALES['seconds'])} s"]
+    if all(sample is not None for sample in samples):
+        forget, retain = (int(sample or 0) for sample in samples)
+        parts.append(f"{forget + retain:,} samples seen ({forget:,} forget, {retain:,} retain)")
+    if speedup is not None:
+        parts.append(f"{number(speedup, SCALES['times'])}× as fast as retraining")
+    return "Cost     " + ", ".join(parts)
+
+
+def _value(result: Mapping[str, Any], key: str, part: str = "value") -> float | None:
+    entry = result["metrics"].get(key)
+    return entry.get(part) if entry else None
+
+
+def _table(result: Mapping[str, Any]) -> Table:
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    table.add_column("metric", no_wrap=True)
+    for heading in ("original", "unlearned", "retrained", "gap", "floor"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for key in _HEADLINES[result["scenario"]]:
+        if key in result["metrics"]:
+            table.add_row(*_row(key, result["metrics"][key]))
+    return table
+
+
+def _row(key: str, entry: Mapping[str, Any]) -> list[Any]:
+    from rich.text import Text
+
+    scale = SCALES[scale_of(key)]
+    texts = [number(entry.get(part), scale) for part in ("original", "value", "ref")]
+    beyond = exceeds_floor(entry)
+    gap = Text(number(entry.get("gap"), scale, signed=True) + (" *" if beyond else "  "), "bold red" if beyond else "")
+    return [f"{key} [{scale.unit}]" if scale.unit else key, *texts, gap, number(entry.get("floor"), scale)]
+
+
+def exceeds_floor(entry: Mapping[str, Any]) -> bool:
+    """Whether a metric's gap is larger than the distance between two retrained models; no floor, no verdict."""
+    gap, floor = entry.get("gap"), entry.get("floor")
+    return gap is not None and floor is not None and not math.isnan(floor) and abs(gap) > floor
+
+
+def _notes(result: Mapping[str, Any]) -> list[str]:
+    entries = {key: result["metrics"].get(key) for key in _HEADLINES[result["scenario"]]}
+    notes = []
+    if result["references"] == 0:
+        notes.append("No retrained model to compare with: set reference.k=1, or 2 for a noise floor.")
+    elif result["references"] == 1:
+        notes.append("One retrained model: no noise floor, so no gap is called large; set reference.k=2 or more.")
+    if any(entry and exceeds_floor(entry) for entry in entries.values()):
+        notes.append("* further from the retrained model than retrained models are from each other (floor)")
+    reasons: dict[str, list[str]] = {}
+    for key, entry in entries.items():
+        if entry and entry["status"] != "ok":
+            reasons.setdefault(entry["status"], []).append(key)
+    notes += [f"n/a      {', '.join(keys)}: {reason}" for reason, keys in reasons.items()]
+    return notes

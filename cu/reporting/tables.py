@@ -1,0 +1,212 @@
+"""Cells to tables of text: one per data set, model, scenario and shared setting; what is missing stays visible."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from cu.reporting.aggregate import COUNTS, ORIGINAL, RETRAINED, Cells
+from cu.reporting.collect import TABLE, Collection
+from cu.reporting.columns import scenario_kind
+from cu.reporting.footer import hole_lines, provenance, warnings
+from cu.reporting.formats import number, spread
+from cu.reporting.labels import natural
+from cu.reporting.marks import closest
+from cu.reporting.types import Column, Report
+
+# The yardsticks of a table: shown first, and never marked as the best method.
+YARDSTICKS = ("retrain", "original")
+_ARROWS = {"match_retrained": "→ref", "higher": "↑", "lower": "↓"}
+LEGEND = (
+    "mean ± std over seeds (gap to the retrained model, paired by seed). →ref: the retrained value is the target; "
+    "bold: closest to it among the unlearning methods, by more than the noise floor (ties are not marked)."
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One method: its label, its finished and expected seeds, and one text per column; `best` are bold columns."""
+
+    label: str
+    seeds: str
+    cells: tuple[str, ...]
+    best: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """One table, ready to be written in any markup; all text is plain Unicode."""
+
+    title: str
+    headings: tuple[str, ...]
+    rows: tuple[Row, ...]
+    floor: Row | None
+    footnotes: tuple[str, ...]
+    warnings: tuple[str, ...]
+    holes: tuple[str, ...]
+    provenance: str
+
+
+def build_tables(collection: Collection, cells: Cells, report: Report) -> list[Table]:
+    """All tables of a report; `collection` and `cells` hold the selected runs only."""
+    names = cells.counts.loc[:, TABLE].drop_duplicates().to_dict("records")
+    names.sort(key=lambda name: [natural(name[level]) for level in TABLE])
+    return [_build(_Part.cut(collection, cells, name), report) for name in names]
+
+
+class _Footnotes:
+    """Numbers reasons in the order they are first met."""
+
+    def __init__(self) -> None:
+        self.numbers: dict[str, int] = {}
+
+    def mark(self, reason: str) -> str:
+        return f"n/a [{self.numbers.setdefault(reason, len(self.numbers) + 1)}]"
+
+    def lines(self) -> tuple[str, ...]:
+        return tuple(f"[{number}] {reason}" for reason, number in self.numbers.items())
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Part:
+    """What one table is made of."""
+
+    name: Mapping[str, str]
+    runs: pd.DataFrame
+    counts: list[dict]
+    holes: pd.DataFrame
+    stats: dict[tuple[str, str, str], dict]
+    references: dict[tuple[str, str, str], dict]
+
+    @staticmethod
+    def cut(collection: Collection, cells: Cells, name: Mapping[str, str]) -> _Part:
+        def of(frame: pd.DataFrame) -> pd.DataFrame:
+            return frame.loc[(frame.loc[:, TABLE] == pd.Series(name)).all(axis=1)]
+
+        def by_key(frame: pd.DataFrame) -> dict[tuple[str, str, str], dict]:
+            return {(s["method"], s["setting"], s["key"]): s for s in of(frame).to_dict("records")}
+
+        return _Part(
+            name=name,
+            runs=of(collection.runs),
+            counts=of(cells.counts).to_dict("records"),
+            holes=of(cells.holes),
+            stats=by_key(cells.stats),
+            references=by_key(cells.references),
+        )
+
+
+def _build(part: _Part, report: Report) -> Table:
+    columns = report.columns_for(scenario_kind(part.runs))
+    notes = _Footnotes()
+    ordered = sorted(part.counts, key=lambda c: (_rank(c["method"], report.methods), natural(c["setting"])))
+    best = {i: _best(part, ordered, column.key) for i, column in enumerate(columns)}
+    rows = [_row(part, cell, columns, best, notes) for cell in ordered]
+    finished = {cell["method"] for cell in part.counts if cell["finished"]}
+    yardsticks = [
+        _reference_row(part, method, columns)
+        for method, own in zip((RETRAINED, ORIGINAL), YARDSTICKS, strict=True)
+        if own not in finished and any(m == method for m, _, _ in part.references)
+    ]
+    setting = part.name["data_setting"]
+    return Table(
+        title=" / ".join(part.name[level] for level in TABLE[:3]) + (f" ({setting})" if setting else ""),
+        headings=tuple(_heading(part, column) for column in columns),
+        rows=(*yardsticks, *rows),
+        floor=_floor_row(part, columns),
+        footnotes=notes.lines(),
+        warnings=warnings(part.runs, list(part.stats.values()), [column.key for column in columns]),
+        holes=hole_lines(part.holes),
+        provenance=provenance(part.runs),
+    )
+
+
+def _rank(method: str, order: Sequence[str] | None) -> tuple[int, str]:
+    order = list(order or YARDSTICKS)
+    return (order.index(method), "") if method in order else (len(order), method)
+
+
+def _heading(part: _Part, column: Column) -> str:
+    direction = next((s["direction"] for (_, _, key), s in part.stats.items() if key == column.key), None)
+    unit = f"[{column.scale.unit}]" if column.scale.unit else ""
+    return " ".join(text for text in (column.title, unit, _ARROWS.get(str(direction), "")) if text)
+
+
+def row_label(method: str, setting: str) -> str:
+    """How a row names its method and what sets it apart."""
+    return f"{method} ({setting})" if setting else method
+
+
+def _row(part: _Part, cell: dict, columns: Sequence[Column], best: Mapping[int, str | None], notes: _Footnotes) -> Row:
+    label = row_label(cell["method"], cell["setting"])
+    broken = {state: cell[state] for state in COUNTS if state != "finished" and cell[state]}
+    details = ", ".join(f"{state} {count}" for state, count in broken.items())
+    return Row(
+        label=label,
+        seeds=f"{cell['finished']}/{cell['expected']}" + (f" ({details})" if details else ""),
+        cells=tuple(_text(part, cell, column, broken, notes) for column in columns),
+        best=frozenset(i for i, name in best.items() if name == label),
+    )
+
+
+def _text(part: _Part, cell: dict, column: Column, broken: Mapping[str, int], notes: _Footnotes) -> str:
+    if not cell["finished"]:
+        if list(broken) == ["missing"] or not broken:
+            return "— (missing)"
+        state = max((s for s in broken if s != "missing"), key=lambda s: broken[s])
+        return f"— ({state} {broken[state]}/{cell['expected']})"
+    stat = part.stats.get((cell["method"], cell["setting"], column.key))
+    if stat is None:
+        return notes.mark(f"{column.key}: no run of this row reports it")
+    if not stat["n"]:
+        return notes.mark(f"{column.key}: {_reason(stat)}")
+    partly = f" [{stat['n']}/{cell['finished']}]" if stat["n"] < cell["finished"] else ""
+    return _value(stat, column) + partly
+
+
+def _reason(stat: Mapping) -> str:
+    return stat["reasons"] if isinstance(stat["reasons"], str) else "undefined"
+
+
+def _value(stat: Mapping, column: Column) -> str:
+    gap = stat["gap"] if stat["direction"] == "match_retrained" else math.nan
+    return spread(stat["mean"], stat["std"], gap, column.scale)
+
+
+def _reference_row(part: _Part, method: str, columns: Sequence[Column]) -> Row:
+    stats = [part.references.get((method, "", column.key)) for column in columns]
+    count = max((stat["n"] for stat in stats if stat), default=0)
+    texts = tuple(_value(stat, column) if stat else "n/a" for stat, column in zip(stats, columns, strict=True))
+    return Row(label=method, seeds=str(count), cells=texts)
+
+
+def _floor(part: _Part, key: str) -> float:
+    floors = [(m, s["floor"]) for (m, _, k), s in part.stats.items() if k == key and not math.isnan(s["floor"])]
+    chosen = [floor for method, floor in floors if method not in YARDSTICKS] or [floor for _, floor in floors]
+    return sum(chosen) / len(chosen) if chosen else math.nan
+
+
+def _floor_row(part: _Part, columns: Sequence[Column]) -> Row | None:
+    floors = [_floor(part, column.key) for column in columns]
+    if all(math.isnan(floor) for floor in floors):
+        return None
+    texts = tuple("" if math.isnan(f) else number(f, c.scale) for f, c in zip(floors, columns, strict=True))
+    return Row(label="noise floor", seeds="", cells=texts)
+
+
+def _best(part: _Part, cells: Sequence[dict], key: str) -> str | None:
+    """The label of the row to mark in a column; an incomplete row may tie with the winner, but not win."""
+    gaps, complete = {}, set()
+    for cell in cells:
+        stat = part.stats.get((cell["method"], cell["setting"], key))
+        if cell["method"] in YARDSTICKS or stat is None or stat["direction"] != "match_retrained":
+            continue
+        label = row_label(cell["method"], cell["setting"])
+        gaps[label] = stat["gap"]
+        if stat["n"] == cell["expected"]:
+            complete.add(label)
+    winner = closest(gaps, _floor(part, key))
+    return winner if winner in complete else None

@@ -1,0 +1,67 @@
+"""What a report shows: which runs, which columns, in which order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from cu.config import ConfigError
+from cu.reporting.formats import SCALES, Scale, scale_of
+
+Kind = Literal["class", "sample"]
+ColumnField = Literal["key", "title", "scale"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Column:
+    """One metric in a table: its key, its heading, and how its numbers are written."""
+
+    key: str
+    title: str
+    scale: Scale
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """The selection and layout of one report; null means everything that is there.
+
+    Attributes:
+        name: Name of the report's folder and files.
+        datasets: Data sets to show.
+        models: Models to show.
+        scenarios: Scenarios to show.
+        methods: Methods to show, in this order; one without runs becomes a visible hole.
+        seeds: Values of `seed` to show; one without a run becomes a visible hole.
+        columns: For `class` and for `sample` scenarios, metric keys or {key, title, scale}.
+    """
+
+    name: str
+    datasets: list[str] | None
+    models: list[str] | None
+    scenarios: list[str] | None
+    methods: list[str] | None
+    seeds: list[int] | None
+    columns: dict[Kind, list[str | dict[ColumnField, str]]]
+
+    def columns_for(self, kind: str) -> list[Column]:
+        """The columns of tables about `class` or `sample` scenarios.
+
+        Raises:
+            ConfigError: There are none, one has no key, or its scale is unknown.
+        """
+        wanted = dict(self.columns).get(kind)  # type: ignore[call-overload]
+        if not wanted:
+            raise ConfigError(f"report.columns.{kind}: no columns, but there are runs of this kind; list metric keys")
+        return [_column(entry, f"report.columns.{kind}[{i}]") for i, entry in enumerate(wanted)]
+
+
+def _column(entry: str | dict[ColumnField, str], where: str) -> Column:
+    given = {"key": entry} if isinstance(entry, str) else dict(entry)
+    unknown = sorted(set(given) - {"key", "title", "scale"})
+    if "key" not in given or unknown:
+        raise ConfigError(f"{where}: expected a metric key or {{key, title, scale}}, got {given}")
+    key = given["key"]
+    scale = given.get("scale", scale_of(key))
+    if scale not in SCALES:
+        raise ConfigError(f"{where}.scale: {scale!r} is none of {', '.join(SCALES)}")
+    return Column(key=key, title=given.get("title", key), scale=SCALES[scale])

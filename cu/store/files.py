@@ -1,0 +1,125 @@
+"""Files that are whole or absent: written to a temporary name, flushed, renamed."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from filelock import FileLock, Timeout
+
+log = logging.getLogger(__name__)
+
+
+class Damaged(RuntimeError):
+    """A file that cannot be read as what it should be; the message names it."""
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[Path]:
+    """A temporary path beside `path`; on success it takes `path`'s place, on failure it vanishes."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        yield temporary
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def locked(path: Path, why: str) -> Iterator[None]:
+    """Hold a lock file; says why if it must wait. A killed holder's lock is free again."""
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=0.5)
+    except Timeout:
+        log.info("waiting: %s", why)
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def write_text(path: Path, text: str) -> None:
+    """Replace a file's text."""
+    with writing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Replace a JSON file; numbers that are not finite become null."""
+    write_text(path, json.dumps(plain(content), indent=2, allow_nan=False) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """A JSON file's content; None if there is no file.
+
+    Raises:
+        Damaged: If it is not JSON.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise Damaged(f"{path} is damaged ({error})") from error
+
+
+def plain(value: Any) -> Any:
+    """A value as JSON types: numpy numbers unwrapped, paths as text, NaN and infinities as None."""
+    if isinstance(value, Mapping):
+        return {str(k): plain(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [plain(v) for v in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return str(value) if isinstance(value, Path) else value
+
+
+class JsonLines:
+    """Rows of numbers by step, on disk as soon as they are written.
+
+    A row whose step is not after the last one replaces it and all later rows: that is how an interrupted training
+    continues its own file.
+    """
+
+    def __init__(self, path: Path, keep: bool) -> None:
+        self.path = path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not keep:
+            path.unlink(missing_ok=True)
+        self.last_step = max((row["step"] for row in read_rows(path)), default=-1)
+
+    def append(self, values: Mapping[str, float], step: int) -> None:
+        """Add one row."""
+        if step < self.last_step:
+            earlier = [row for row in read_rows(self.path) if row["step"] < step]
+            write_text(self.path, "".join(json.dumps(row) + "\n" for row in earlier))
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"step": step, **plain(values)}) + "\n")
+        self.last_step = step
+
+
+def read_rows(path: Path) -> list[dict[str, Any]]:
+    """The whole rows of a JSON-lines file; a last row cut off by a kill is left out."""
+    if not path.exists():
+        return []
+    rows = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            rows.append(json.loads(line))
+        except json.JSONDecodeError:
+            break
+    return rows

@@ -1,0 +1,162 @@
+"""Original and retrained models, each trained once however many jobs want it."""
+
+from __future__ import annotations
+
+import logging
+import pickle
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from cu.config import ConfigError, first_line
+from cu.fingerprint import fingerprint, sha256
+from cu.store.files import Damaged, JsonLines, locked, read_json, write_json, writing
+
+log = logging.getLogger(__name__)
+UNREADABLE = (SafetensorError, RuntimeError, pickle.UnpicklingError, EOFError, KeyError, ValueError, OSError)
+
+
+@dataclass(frozen=True)
+class StoredModel:
+    """Weights on the CPU, the record beside them (`cost`, `identity`, ...), and their folder."""
+
+    weights: Mapping[str, Tensor]
+    record: Mapping[str, Any]
+    folder: Path
+
+
+@dataclass(frozen=True)
+class EpochCheckpoint:
+    """The state of a training between epochs, in one file."""
+
+    path: Path
+
+    def load(self) -> dict[str, Any] | None:
+        """The last state; None if there is none or it cannot be read."""
+        if not self.path.exists():
+            return None
+        try:
+            state = torch.load(self.path, map_location="cpu", weights_only=True)
+        except UNREADABLE as error:
+            log.warning("%s is damaged (%s): training starts again", self.path, first_line(error))
+            return None
+        log.info("continuing from epoch %d (%s)", state["epoch"], self.path)
+        return state
+
+    def save(self, state: dict[str, Any]) -> None:
+        """Replace the state."""
+        with writing(self.path) as temporary:
+            torch.save(state, temporary)
+
+
+Train = Callable[[EpochCheckpoint, JsonLines], tuple[nn.Module, Mapping[str, Any]]]
+
+
+@dataclass(frozen=True)
+class ModelStore:
+    """A folder of trained models, one subfolder per fingerprint of what they depend on."""
+
+    root: Path
+
+    def folder(self, identity: Mapping[str, Any]) -> Path:
+        """Where the model of this identity lives."""
+        return self.root / fingerprint(identity)
+
+    def obtain(self, identity: Mapping[str, Any], train: Train) -> StoredModel:
+        """The model of this identity, trained if nobody has yet.
+
+        `train` gets a checkpoint to keep its state in and a log for its rows, and returns the model and what to
+        record about it. Of several processes that want one model, one trains and the others wait.
+        """
+        folder = self.folder(identity)
+        if (stored := read_model(folder)) is not None:
+            return stored
+        folder.mkdir(parents=True, exist_ok=True)
+        with locked(folder / ".lock", f"another job trains {folder.name}"):
+            if (stored := read_model(folder)) is not None:
+                return stored
+            checkpoint = EpochCheckpoint(folder / "checkpoint.pt")
+            model, about = train(checkpoint, JsonLines(folder / "metrics.jsonl", keep=checkpoint.path.exists()))
+            write_model(folder, model, {"fingerprint": folder.name, "identity": identity, **about})
+            checkpoint.path.unlink(missing_ok=True)
+        stored = read_model(folder)
+        if stored is None:
+            raise Damaged(f"{folder} could not be read back after writing it")
+        return stored
+
+
+def write_model(folder: Path, model: nn.Module, record: Mapping[str, Any]) -> None:
+    """Write weights, then the record that makes them count."""
+    path = folder / "model.safetensors"
+    save_weights(path, model)
+    write_json(folder / "model.json", {**record, "sha256": sha256(path)})
+
+
+def save_weights(path: Path, model: nn.Module) -> None:
+    """A model's weights and buffers as safetensors, on the CPU and contiguous."""
+    with writing(path) as temporary:
+        save_file({k: v.detach().cpu().contiguous().clone() for k, v in model.state_dict().items()}, temporary)
+
+
+def read_model(folder: Path) -> StoredModel | None:
+    """The model in a folder; None, with a warning, if it is damaged, and None if there is none."""
+    path = folder / "model.safetensors"
+    try:
+        record = read_json(folder / "model.json")
+        if record is None:
+            return None
+        if record["sha256"] != sha256(path):
+            raise Damaged(f"{path} does not match its record")
+        return StoredModel(load_file(path), record, folder)
+    except (*UNREADABLE, Damaged) as error:
+        log.warning("%s: it is trained again", first_line(error))
+        return None
+
+
+def load_weights(path: Path, key: str) -> dict[str, Tensor]:
+    """A user's weights: safetensors, or a torch file that holds nothing but tensors and plain containers.
+
+    Raises:
+        ConfigError: If the file is missing, damaged, or would need unpickling of arbitrary objects.
+    """
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise ConfigError(f"{key}={path} does not exist") from None
+    except UNREADABLE as error:
+        raise ConfigError(
+            f"{key}={path} is damaged or holds more than weights ({first_line(error)}); "
+            "save it as safetensors, or as a state_dict with torch.save"
+        ) from error
+    for name in ("state_dict", "model", "model_state_dict"):
+        if isinstance(content, Mapping) and isinstance(content.get(name), Mapping):
+            content = content[name]
+    if not isinstance(content, Mapping) or not all(isinstance(v, Tensor) for v in content.values()):
+        raise ConfigError(f"{key}={path} holds no state_dict (a mapping of names to tensors)")
+    return {str(k).removeprefix("module."): v for k, v in content.items()}
+
+
+def load_into(model: nn.Module, weights: Mapping[str, Tensor], key: str) -> None:
+    """Load weights that must fit exactly.
+
+    Raises:
+        ConfigError: One line that counts what is missing, unknown or of another shape, with an example.
+    """
+    own = model.state_dict()
+    faults = {
+        "missing": [n for n in own if n not in weights],
+        "unknown": [n for n in weights if n not in own],
+        "of another shape": [n for n in own if n in weights and own[n].shape != weights[n].shape],
+    }
+    found = [f"{len(names)} {fault} (e.g. {names[0]})" for fault, names in faults.items() if names]
+    if found:
+        raise ConfigError(f"{key} does not fit the model: {', '.join(found)}")
+    model.load_state_dict(weights)

@@ -1,0 +1,81 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from cu.metrics import composites, svc
+
+
+def right(make_predictions, share, label_size=100, first_id=0):
+    """Predictions of class 0 that are right for the given share of samples."""
+    count = round(share * label_size)
+    return make_predictions(
+        np.eye(4)[np.repeat([0, 1], [count, label_size - count])], np.zeros(label_size, int), first_id
+    )
+
+
+@pytest.fixture
+def model_with(make_model, make_predictions):
+    def build(forget, retain, test):
+        parts = {"forget": forget, "retain": retain, "test_retain": test}
+        return replace(make_model(), **{name: right(make_predictions, share) for name, share in parts.items()})
+
+    return build
+
+
+def test_tug_of_war_of_a_hand_worked_case(make_case, model_with):
+    assert composites.tug_of_war({"forget": 0.1, "retain": 0.0, "test": 0.05}) == pytest.approx(0.855)
+    for sign in (1, -1):
+        case = make_case(
+            model=model_with(0.8 + sign * 0.1, 0.9, 0.7 - sign * 0.05), retrained=(model_with(0.8, 0.9, 0.7),)
+        )
+        assert composites.tugs_of_war(case, max_per_side=50)["agg/tow"] == pytest.approx(0.855)
+
+
+def test_average_gap_is_to_the_mean_of_the_retrained_models(make_case, model_with):
+    others = (model_with(0.8, 0.9, 0.7), model_with(0.6, 0.9, 0.8))
+    case = make_case(model=model_with(0.9, 0.9, 0.7), retrained=others)
+    gaps = [0.2, 0.0, 0.05]
+    values = composites.average_gap(case, max_per_side=50)
+    assert values["agg/avg_gap_acc"] == pytest.approx(np.mean(gaps))
+    # Gaps on both sides of a target cancel in its mean, not in the mean of gaps.
+    between = make_case(model=model_with(0.7, 0.9, 0.75), retrained=others)
+    assert composites.average_gap(between, max_per_side=50)["agg/avg_gap_acc"] == pytest.approx(0)
+
+
+def test_the_attack_in_composites_is_the_reported_one(make_case):
+    case = make_case(retrained=2)
+    own, *others = (
+        svc.svc_attacks(replace(case, model=model), max_per_side=150)["mia/svc_confidence"]
+        for model in (case.model, *case.retrained)
+    )
+    gap = abs(own - np.mean(others))
+    values = composites.average_gap(case, max_per_side=150)
+    assert values["agg/avg_gap"] == pytest.approx((3 * values["agg/avg_gap_acc"] + gap) / 4)
+    gaps = composites.accuracy_gaps(case)
+    expected = (1 - gap) * (1 - gaps["retain"]) * (1 - gaps["test"])
+    assert composites.tugs_of_war(case, max_per_side=150)["agg/tow_mia"] == pytest.approx(expected)
+
+
+def test_a_retrained_model_has_no_gap(make_case, make_model):
+    model = make_model()
+    case = make_case(model=model, retrained=(model, model))
+    assert set(composites.average_gap(case, max_per_side=100).values()) == {0.0}
+    assert set(composites.tugs_of_war(case, max_per_side=100).values()) == {1.0}
+
+
+def test_adaptive_unlearning_score_of_hand_worked_cases(make_case, model_with):
+    assert composites.unlearning_score(0.9, 0.9, 0.0) == 1
+    assert composites.unlearning_score(0.9, 0.8, 0.5) == pytest.approx(0.9 / 1.5)
+    original, model = model_with(1.0, 1.0, 0.9), model_with(0.6, 1.0, 0.8)
+    sample = replace(make_case(model=model), original=original)
+    assert composites.adaptive_unlearning_score(sample)["agg/aus"] == pytest.approx(0.9 / 1.2)
+    forgotten_class = replace(sample, scenario="class")
+    assert composites.adaptive_unlearning_score(forgotten_class)["agg/aus"] == pytest.approx(0.9 / 1.6)
+
+
+def test_an_empty_component_is_nan(make_case, make_model, make_predictions):
+    empty = make_predictions(np.empty((0, 4)), [])
+    case = make_case(model=replace(make_model(), forget=empty))
+    assert np.isnan(composites.average_gap(case, max_per_side=50)["agg/avg_gap_acc"])
+    assert np.isnan(composites.tugs_of_war(case, max_per_side=50)["agg/tow"])

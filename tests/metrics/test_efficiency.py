@@ -1,0 +1,31 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from cu.metrics import efficiency
+
+
+def test_costs_are_reported_as_measured(make_case):
+    case = make_case()
+    assert efficiency.unlearning_cost(case) == {f"eff/{name}": value for name, value in case.cost.items()}
+
+
+def test_speedup_counts_preparation_and_averages_retraining(make_case):
+    case = make_case(retrained=2)
+    costs = tuple({**case.cost, "unlearn_seconds": s, "prep_seconds": 99.0} for s in (30.0, 50.0))
+    assert efficiency.speedup(replace(case, retrained_cost=costs))["eff/speedup_vs_retrain"] == 40 / (3 + 1)
+
+
+def test_speedup_is_nan_when_unknown(make_case):
+    case = make_case()
+    free = {**case.cost, "unlearn_seconds": 0.0, "prep_seconds": 0.0}
+    for other in (replace(case, retrained_cost=()), replace(case, cost=free)):
+        assert np.isnan(efficiency.speedup(other)["eff/speedup_vs_retrain"])
+
+
+def test_a_missing_cost_is_an_error_and_not_0(make_case):
+    case = make_case()
+    partial = {name: value for name, value in case.cost.items() if name != "steps"}
+    with pytest.raises(KeyError, match="steps"):
+        efficiency.unlearning_cost(replace(case, cost=partial))
