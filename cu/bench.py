@@ -53,9 +53,10 @@ class Bench:
         """A piece of work with its own seed and account."""
         return Run(self.hardware, seed, self.blank, self.retrained_on, Ledger(self.hardware), log_row, **more)
 
-    def retrained_on(self, retain: Split) -> Classifier:
-        """The retrained model of the original's own seed, trained or loaded."""
-        return self.load(self.retrained(retain, self.seed))
+    def retrained_on(self, retain: Split) -> tuple[Classifier, Mapping[str, float]]:
+        """The retrained model of the original's own seed, trained or loaded, and what its training cost."""
+        stored = self.retrained(retain, self.seed)
+        return self.load(stored), stored.record["cost"]
 
     def load(self, stored: StoredModel) -> Classifier:
         """A stored model on the device, in evaluation mode."""

@@ -129,22 +129,22 @@ class WandbTracker:
 
     def log(self, values: Mapping[str, float], step: int) -> None:
         """Mirror one row of the trajectory."""
-        self._attempt(lambda: self.run.log(dict(values), step=step))
+        self._attempt(lambda run: run.log(dict(values), step=step))
 
     def summarize(self, values: Mapping[str, Any]) -> None:
         """Mirror the result as the run's summary."""
-        self._attempt(lambda: self.run.summary.update(dict(values)))
+        self._attempt(lambda run: run.summary.update(dict(values)))
 
     def close(self, exit_code: int) -> None:
         """End the run with the job's exit code."""
-        self._attempt(lambda: self.run.finish(exit_code=exit_code))
+        self._attempt(lambda run: run.finish(exit_code=exit_code))
         self.run = None
 
-    def _attempt(self, action: Callable[[], Any]) -> None:
+    def _attempt(self, action: Callable[[Any], Any]) -> None:
         if self.run is None:
             return
         try:
-            action()
+            action(self.run)
         except Exception as error:  # W&B raises many kinds, and none may cost a job
             log.warning("W&B failed, going on without it: %s", first_line(error))
             self.run = None
@@ -178,12 +178,13 @@ def has_key() -> bool:
 
 
 def flattened(result: Mapping[str, Any]) -> dict[str, Any]:
-    """Every number of a result as one flat mapping: `key` for the value, `ref/key`, `gap/key`, `floor/key` and so on."""
+    """Every number of a result as one flat mapping: `key` for a metric's value, `ref/key`, `gap/key`, `floor/key`, ..."""
     flat: dict[str, Any] = {}
     for key, entry in result.get("metrics", {}).items():
         for part in ("value", "ref", "ref_std", "gap", "floor", "z", "original"):
             if entry[part] is not None:
                 flat[key if part == "value" else f"{part}/{key}"] = entry[part]
     for group in ("accuracies", "cost", "timings", "split_sizes", "seeds", "versions", "machine", "git"):
-        flat.update({f"{group}/{name}": value for name, value in (result.get(group) or {}).items() if value is not None})
+        entries = (result.get(group) or {}).items()
+        flat.update({f"{group}/{name}": value for name, value in entries if value is not None})
     return flat

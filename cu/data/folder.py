@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -78,8 +79,13 @@ def _class_names(folder: Path) -> tuple[str, ...]:
 
 def _image_names(folder: Path) -> list[str]:
     """Relative names of all images below `folder`, with forward slashes, sorted; hidden ones left out."""
-    relative = (path.relative_to(folder) for path in folder.rglob("*") if path.suffix.lower() in _SUFFIXES)
-    return sorted(path.as_posix() for path in relative if not any(part.startswith(".") for part in path.parts))
+    names = []
+    # Class folders are often links, which Path.rglob does not enter.
+    for place, subfolders, files in os.walk(folder, followlinks=True):
+        subfolders[:] = [name for name in subfolders if not name.startswith(".")]
+        images = (Path(place, name) for name in files if not name.startswith("."))
+        names += [path.relative_to(folder).as_posix() for path in images if path.suffix.lower() in _SUFFIXES]
+    return sorted(names)
 
 
 def _cut(part: Part, fraction: float) -> tuple[Part, Part]:

@@ -45,7 +45,8 @@ class AdamW:
 
     def __call__(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
         """The optimizer of these parameters."""
-        return torch.optim.AdamW(parameters, self.lr, tuple(self.betas), weight_decay=self.weight_decay)
+        first, second = self.betas
+        return torch.optim.AdamW(parameters, self.lr, (first, second), weight_decay=self.weight_decay)
 
 
 @dataclass(frozen=True, kw_only=True)

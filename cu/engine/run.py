@@ -31,7 +31,8 @@ class Run:
         hardware: Device, precision and layout.
         seed: Source of every random stream of the run, by purpose.
         build: Makes a model with weights drawn from torch's global generator.
-        train_from_scratch: Trains a new model on a split by the original's own recipe and seed.
+        retrain: Trains a new model on a split by the original's own recipe and seed, or finds it trained; returns it
+            and what its training cost.
         ledger: Seconds, samples and steps of the run.
         log: Called with (values, step); rows of `metrics.jsonl` and of W&B.
         task: What trajectory checkpoints are scored on; None where there is none.
@@ -41,7 +42,7 @@ class Run:
     hardware: Hardware
     seed: int
     build: Callable[[], Classifier]
-    train_from_scratch: Callable[[Split], Classifier]
+    retrain: Callable[[Split], tuple[Classifier, Mapping[str, float]]]
     ledger: Ledger
     log: Log = silent
     task: UnlearningTask | None = None
@@ -63,6 +64,13 @@ class Run:
         views = tuple(s.augmented(recipe.augment) for s in chosen)
         purpose = "batches/" + "+".join(s.name for s in views)
         return ShuffledBatches(views, size or recipe.batch_size, self.seed, purpose, self.hardware.placement)
+
+    def train_from_scratch(self, split: Split) -> Classifier:
+        """A model trained on a split by the original's own recipe and seed; its cost is booked, cached or not."""
+        with self.ledger.paused():
+            model, cost = self.retrain(split)
+        self.ledger.credit(cost)
+        return model
 
     def accuracy(self, model: Classifier, split: Split) -> float:
         """Accuracy in evaluation mode; on the clock, because a method that looks must pay for it."""

@@ -83,11 +83,10 @@ def _interval_errors(negative: Doubles, positive: Doubles) -> tuple[NDArray[np.i
     first, last = np.triu_indices(len(at))
     before, after = np.append(-np.inf, at[:-1])[first], np.append(at[1:], np.inf)[last]
     # Ends may lie anywhere in the gaps around the values at[first] ... at[last].
-    right_low = np.maximum(at[last], positive.max() - REACH)
-    right_high = np.minimum(after, positive.max() + REACH)
-    length = np.ptp(positive)
-    fits = (right_low <= right_high) & (right_low - at[first] <= length + REACH)
-    fits &= right_high - before >= length - REACH
+    top, length = positive.max(), np.ptp(positive)
+    fits = (at[last] <= top + REACH) & (after > top - REACH)
+    fits &= np.maximum(at[last], top - REACH) - at[first] <= length + REACH
+    fits &= np.minimum(after, top + REACH) - before > length - REACH
     first, last = first[fits], last[fits]
     inside = [
         _counts_up_to(values, at, "right")[last] - _counts_up_to(values, at, "left")[first]

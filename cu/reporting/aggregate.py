@@ -15,7 +15,6 @@ Seeds = tuple[int, int, int]
 
 COUNTS = [*STATES, "missing"]
 RETRAINED, ORIGINAL = "retrained (reference)", "original (before)"
-_STATS = ["mean", "std", "n", "half_width", "ref", "gap", "gap_std", "floor", "original"]
 
 
 @dataclass(frozen=True)
@@ -95,11 +94,11 @@ def _joined(values: pd.DataFrame, by: list[str], column: str) -> pd.Series:
 
 
 def _references(values: pd.DataFrame) -> pd.DataFrame:
-    """The models the runs were compared with: once per seed, however many methods share them."""
+    """The models the runs were compared with: once per forget set and seed, however many methods share them."""
     parts = []
     for method, source in ((RETRAINED, "ref"), (ORIGINAL, "original")):
         seen = values.loc[values.loc[:, source].notna()]
-        once = seen.groupby([*TABLE, *SEEDS, "key"], sort=False, dropna=False, as_index=False).agg(
+        once = seen.groupby([*TABLE, "seed", "forget_seed", "key"], sort=False, dropna=False, as_index=False).agg(
             value=(source, "mean"), ref=("ref", "mean"), floor=("floor", "mean"), direction=("direction", "first")
         )
         once["gap"] = once["value"] - once["ref"] if method == ORIGINAL else float("nan")
@@ -116,8 +115,8 @@ def _completeness(
     for cell in cells.to_dict("records"):
         name = tuple(cell[level] for level in CELL)
         own = by_cell[name] if name in by_cell else runs.iloc[:0]
-        wanted = expected[tuple(cell[name] for name in TABLE[:3])]
-        missing = [s for s in wanted if s not in set(_seeds(own))]
+        wanted, there = expected[name[:3]], set(_seeds(own))
+        missing = [s for s in wanted if s not in there]
         states = own.loc[:, "state"].value_counts()
         counts.append(
             {
@@ -130,7 +129,7 @@ def _completeness(
         broken = own.loc[own["state"] != "finished"]
         holes += [{**cell, **dict(zip(SEEDS, s, strict=True)), "state": "missing", "reason": "no run"} for s in missing]
         holes += [
-            {**cell, **{name: run[name] for name in SEEDS}, "state": run["state"], "reason": run["error"]}
+            {**cell, **{s: run[s] for s in SEEDS}, "state": run["state"], "reason": run["error"]}
             for run in broken.to_dict("records")
         ]
     return (

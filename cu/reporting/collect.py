@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from cu.reporting.labels import flatten, method_labels, shared_labels
+from cu.reporting.labels import SHARED_SETTINGS, flatten, method_labels, shared_labels
 
 STATES = ("finished", "failed", "diverged", "preempted", "running", "unreadable")
 SEEDS = ["seed", "forget_seed", "method_seed"]
@@ -52,7 +52,7 @@ def collect(outputs: Path) -> Collection:
 def _read_run(folder: Path) -> dict[str, Any]:
     dataset, model, scenario, method, fingerprint = folder.parts[-5:]
     status, status_problem = _load(folder / "status.json", json.loads)
-    config, config_problem = _load(folder / "config.yaml", lambda text: yaml.load(text, _Loader))
+    config, config_problem = _load(folder / "config.yaml", _parse_config)
     state, result, result_problem = status.get("state"), {}, None
     if status_problem is None and state not in STATES[:-1]:
         status_problem = f"status.json has the unknown state {state!r}"
@@ -91,6 +91,15 @@ def _load(path: Path, parse: Callable[[str], Any]) -> tuple[dict[str, Any], str 
     if not isinstance(content, dict):
         return {}, f"{path.name} is unreadable (empty, or not a mapping)"
     return content, None
+
+
+def _parse_config(text: str) -> Any:
+    config = yaml.load(text, _Loader)
+    # A file cut off between two lines is still YAML.
+    absent = [key for key in (*SHARED_SETTINGS, "method", "seed") if key not in (config or {})]
+    if absent:
+        raise ValueError(f"no {', '.join(absent)} in it")
+    return config
 
 
 def _parse_result(text: str) -> Any:

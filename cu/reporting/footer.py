@@ -9,6 +9,21 @@ import pandas as pd
 _LONGEST_REASON = 200
 
 
+class Footnotes:
+    """Numbers the reasons of a table's "n/a" cells in the order they are met."""
+
+    def __init__(self) -> None:
+        self.numbers: dict[str, int] = {}
+
+    def mark(self, reason: str) -> str:
+        """The text of a cell that has no value, for this reason."""
+        return f"n/a [{self.numbers.setdefault(reason, len(self.numbers) + 1)}]"
+
+    def lines(self) -> tuple[str, ...]:
+        """One line per reason."""
+        return tuple(f"[{number}] {reason}" for reason, number in self.numbers.items())
+
+
 def hole_lines(holes: pd.DataFrame) -> tuple[str, ...]:
     """One line per run that should be in a table and is not, with the reason it left behind."""
     return tuple(_hole(hole) for hole in holes.to_dict("records"))

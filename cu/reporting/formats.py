@@ -60,10 +60,7 @@ def number(value: float | None, scale: Scale, signed: bool = False) -> str:
     if not math.isfinite(scaled):
         return "∞" if scaled > 0 else "−∞"
     rounded = f"{abs(scaled):.{scale.decimals}f}"
-    if float(rounded) == 0:
-        small = scaled != 0 and scale.factor == 1 and scale.decimals == 3 and not signed
-        return f"{scaled:.1e}".replace("-", "−") if small else rounded
-    sign = "−" if scaled < 0 else "+" if signed else ""
+    sign = "" if float(rounded) == 0 else "−" if scaled < 0 else "+" if signed else ""
     return sign + rounded
 
 

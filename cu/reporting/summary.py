@@ -44,7 +44,9 @@ def summary(result: Mapping[str, Any]) -> Group:
     head, tail = [_title(result), _forgotten(result), _cost(result)], _notes(result)
     lines = [Text(line, overflow="ellipsis", no_wrap=True) for line in (*head, *tail)]
     lines[0].stylize("bold")
-    return Group(*lines[: len(head)], _table(result), *lines[len(head) :])
+    table = _table(result)
+    body = table if table.row_count else Text("None of the headline metrics was evaluated.")
+    return Group(*lines[: len(head)], Text(""), body, *lines[len(head) :])
 
 
 def show(result: Mapping[str, Any], stream: TextIO) -> None:
@@ -108,7 +110,7 @@ def _table(result: Mapping[str, Any]) -> Table:
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     table.add_column("metric", no_wrap=True)
-    for heading in ("original", "unlearned", "retrained", "gap", "floor"):
+    for heading in ("original", "unlearned", "retrained", "gap", "", "floor"):
         table.add_column(heading, justify="right", no_wrap=True)
     for key in _HEADLINES[result["scenario"]]:
         if key in result["metrics"]:
@@ -122,8 +124,9 @@ def _row(key: str, entry: Mapping[str, Any]) -> list[Any]:
     scale = SCALES[scale_of(key)]
     texts = [number(entry.get(part), scale) for part in ("original", "value", "ref")]
     beyond = exceeds_floor(entry)
-    gap = Text(number(entry.get("gap"), scale, signed=True) + (" *" if beyond else "  "), "bold red" if beyond else "")
-    return [f"{key} [{scale.unit}]" if scale.unit else key, *texts, gap, number(entry.get("floor"), scale)]
+    gap = Text(number(entry.get("gap"), scale, signed=True), "bold red" if beyond else "")
+    name = f"{key} [{scale.unit}]" if scale.unit else key
+    return [name, *texts, gap, "*" if beyond else "", number(entry.get("floor"), scale)]
 
 
 def exceeds_floor(entry: Mapping[str, Any]) -> bool:

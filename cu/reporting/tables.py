@@ -11,7 +11,7 @@ import pandas as pd
 from cu.reporting.aggregate import COUNTS, ORIGINAL, RETRAINED, Cells
 from cu.reporting.collect import TABLE, Collection
 from cu.reporting.columns import scenario_kind
-from cu.reporting.footer import hole_lines, provenance, warnings
+from cu.reporting.footer import Footnotes, hole_lines, provenance, warnings
 from cu.reporting.formats import number, spread
 from cu.reporting.labels import natural
 from cu.reporting.marks import closest
@@ -57,19 +57,6 @@ def build_tables(collection: Collection, cells: Cells, report: Report) -> list[T
     return [_build(_Part.cut(collection, cells, name), report) for name in names]
 
 
-class _Footnotes:
-    """Numbers reasons in the order they are first met."""
-
-    def __init__(self) -> None:
-        self.numbers: dict[str, int] = {}
-
-    def mark(self, reason: str) -> str:
-        return f"n/a [{self.numbers.setdefault(reason, len(self.numbers) + 1)}]"
-
-    def lines(self) -> tuple[str, ...]:
-        return tuple(f"[{number}] {reason}" for reason, number in self.numbers.items())
-
-
 @dataclass(frozen=True, kw_only=True)
 class _Part:
     """What one table is made of."""
@@ -101,7 +88,7 @@ class _Part:
 
 def _build(part: _Part, report: Report) -> Table:
     columns = report.columns_for(scenario_kind(part.runs))
-    notes = _Footnotes()
+    notes = Footnotes()
     ordered = sorted(part.counts, key=lambda c: (_rank(c["method"], report.methods), natural(c["setting"])))
     best = {i: _best(part, ordered, column.key) for i, column in enumerate(columns)}
     rows = [_row(part, cell, columns, best, notes) for cell in ordered]
@@ -140,7 +127,7 @@ def row_label(method: str, setting: str) -> str:
     return f"{method} ({setting})" if setting else method
 
 
-def _row(part: _Part, cell: dict, columns: Sequence[Column], best: Mapping[int, str | None], notes: _Footnotes) -> Row:
+def _row(part: _Part, cell: dict, columns: Sequence[Column], best: Mapping[int, str | None], notes: Footnotes) -> Row:
     label = row_label(cell["method"], cell["setting"])
     broken = {state: cell[state] for state in COUNTS if state != "finished" and cell[state]}
     details = ", ".join(f"{state} {count}" for state, count in broken.items())
@@ -152,7 +139,7 @@ def _row(part: _Part, cell: dict, columns: Sequence[Column], best: Mapping[int, 
     )
 
 
-def _text(part: _Part, cell: dict, column: Column, broken: Mapping[str, int], notes: _Footnotes) -> str:
+def _text(part: _Part, cell: dict, column: Column, broken: Mapping[str, int], notes: Footnotes) -> str:
     if not cell["finished"]:
         if list(broken) == ["missing"] or not broken:
             return "— (missing)"
@@ -163,7 +150,7 @@ def _text(part: _Part, cell: dict, column: Column, broken: Mapping[str, int], no
         return notes.mark(f"{column.key}: no run of this row reports it")
     if not stat["n"]:
         return notes.mark(f"{column.key}: {_reason(stat)}")
-    partly = f" [{stat['n']}/{cell['finished']}]" if stat["n"] < cell["finished"] else ""
+    partly = f", {stat['n']} of {cell['finished']}" if stat["n"] < cell["finished"] else ""
     return _value(stat, column) + partly
 
 

@@ -139,6 +139,12 @@ def test_other_formats_grey_images_subfolders_and_clutter(load, images):
     np.testing.assert_array_equal(data.train.images[10].numpy(), np.stack([grey] * 3))
 
 
+def test_class_folders_may_be_links(load, images, tmp_path):
+    (images / "train" / "dog").rename(tmp_path / "dogs")
+    (images / "train" / "dog").symlink_to(tmp_path / "dogs", target_is_directory=True)
+    assert load().train.labels.bincount().tolist() == [10, 10, 10]
+
+
 def test_oblong_images_are_scaled_to_cover_and_cropped_at_the_centre(tmp_path):
     image = np.zeros((8, 24, 3), np.uint8)
     image[:, 8:16] = 200

@@ -45,11 +45,12 @@ def test_kolmogorov_smirnov_of_shifted_gaussians():
     assert np.isnan(divergence.kolmogorov_smirnov([], [])).all()
 
 
-@pytest.mark.parametrize(("size", "p"), [(100, 0.47), (1000, 0.055), (5000, 3e-5)])
-def test_the_p_value_depends_on_the_number_of_samples(size, p):
+@pytest.mark.parametrize(("size", "p", "tolerance"), [(100, 0.47, 0.2), (1000, 0.055, 0.36), (5000, 3e-5, 0.7)])
+def test_the_p_value_depends_on_the_number_of_samples(size, p, tolerance):
+    # Tolerance: four standard errors of the median of 200 draws of log10 p.
     rng = np.random.default_rng(2)
-    draws = [divergence.kolmogorov_smirnov(rng.normal(size=size), rng.normal(size=size) + 0.1)[1] for _ in range(100)]
-    assert np.median(draws) == pytest.approx(np.log10(p), abs=0.25 if size < 5000 else 0.9)
+    draws = [divergence.kolmogorov_smirnov(rng.normal(size=size), rng.normal(size=size) + 0.1)[1] for _ in range(200)]
+    assert np.median(draws) == pytest.approx(np.log10(p), abs=tolerance)
 
 
 def test_every_split_is_compared_and_averaged_over_retrained_models(make_case):

@@ -67,3 +67,19 @@ def test_degenerate_input(make_case, make_model, make_predictions):
     constant = make_predictions(np.zeros((50, 4)), np.zeros(50, int))
     flat = replace(make_model(), retain=constant, forget=constant, test_retain=constant)
     assert set(rates(make_case(model=flat)).values()) <= {0.0, 1.0}
+
+
+def test_the_members_are_judged_on_the_half_the_attack_has_not_seen(make_case, make_model):
+    case = make_case(model=make_model(boost={"retain": 20.0, "forget": -20.0, "test_retain": -20.0}))
+    _, held_out, _, held_out_unseen = member_rate.halves(case, 5000)
+    kept, unseen = case.model.retain.logits.copy(), case.model.test_retain.logits.copy()
+    kept[held_out] *= -1
+    unseen[held_out_unseen] *= -1
+    swapped = replace(
+        case.model,
+        retain=replace(case.model.retain, logits=kept),
+        test_retain=replace(case.model.test_retain, logits=unseen),
+    )
+    found = rates(make_case(model=swapped))
+    assert found["retain"] < 0.1
+    assert found["unseen"] > 0.9

@@ -115,3 +115,20 @@ def test_retained_privacy_sees_overfitting(make_case, make_model):
     sharp = make_model(boost={"retain": 9.0, "test_retain": 2.0})
     assert membership.retained_privacy(make_case(model=flat))["mia/retain_auc"] == pytest.approx(0.5, abs=0.03)
     assert membership.retained_privacy(make_case(model=sharp))["mia/retain_auc"] > 0.95
+
+
+def test_the_logistic_attack_reads_losses_up_to_100_and_no_further(make_case, make_model, make_predictions):
+    def values(member_losses, other_losses):
+        # Two classes and a large negative margin: the loss is minus the margin.
+        parts = [
+            make_predictions(binary_logits(-np.asarray(x)), np.zeros(len(x), int), 0)
+            for x in (member_losses, other_losses)
+        ]
+        model = replace(make_model(num_classes=2), forget=parts[0], test_retain=parts[1])
+        return membership.logistic_loss_attack(make_case(model=model, num_classes=2))
+
+    rng = np.random.default_rng(6)
+    members, others = rng.uniform(40, 60, 100), rng.uniform(70, 90, 100)
+    assert values(members, others) == {"mia/logreg_acc": 1.0, "mia/logreg_auc": 1.0}
+    outliers = [np.concatenate([members, np.full(10, far)]) for far in (1e2, 1e4)]
+    assert values(outliers[0], others) == values(outliers[1], others)

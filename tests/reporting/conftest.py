@@ -37,7 +37,13 @@ def result(metrics: dict[str, Any], seed: int = 0, **changes: Any) -> dict[str, 
     content = {
         "schema": 1,
         "fingerprint": "0123456789abcdef",
-        "names": {"dataset": "digits", "model": "slim", "recipe": "short", "scenario": "class", "method": "contrastive"},
+        "names": {
+            "dataset": "digits",
+            "model": "slim",
+            "recipe": "short",
+            "scenario": "class",
+            "method": "contrastive",
+        },
         "scenario": "class",
         "forget_classes": [5],
         "seeds": {"seed": seed, "forget_seed": seed, "method_seed": seed},
@@ -81,7 +87,9 @@ class RunFolders:
         status = {"state": state, "error": error, "pid": 7, "host": "node", "attempt": 1}
         folder.joinpath("status.json").write_text(json.dumps(status))
         seeds = {"seed": seed, "forget_seed": seed, "method_seed": seed}
-        folder.joinpath("config.yaml").write_text(yaml.safe_dump(resolved({**seeds, **(config or {})}), sort_keys=False))
+        folder.joinpath("config.yaml").write_text(
+            yaml.safe_dump(resolved({**seeds, **(config or {})}), sort_keys=False)
+        )
         if state == "finished":
             names = {"dataset": dataset, "model": model, "recipe": "short", "scenario": scenario, "method": method}
             content = result(metrics or {}, seed, names=names, fingerprint=fingerprint, **changes)
@@ -120,9 +128,9 @@ def make_result() -> Callable[..., dict[str, Any]]:
 
 @pytest.fixture
 def make_report() -> Callable[..., Report]:
-    def make(columns: list[Any], **changes: Any) -> Report:
+    def make(chosen: list[Any], **changes: Any) -> Report:
         everything: dict[str, Any] = dict.fromkeys(("datasets", "models", "scenarios", "methods", "seeds"))
-        settings = {"name": "test", **everything, "columns": {"class": columns, "sample": columns}, **changes}
+        settings = {"name": "test", **everything, "columns": {"class": chosen, "sample": chosen}, **changes}
         return Report(**settings)
 
     return make

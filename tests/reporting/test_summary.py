@@ -1,0 +1,86 @@
+import io
+
+import pytest
+
+from cu.reporting.summary import exceeds_floor, show, text
+
+
+@pytest.fixture
+def full(make_metric, make_result):
+    keys = ["forget_train_acc", "forget_test_acc", "unlearn_score", "retain_train_acc", "retain_test_acc", "test_acc"]
+    keys += ["mia/svc_confidence", "mia/rmia_auc", "cmia/gap_nn", "probe/member_auc", "cka/shift", "agg/avg_gap"]
+    metrics = {key: make_metric(0.53, 0.5, floor=0.05, original=0.9) for key in keys}
+    metrics["forget_train_acc"] = make_metric(0.1, 0.02, floor=0.01, original=0.99)
+    metrics["retain_test_acc"] = make_metric(0.9, 0.8, original=0.95)
+    metrics["mia/rmia_auc"] = make_metric(None, status="skipped: " + "a very long reason " * 20)
+    metrics["eff/unlearn_seconds"] = make_metric(12.34, 100, direction="lower")
+    metrics["eff/samples_seen_forget"] = make_metric(1290, 0, direction="lower")
+    metrics["eff/samples_seen_retain"] = make_metric(12900, 99999, direction="lower")
+    metrics["eff/speedup_vs_retrain"] = make_metric(8.1, 1, direction="higher")
+    return make_result(metrics)
+
+
+class Terminal(io.StringIO):
+    encoding = "utf-8"
+
+    def isatty(self):
+        return True
+
+
+def test_fits_one_screen(full):
+    lines = text(full).splitlines()
+    assert len(lines) < 30
+    assert max(map(len, lines)) <= 100
+
+
+def test_says_what_was_forgotten_and_what_it_cost(full):
+    shown = text(full)
+    assert "Forgot   class 5: 129 of 1,294 training samples" in shown
+    assert "12.3 s, 14,190 samples seen (1,290 forget, 12,900 retain), 8.1× as fast as retraining" in shown
+    assert "Forgot   classes 1, 7: 129" in text({**full, "forget_classes": [1, 7]})
+    sample = text({**full, "scenario": "sample", "forget_classes": []})
+    assert "Forgot   129 of 1,294 training samples" in sample
+    assert "unlearn_score" in sample
+    assert "forget_test_acc" not in sample
+
+
+def test_only_gaps_beyond_the_floor_are_starred(full):
+    rows = {line.split()[0]: line.split() for line in text(full).splitlines() if "_acc" in line or "cka" in line}
+    assert rows["forget_train_acc"][2:] == ["99.0", "10.0", "2.0", "+8.0", "*", "1.0"]
+    assert rows["cka/shift"][1:] == ["0.900", "0.530", "0.500", "+0.030", "0.050"]
+    assert rows["retain_test_acc"][2:] == ["95.0", "90.0", "80.0", "+10.0", "n/a"]
+    assert not exceeds_floor({"gap": 0.01, "floor": 0.01})
+    assert not exceeds_floor({"gap": None, "floor": 0.01})
+    assert exceeds_floor({"gap": -0.02, "floor": 0.01})
+
+
+def test_colour_only_on_a_terminal_and_only_beyond_the_floor(full, monkeypatch):
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    terminal, file = Terminal(), io.StringIO()
+    show(full, terminal)
+    show(full, file)
+    red = [line for line in terminal.getvalue().splitlines() if "\x1b[1;31m" in line]
+    assert [line.split()[0] for line in red] == ["forget_train_acc"]
+    assert "\x1b" not in file.getvalue()
+    assert file.getvalue() == text(full)
+
+
+def test_a_stream_that_cannot_write_every_character_is_not_an_error(full):
+    raw = io.BytesIO()
+    stream = io.TextIOWrapper(raw, encoding="ascii")
+    show(full, stream)
+    stream.flush()
+    assert b"Forgot   class 5" in raw.getvalue()
+
+
+def test_missing_references_are_explained(full):
+    assert "set reference.k=1" in text({**full, "references": 0})
+    assert "no noise floor" in text({**full, "references": 1})
+    assert "skipped: a very long reason" in text(full)
+
+
+def test_a_result_without_metrics_still_has_a_summary(make_result):
+    shown = text(make_result({}))
+    assert "Cost     1.5 s" in shown
+    assert "None of the headline metrics was evaluated." in shown
