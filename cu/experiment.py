@@ -14,6 +14,7 @@ from cu.bench import Bench, provenance, replay, set_up
 from cu.config import ConfigError
 from cu.data.scenarios import make_task
 from cu.data.types import UnlearningTask
+from cu.engine.ledger import Ledger
 from cu.evaluation import score
 from cu.judging import judge
 from cu.methods.types import Method, scenarios_of
@@ -113,8 +114,10 @@ def forget(
     log.info("%s forgets %d of %d samples", bench.plan.names["method"], len(task.forget), len(bench.data.train))
     with run.ledger.running():
         unlearned = method.unlearn(model, task, run)
-    cost = run.ledger.cost()
-    arrays = score(unlearned, bench.data, bench.hardware)
+    cost, scoring = run.ledger.cost(), Ledger(bench.hardware)
+    with scoring.running():
+        arrays = score(unlearned, bench.data, bench.hardware)
+    cost["scoring_seconds"] = scoring.seconds["unlearn"]
     if bench.plan.config["save_model"]:
         save_weights(folder / "model.safetensors", unlearned)
     if evaluation["save_predictions"]:

@@ -178,7 +178,7 @@ def has_key() -> bool:
 
 
 def flattened(result: Mapping[str, Any]) -> dict[str, Any]:
-    """Every number of a result as one flat mapping: `key` for a metric's value, `ref/key`, `gap/key`, `floor/key`, ..."""
+    """Every number of a result as one flat mapping: `key` for a metric, then `ref/key`, `gap/key`, `floor/key`, ..."""
     flat: dict[str, Any] = {}
     for key, entry in result.get("metrics", {}).items():
         for part in ("value", "ref", "ref_std", "gap", "floor", "z", "original"):

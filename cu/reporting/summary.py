@@ -22,10 +22,18 @@ _ACCURACIES = (
     "retain_test_acc",
     "test_acc",
 )
-_CLOSENESS = ("mia/svc_confidence", "mia/rmia_auc", "cmia/gap_nn", "probe/member_auc", "cka/shift", "agg/avg_gap")
+_CLOSENESS = (
+    "mia/svc_confidence",
+    "mia/rmia_auc",
+    "cmia/gap_nn",
+    "probe/linear_forget_test_acc",
+    "probe/member_auc",
+    "cka/shift",
+    "agg/avg_gap",
+)
 _ELSEWHERE = {
-    "class": {"unlearn_score", "test_acc", "probe/member_auc"},
-    "sample": {"forget_test_acc", "retain_test_acc", "cmia/gap_nn"},
+    "class": {"unlearn_score", "test_acc", "probe/member_auc", "mia/rmia_auc"},
+    "sample": {"forget_test_acc", "retain_test_acc", "cmia/gap_nn", "probe/linear_forget_test_acc"},
 }
 _HEADLINES = {
     scenario: [key for key in (*_ACCURACIES, *_CLOSENESS) if key not in without]
@@ -80,7 +88,9 @@ def _forgotten(result: Mapping[str, Any]) -> str:
     count = f"{sizes['forget']:,} of {sizes['forget'] + sizes['retain']:,} training samples"
     if not classes:
         return f"Forgot   {count}"
-    named = f"class{'es' if len(classes) > 1 else ''} {', '.join(str(c) for c in classes)}"
+    names = result.get("class_names") or []
+    words = [f"{c} ({names[c]})" if c < len(names) and names[c] != str(c) else str(c) for c in classes]
+    named = f"class{'es' if len(classes) > 1 else ''} {', '.join(words)}"
     return f"Forgot   {named}: {count}"
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from cu.reporting.columns import missing_columns
 from cu.reporting.render import latex, markdown
 from cu.reporting.tables import build_tables
 from cu.reporting.types import Report
+from cu.store.files import write_text
 
 logger = logging.getLogger(__name__)
 
@@ -47,8 +47,10 @@ def write_report(settings: Report, outputs: Path, target: Path) -> list[Path]:
         "csv": cells.long_form().to_csv(index=False),
         "tex": latex(tables),
     }
-    target.mkdir(parents=True, exist_ok=True)
-    return [_write(target / f"{stem}.{suffix}", text) for suffix, text in texts.items()]
+    files = {target / f"{stem}.{suffix}": text for suffix, text in texts.items()}
+    for path, text in files.items():
+        write_text(path, text)
+    return list(files)
 
 
 def select(collection: Collection, settings: Report) -> Collection:
@@ -83,9 +85,3 @@ def _absent(collection: Collection, settings: Report) -> list[str]:
         for name in getattr(settings, field) or ()
         if name not in set(collection.runs[column])
     ]
-
-
-def _write(path: Path, text: str) -> Path:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(text, encoding="utf-8")
-    return temporary.replace(path)

@@ -12,7 +12,7 @@ def full(make_metric, make_result):
     metrics = {key: make_metric(0.53, 0.5, floor=0.05, original=0.9) for key in keys}
     metrics["forget_train_acc"] = make_metric(0.1, 0.02, floor=0.01, original=0.99)
     metrics["retain_test_acc"] = make_metric(0.9, 0.8, original=0.95)
-    metrics["mia/rmia_auc"] = make_metric(None, status="skipped: " + "a very long reason " * 20)
+    metrics["cmia/gap_nn"] = make_metric(None, status="skipped: " + "a very long reason " * 20)
     metrics["eff/unlearn_seconds"] = make_metric(12.34, 100, direction="lower")
     metrics["eff/samples_seen_forget"] = make_metric(1290, 0, direction="lower")
     metrics["eff/samples_seen_retain"] = make_metric(12900, 99999, direction="lower")

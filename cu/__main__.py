@@ -1,0 +1,20 @@
+"""`python -m cu train|unlearn|report ...`: the console commands without their scripts."""
+
+from __future__ import annotations
+
+import sys
+
+
+def main() -> None:
+    """Run the command named by the first argument."""
+    from cu import cli
+
+    commands = {"train": cli.train, "unlearn": cli.unlearn, "report": cli.report}
+    name = sys.argv.pop(1) if len(sys.argv) > 1 else ""
+    if name not in commands:
+        sys.exit(f"usage: python -m cu {{{','.join(commands)}}} ...")
+    commands[name]()
+
+
+if __name__ == "__main__":
+    main()

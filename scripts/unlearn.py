@@ -1,0 +1,6 @@
+"""The command `cu-unlearn` from a checkout: python scripts/unlearn.py ..."""
+
+from cu.cli import unlearn
+
+if __name__ == "__main__":
+    unlearn()
