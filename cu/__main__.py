@@ -1,4 +1,4 @@
-"""`python -m cu train|unlearn|report ...`: the console commands without their scripts."""
+"""`python -m cu train|unlearn|evaluate|report ...`: the console commands without their scripts."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ def main() -> None:
     """Run the command named by the first argument."""
     from cu import cli
 
-    commands = {"train": cli.train, "unlearn": cli.unlearn, "report": cli.report}
+    commands = {"train": cli.train, "unlearn": cli.unlearn, "evaluate": cli.evaluate, "report": cli.report}
     name = sys.argv.pop(1) if len(sys.argv) > 1 else ""
     if name not in commands:
         sys.exit(f"usage: python -m cu {{{','.join(commands)}}} ...")

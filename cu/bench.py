@@ -10,7 +10,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from cu.assembly import build, load_data, validate
+from cu.assembly import build, load_data
+from cu.config import ConfigError
 from cu.data.types import ImageData, Split
 from cu.engine.fit import cross_entropy, fit
 from cu.engine.hardware import Hardware
@@ -21,10 +22,10 @@ from cu.evaluation import score
 from cu.fingerprint import retrained_identity
 from cu.models.types import Classifier
 from cu.plan import Plan
-from cu.store.files import Damaged, JsonLines, read_rows
-from cu.store.models import EpochCheckpoint, ModelStore, StoredModel, load_into, load_weights
+from cu.store.files import JsonLines, read_rows
+from cu.store.models import EpochCheckpoint, KeptModels, ModelStore, StoredModel, load_into, load_weights
 from cu.store.runs import git_state, versions
-from cu.store.scores import load_scores, save_scores
+from cu.store.scores import remembered_scores
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +38,7 @@ class Bench:
     data: ImageData
     hardware: Hardware
     recipe: Recipe
-    store: ModelStore
+    store: ModelStore | KeptModels
 
     @property
     def seed(self) -> int:
@@ -59,7 +60,15 @@ class Bench:
         return self.load(stored), stored.record["cost"]
 
     def load(self, stored: StoredModel) -> Classifier:
-        """A stored model on the device, in evaluation mode."""
+        """A stored model on the device, in evaluation mode.
+
+        Raises:
+            ConfigError: Only its record is left.
+        """
+        if not stored.weights:
+            raise ConfigError(
+                f"the weights of {stored.folder} are gone or damaged, and its outputs are not there either"
+            )
         model = self.run(self.seed).new_model()
         load_into(model, stored.weights, str(stored.folder))
         return model.eval()
@@ -72,18 +81,20 @@ class Bench:
         )
         return self.store.obtain(self.plan.original, train)
 
-    def retrained(self, retain: Split, seed: int) -> StoredModel:
-        """A model trained on the retain set alone, by the original's recipe."""
+    def retrained(self, retain: Split, seed: int, level: int = logging.INFO) -> StoredModel:
+        """A model trained on the retain set alone, by the original's recipe; `level` is that of the line in the log."""
         kept = set(retain.ids.tolist())
         forgotten = [i for i in self.data.train.ids.tolist() if i not in kept]
         identity = retrained_identity(self.plan.original, seed, forgotten)
-        return self.store.obtain(identity, self.trainer(retain, seed, "retrained", silent))
+        return self.store.obtain(identity, self.trainer(retain, seed, "retrained", silent, level))
 
-    def trainer(self, split: Split, seed: int, name: str, log_row: Log) -> Callable[..., Any]:
+    def trainer(
+        self, split: Split, seed: int, name: str, log_row: Log, level: int = logging.INFO
+    ) -> Callable[..., Any]:
         """How to train a new model on a split by the recipe."""
 
         def train(checkpoint: EpochCheckpoint, rows: JsonLines) -> tuple[Classifier, Mapping[str, Any]]:
-            log.info("training the %s model on %d samples, seed %d", name, len(split), seed)
+            log.log(level, "training the %s model on %d samples, seed %d", name, len(split), seed)
 
             def record(values: Mapping[str, float], step: int) -> None:
                 rows.append(values, step)
@@ -108,21 +119,12 @@ class Bench:
     def scores(self, stored: StoredModel) -> dict[str, Any]:
         """A stored model's outputs on the whole data set, computed once and kept beside its weights."""
         path = stored.folder / f"predictions-{self.hardware.scoring_precision}.npz"
-        try:
-            arrays = load_scores(path)
-        except Damaged as error:
-            log.warning("%s: computed again", error)
-            arrays = None
-        if arrays is None:
-            arrays = score(self.load(stored), self.data, self.hardware)
-            save_scores(path, arrays)
-        return arrays
+        return remembered_scores(path, lambda: score(self.load(stored), self.data, self.hardware))
 
 
 def set_up(plan: Plan) -> Bench:
-    """Check the config, take hold of the hardware, read the data."""
+    """Take hold of the hardware, read the data."""
     config = plan.config
-    validate(config)
     hardware = build(config["hardware"]).resolved()
     hardware.activate()
     data = load_data(json.dumps(config["dataset"]), config["paths"]["data"])

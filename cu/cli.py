@@ -4,34 +4,26 @@ from __future__ import annotations
 
 import logging
 import os
-import signal
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
+from hydra.experimental.callback import Callback
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from cu.complaints import complaint
-from cu.config import ConfigError, config_folder, first_line
-from cu.plan import NAMED, Plan, plan_training, plan_unlearning
+from cu.config import ConfigError, config_folder
+from cu.job import JobFailed, Preempted, preemptible, work
+from cu.plan import NAMED, plan_training, plan_unlearning
+from cu.sweep import EXIT_CODES, State, exit_code, note, summary, tally
 
-log = logging.getLogger("cu")
-
-
-class JobFailed(RuntimeError):
-    """A job that has already said why it failed."""
-
-    def __init__(self, message: str, exit_code: int) -> None:
-        super().__init__(message)
-        self.exit_code = exit_code
-
-
-class Preempted(SystemExit):
-    """SIGTERM, turned into an exception so that everything is closed in order."""
+AGAIN = "type the command again to go on"
+Ended = tuple[State, Any]
 
 
 def unlearn() -> None:
@@ -49,42 +41,111 @@ def report() -> None:
     command("report", report_job)
 
 
+def evaluate() -> None:
+    """Console command `cu-evaluate`."""
+    command("evaluate", evaluation_job)
+
+
 def command(name: str, job: Callable[[DictConfig], Any]) -> None:
-    """Run a job under Hydra; every failure ends in one line on stderr and the right exit code."""
-    os.environ["HYDRA_FULL_ERROR"] = "1"
+    """Run a job, or a sweep of them, under Hydra; whatever fails ends in one line and the right exit code."""
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises instead of printing
+    sys.argv[1:] = sorted(sys.argv[1:], key=lambda word: word not in ("-m", "--multirun"))  # Hydra wants them outside
+    logging.raiseExceptions = False  # where the disk is full, each line of a log would fail with a traceback
     main = hydra.main(version_base="1.3", config_path=str(config_folder()), config_name=name)(job)
+    code: Any = 0
+    Sweep.folder = None
     try:
-        main()
-    except JobFailed as failure:
-        sys.exit(failure.exit_code)
+        with preemptible():
+            main()
+    except Preempted as stop:
+        code = stop.code
+        say(f"preempted; {AGAIN}")
+    except SystemExit as stop:
+        code = stop.code
     except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        sys.exit(130)
+        code = 130
+        say(f"interrupted; {AGAIN}")
     except Exception as error:
-        line = complaint(error, name, sys.argv[1:])
-        if line is None:
+        found = complaint(error, name, sys.argv[1:])
+        if found is None:
             raise
-        print(f"error: {line}", file=sys.stderr)
-        sys.exit(2)
+        line, code = found
+        say(f"error: {line}")
+    if Sweep.folder is not None and (ended := tally(Sweep.folder)):
+        say(summary(ended))
+        code = code or exit_code(ended)
+    sys.exit(code)
 
 
-def unlearning_job(cfg: DictConfig) -> float | None:
-    """One job of `cu-unlearn`; returns the metric named by `objective`, for sweepers."""
+class Sweep(Callback):
+    """Remembers where the sweep that this process started keeps its notes."""
+
+    folder: Path | None = None
+
+    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
+        """Called by Hydra before the first job."""
+        Sweep.folder = Path(config.hydra.sweep.dir)
+
+
+def accounted(job: Callable[[DictConfig], Ended]) -> Callable[[DictConfig], Any]:
+    """A job whose failure ends in one line on stderr: the process ends with its exit code, a sweep goes on."""
+
+    @wraps(job)
+    def run(cfg: DictConfig) -> Any:
+        context = HydraConfig.get()
+        in_sweep = context.mode == RunMode.MULTIRUN
+        where = f"#{context.job.num} " if in_sweep else ""
+        state, value, reason = "failed", None, None
+        try:
+            warn_of_unswept_grid(context)
+            state, value = job(cfg)
+        except JobFailed as error:
+            state, reason = error.state, str(error)
+            say(f"{state}: {where}{reason}")
+        except (KeyboardInterrupt, SystemExit):
+            state = "preempted"
+            raise
+        except Exception as error:
+            if (found := complaint(error, context.job.config_name, sys.argv[1:])) is None:
+                raise
+            reason, code = found
+            state = "mistaken" if code == EXIT_CODES["mistaken"] else "failed"
+            say(f"error: {where}{reason}")
+        finally:
+            if in_sweep:
+                about = {"overrides": list(context.overrides.task), "reason": reason}
+                note(Path(context.sweep.dir), context.job.num, state, about)
+        if not in_sweep and EXIT_CODES[state]:
+            sys.exit(EXIT_CODES[state])
+        return value
+
+    return run
+
+
+@accounted
+def unlearning_job(cfg: DictConfig) -> Ended:
+    """One job of `cu-unlearn`; its value is the metric named by `objective`, for sweepers."""
     config = plain(cfg)
-    plan = plan_unlearning(config, choices())
-    result = work(plan, "unlearn")
+    state, result = work(plan_unlearning(config, choices()), "unlearn")
+    if state == "finished":
+        from cu.reporting.summary import show
+
+        show(result, sys.stdout)
     entry = result["metrics"].get(config["objective"], {})
-    return entry.get("gap") if config["objective_is_gap"] else entry.get("value")
+    return state, entry.get("gap" if config["objective_is_gap"] else "value")
 
 
-def training_job(cfg: DictConfig) -> None:
+@accounted
+def training_job(cfg: DictConfig) -> Ended:
     """One job of `cu-train`."""
-    result = work(plan_training(plain(cfg), choices()), "train")
+    state, result = work(plan_training(plain(cfg), choices()), "train")
     accuracies = ", ".join(f"{k.removesuffix('_acc')} {v:.2%}" for k, v in result["accuracies"].items())
     print(f"accuracy: {accuracies}\nmodel: {result['model']}")
+    return state, None
 
 
-def report_job(cfg: DictConfig) -> None:
+@accounted
+def report_job(cfg: DictConfig) -> Ended:
     """`cu-report`."""
     from cu.reporting.types import Report
     from cu.reporting.write import write_report
@@ -97,83 +158,35 @@ def report_job(cfg: DictConfig) -> None:
     files = write_report(settings, outputs, outputs / "reports" / settings.name)
     print(files[0].read_text(encoding="utf-8"))
     print("written: " + ", ".join(map(str, files)))
+    return "finished", None
 
 
-def work(plan: Plan, kind: str) -> Mapping[str, Any]:
-    """Do the planned job unless it is done; keep its status, mirror it, and write its result."""
-    if plan.config["resume"] == "skip" and (result := plan.finished()) is not None:
-        log.info("already finished: %s", plan.folder.path)
-        return result
-    with preemptible(), plan.folder.locked(), run_log(plan.folder.path):
-        result = plan.finished()
-        if result is not None and plan.config["resume"] == "skip":
-            return result
-        if result is not None and plan.config["resume"] == "error":
-            raise ConfigError(f"resume=error and {plan.folder.path} is finished; use resume=skip or resume=rerun")
-        return recorded(plan, kind)
+@accounted
+def evaluation_job(cfg: DictConfig) -> Ended:
+    """`cu-evaluate`."""
+    from cu.plan import check_runner_settings
+    from cu.validation import check
 
+    config = plain(cfg)
+    check_runner_settings(config)
+    for group in ("select", "evaluation", "hardware"):
+        check(config[group], group)
 
-def recorded(plan: Plan, kind: str) -> Mapping[str, Any]:
-    """Do the job between `running` and its final status."""
-    from cu import experiment
-    from cu.assembly import build, validate
-    from cu.engine.fit import Diverged
-    from cu.reporting.summary import show
-    from cu.store.files import write_json, write_text
-    from cu.tracking import RunLabel, flattened
+    from cu.reevaluation import evaluate_again
 
-    folder = plan.folder
-    validate(plan.config)
-    if plan.config["resume"] == "rerun":
-        for name in ("predictions.npz", "cost.json"):
-            (folder.path / name).unlink(missing_ok=True)
-    attempt = folder.begin()
-    write_text(folder.path / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(dict(plan.config))))
-    label = RunLabel(
-        f"{plan.fingerprint}-{attempt}",
-        "/".join(folder.path.parts[-5:]),
-        "/".join(plan.names[g] for g in NAMED if g in plan.names and g != "method"),
-        kind,
-        tuple(plan.names[g] for g in NAMED if g in plan.names),
-    )
-    tracker = build(plan.config["tracking"]).open(label, folder.path, plan.config)
-    code = 1
-    try:
-        result = getattr(experiment, kind)(plan, tracker)
-        tracker.summarize(flattened(result))
-        write_json(folder.path / "result.json", result)
-        folder.end("finished")
-        code = 0
-    except Diverged as error:
-        folder.end("diverged", str(error))
-        raise failed("diverged", plan, str(error), 1) from error
-    except ConfigError as error:
-        folder.end("failed", str(error))
-        raise failed("error", plan, str(error), 2) from error
-    except (KeyboardInterrupt, SystemExit) as error:
-        code = 143 if isinstance(error, Preempted) else 130
-        folder.end("preempted")
-        raise
-    except Exception as error:
-        folder.end("failed", first_line(error))
-        logging.getLogger("cu.traceback").exception("%s", plan.folder.path)
-        raise failed("failed", plan, f"{type(error).__name__}: {first_line(error)}", 1) from error
-    finally:
-        tracker.close(code)
-    if kind == "unlearn":
-        show(result, sys.stdout)
-    return result
-
-
-def failed(state: str, plan: Plan, message: str, exit_code: int) -> JobFailed:
-    """Say in one line why a job ended, and where to read more; returns what to raise."""
-    words = " ".join(message.split())
-    print(f"{state}: {words} [{plan.folder.path / 'run.log'}]", file=sys.stderr)
-    return JobFailed(words, exit_code)
+    endings = evaluate_again(config, say)
+    print(", ".join(f"{endings[ending]} {ending}" for ending in ("evaluated", "already evaluated", "not possible")))
+    return "failed" if endings["not possible"] else "finished", None
 
 
 def plain(cfg: DictConfig) -> dict[str, Any]:
-    """A config as plain containers, every interpolation resolved."""
+    """A config as plain containers, every interpolation resolved.
+
+    Raises:
+        ConfigError: A setting without a default is not given.
+    """
+    if missing := sorted(OmegaConf.missing_keys(cfg)):
+        raise ConfigError(f"{missing[0]} must be given, e.g. {missing[0]}=...")
     container = OmegaConf.to_container(cfg, resolve=True)
     assert isinstance(container, dict)
     return {str(k): v for k, v in container.items()}
@@ -185,35 +198,14 @@ def choices() -> dict[str, str]:
     return {group: str(chosen[group]) for group in NAMED if group in chosen}
 
 
-@contextmanager
-def preemptible() -> Iterator[None]:
-    """Turn SIGTERM into `Preempted` while inside, unless somebody else (a Slurm plug-in) handles it."""
-    try:
-        default = signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
-        if default:
-            signal.signal(signal.SIGTERM, raise_preempted)
-    except ValueError:  # not the main thread
-        default = False
-    try:
-        yield
-    finally:
-        if default:
-            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+def warn_of_unswept_grid(context: Any) -> None:
+    """Say so if an experiment brings a grid that Hydra does not sweep."""
+    given = {override.split("=")[0].lstrip("+~") for override in context.overrides.task}
+    idle = [key for key in context.sweeper.get("params") or {} if key not in given]
+    if idle:
+        say(f"warning: the grid over {', '.join(idle)} is not swept; add -m, and sweep one experiment per command")
 
 
-def raise_preempted(signum: int, frame: object) -> None:
-    """The SIGTERM handler."""
-    raise Preempted(143)
-
-
-@contextmanager
-def run_log(folder: Path) -> Iterator[None]:
-    """Write what `cu` logs, tracebacks included, to the run's own `run.log`."""
-    handler = logging.FileHandler(folder / "run.log", encoding="utf-8")
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    log.addHandler(handler)
-    try:
-        yield
-    finally:
-        log.removeHandler(handler)
-        handler.close()
+def say(line: str) -> None:
+    """One line on stderr."""
+    print(" ".join(line.split()), file=sys.stderr, flush=True)

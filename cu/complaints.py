@@ -1,38 +1,56 @@
-"""What Hydra and OmegaConf say about a wrong command line, in one line that names the key and what it may be."""
+"""What is wrong with a command line, in one line that names the key and what it may be."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from concurrent.futures import BrokenExecutor
 from difflib import get_close_matches
+from errno import EACCES, EEXIST, ENOTDIR, EPERM, EROFS
+from pathlib import Path
 
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
-from hydra.errors import HydraException
+from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from cu.config import ConfigError, config_folder, first_line
 
+UNWRITABLE = (EACCES, EPERM, EROFS, ENOTDIR, EEXIST)
 
-def complaint(error: Exception, name: str, arguments: Sequence[str]) -> str | None:
-    """One line for a mistake of the user, None for any other error.
+
+def complaint(error: Exception, name: str, arguments: Sequence[str]) -> tuple[str, int] | None:
+    """One line and the exit code for what went wrong outside a job; None for a bug.
 
     Args:
         error: What was raised.
         name: The primary config.
         arguments: The command line.
     """
+    if isinstance(error, (ConfigError, HydraException, OmegaConfBaseException)):
+        return mistake(error, name, arguments), 2
+    if isinstance(error, OSError) and error.errno in UNWRITABLE:
+        return f"paths.outputs: {error.filename} cannot be written ({error.strerror}); use another folder", 2
+    if isinstance(error, OSError):
+        return str(error), 1
+    if isinstance(error, BrokenExecutor):
+        return "a worker process was killed, perhaps for lack of memory; type the command again to go on", 1
+    return None
+
+
+def mistake(error: Exception, name: str, arguments: Sequence[str]) -> str:
+    """What Hydra or OmegaConf mean, without their several lines."""
     text = str(error)
-    if isinstance(error, ConfigError):
-        return text
-    if not isinstance(error, (HydraException, OmegaConfBaseException)):
-        return None
+    if isinstance(error, OverrideParseException):
+        return f"cannot read {error.override!r}: {first_line(error)}; quote special characters: 'key=\"a,b\"'"
+    if isinstance(error, MissingConfigException) and error.missing_cfg_file and error.options:
+        group, _, option = error.missing_cfg_file.rpartition("/")
+        close = get_close_matches(option, error.options, 1)
+        hint = f"did you mean {group}={close[0]}? " if close else ""
+        return f"{group}={option} does not exist: {hint}it may be {', '.join(error.options)}"
     if match := re.search(r"Could not (?:override|delete from config\.) *'([^']+)'", text):
         return unknown_key(match[1], name, arguments)
-    if match := re.search(r"Could not find '([^']+)/([^'/]+)'\s+Available options in '[^']+':\s+(.*)", text, re.DOTALL):
-        options = ", ".join(line.strip() for line in match[3].splitlines() if line.startswith("\t"))
-        return f"{match[1]}={match[2]} does not exist; it may be {options}"
     if match := re.search(r"full_key: (\S+)", text):
         return f"{match[1]}: {first_line(error)}"
     return " ".join(line.strip() for line in text.splitlines()[:3] if line.strip())
@@ -41,22 +59,36 @@ def complaint(error: Exception, name: str, arguments: Sequence[str]) -> str | No
 def unknown_key(key: str, name: str, arguments: Sequence[str]) -> str:
     """Name the settings that exist where `key` does not."""
     parent, _, leaf = key.rpartition(".")
-    others = [a for a in arguments if not a.startswith("-") and a.split("=")[0].lstrip("+~") != key]
-    known = settings_at(parent, name, others)
+    known = settings_at(parent, name, [a for a in arguments if a.split("=")[0].lstrip("+~") != key])
+    if known is None:
+        return f"{key!r} is not a setting: there is no {parent!r} either"
+    if leaf in known:
+        return f"{key!r} is not a setting of every option that is swept over"
     close = get_close_matches(leaf, known, 1)
     hint = f"did you mean {'.'.join(filter(None, [parent, close[0]]))!r}? " if close else ""
-    there = f"{parent or 'the config'} has {', '.join(known)}" if known else f"there is no {parent!r} either"
-    return f"{key!r} is not a setting: {hint}{there}"
+    return f"{key!r} is not a setting: {hint}{parent or 'the config'} has {', '.join(known) or 'no settings'}"
 
 
-def settings_at(parent: str, name: str, overrides: Sequence[str]) -> list[str]:
-    """The settings below `parent` in the config that the remaining overrides give."""
+def settings_at(parent: str, name: str, arguments: Sequence[str]) -> list[str] | None:
+    """The settings below `parent` in the config that the remaining arguments give; None if there is no such place."""
     GlobalHydra.instance().clear()
-    single = [o for o in overrides if "," not in o.partition("=")[2] and not o.startswith("hydra")]
+    single = [a for a in arguments if re.match(r"[+~\w]", a) and not a.startswith("hydra") and not swept(a)]
+    own = [f"hydra.searchpath=[{','.join(f'file://{folder}' for folder in own_folders(arguments))}]"]
     try:
         with initialize_config_dir(str(config_folder()), version_base="1.3"):
-            node = compose(name, single)
+            node = compose(name, single + own)
     except HydraException:
-        return []
+        return None
     node = OmegaConf.select(node, parent) if parent else node
-    return [str(k) for k in node if not str(k).startswith("_")] if isinstance(node, DictConfig) else []
+    return [str(k) for k in node if not str(k).startswith("_")] if isinstance(node, DictConfig) else None
+
+
+def swept(argument: str) -> bool:
+    """Whether an override gives several values, outside of brackets."""
+    return "," in re.sub(r"\[.*\]|\(.*\)|\{.*\}", "", argument.partition("=")[2])
+
+
+def own_folders(arguments: Sequence[str]) -> list[Path]:
+    """The user's own config folders, from `--config-dir`."""
+    words = [part for argument in arguments for part in argument.split("=", 1 if argument.startswith("-") else 0)]
+    return [Path(after).resolve() for word, after in zip(words, words[1:], strict=False) if word in ("--config-dir", "-cd")]

@@ -19,19 +19,20 @@ from cu.models.types import Classifier
 Metrics = Mapping[str, Any]
 Values = Mapping[str, float | str]
 SPLITS = ("train", "val", "test")
+AUDITED = ("relearning", "shadows", "ensembles", "over_unlearning")
 
 
 def score(model: Classifier, data: ImageData, hardware: Hardware) -> dict[str, np.ndarray]:
     """All outputs of a model on train, val and test, as flat arrays ready for one `.npz` file.
 
-    Embeddings are kept in float16: metrics on them do not depend on the lost digits, and files halve.
+    Embeddings are kept in float16 where they fit: metrics on them do not depend on the lost digits, and files halve.
     """
     arrays: dict[str, np.ndarray] = {}
     for name in SPLITS:
         split: Split = getattr(data, name)
         scores = predict(model, split, hardware)
         arrays[f"{name}/logits"] = scores.logits.numpy()
-        arrays[f"{name}/embedding"] = scores.embedding.numpy().astype(np.float16)
+        arrays[f"{name}/embedding"] = halved(scores.embedding.numpy())
         arrays[f"{name}/label"] = split.labels.cpu().numpy()
         arrays[f"{name}/id"] = split.ids.cpu().numpy()
     last = getattr(model.head, "classifier", None)
@@ -39,6 +40,11 @@ def score(model: Classifier, data: ImageData, hardware: Hardware) -> dict[str, n
         arrays["head/weight"] = last.weight.detach().float().cpu().numpy()
         arrays["head/bias"] = last.bias.detach().float().cpu().numpy()
     return arrays
+
+
+def halved(embedding: np.ndarray) -> np.ndarray:
+    """An embedding in float16, unless a number in it is too large for that, as those of a wrecked model may be."""
+    return embedding.astype(np.float16) if np.abs(embedding).max(initial=0) <= np.finfo(np.float16).max else embedding
 
 
 def by_split(arrays: Mapping[str, np.ndarray], task: UnlearningTask) -> ModelPredictions:
@@ -101,6 +107,8 @@ def why_skipped(spec: MetricSpec, case: Case) -> str | None:
         "original": case.original is not None,
         "head": case.model.head is not None,
         "cost": case.cost is not None,
+        "initial": bool(case.initial),
+        **{audit: getattr(case, audit) is not None for audit in AUDITED},
     }
     missing = sorted(need for need in spec.needs if not there[need])
     return f"needs {' and '.join(missing)}" if missing else None

@@ -10,6 +10,8 @@ from typing import Any
 from threadpoolctl import threadpool_limits
 
 from cu.assembly import build
+from cu.audits.memorisation import informed
+from cu.audits.scene import Scene
 from cu.bench import Bench, provenance, replay, set_up
 from cu.config import ConfigError
 from cu.data.scenarios import make_task
@@ -18,6 +20,7 @@ from cu.engine.ledger import Ledger
 from cu.evaluation import score
 from cu.judging import judge
 from cu.methods.types import Method, scenarios_of
+from cu.models.types import Classifier
 from cu.plan import Plan
 from cu.randomness import generator
 from cu.store.files import Damaged, JsonLines, read_json, read_rows, write_json
@@ -65,11 +68,12 @@ def unlearn(plan: Plan, tracker: Tracker) -> dict[str, Any]:
             f"not for scenario={plan.names['scenario']}"
         )
     with threadpool_limits(bench.hardware.num_threads):
-        task = make_task(bench.data, scenario, generator(config["forget_seed"], "forget"))
+        task = make_task(bench.data, informed(scenario, bench), generator(config["forget_seed"], "forget"))
         original = bench.original()
         references = [bench.retrained(task.retain, bench.seed + k) for k in range(config["reference"]["k"])]
-        arrays, cost = forget(bench, method, task, original, tracker)
-        metrics, evaluation_seconds = judge(bench, task, arrays, cost, original, references)
+        arrays, cost, unlearned = forget(bench, method, task, original, tracker)
+        scene = Scene(bench, task, method, original, tuple(references), unlearned)
+        metrics, evaluation_seconds = judge(bench, task, arrays, cost, original, references, scene)
     return {
         "schema": 1,
         "fingerprint": plan.fingerprint,
@@ -92,15 +96,16 @@ def unlearn(plan: Plan, tracker: Tracker) -> dict[str, Any]:
 
 def forget(
     bench: Bench, method: Method, task: UnlearningTask, original: StoredModel, tracker: Tracker
-) -> tuple[dict[str, Any], dict[str, float]]:
-    """Let the method forget; returns the outputs of the new model on all data, and what it cost.
+) -> tuple[dict[str, Any], dict[str, float], Classifier | None]:
+    """Let the method forget; returns the outputs of the new model on all data, what it cost, and the model.
 
-    A run that finished before and is only evaluated anew takes both from its folder.
+    A run that finished before and is only evaluated anew takes both from its folder, and has no model at hand.
     """
     folder, evaluation = bench.plan.folder.path, bench.plan.config["evaluation"]
-    if (earlier := earlier_outcome(folder)) is not None:
-        log.info("outcome is known, evaluating it again")
-        return earlier
+    if (earlier := earlier_outcome(bench.plan)) is not None:
+        log.info("what %s made is known, evaluating it again", bench.plan.names["method"])
+        replay(read_rows(folder / "metrics.jsonl"), tracker.log)
+        return *earlier, None
     rows = JsonLines(folder / "metrics.jsonl", keep=False)
 
     def record(values: Mapping[str, float], step: int) -> None:
@@ -123,14 +128,25 @@ def forget(
     if evaluation["save_predictions"]:
         save_scores(folder / "predictions.npz", arrays)
         write_json(folder / "cost.json", cost)
-    return arrays, cost
+    return arrays, cost, unlearned
 
 
-def earlier_outcome(folder: Path) -> tuple[dict[str, Any], dict[str, float]] | None:
-    """Outputs and cost kept by an earlier, whole run of the same fingerprint; None if they are not both there."""
+def earlier_outcome(plan: Plan) -> tuple[dict[str, Any], dict[str, float]] | None:
+    """Outputs and cost kept by an earlier, whole run of the same fingerprint; None if anything asked for is missing."""
+    folder = plan.folder.path
+    if plan.product is not None and not plan.product.exists():
+        return None
+    if not has_trajectory(read_rows(folder / "metrics.jsonl"), plan.config["evaluation"]["trajectory_every"]):
+        return None
     try:
         arrays, cost = load_scores(folder / "predictions.npz"), read_json(folder / "cost.json")
     except Damaged as error:
         log.warning("%s: the run is done again", error)
         return None
     return None if arrays is None or cost is None else (arrays, cost)
+
+
+def has_trajectory(rows: list[dict[str, Any]], every: int) -> bool:
+    """Whether the rows hold a look at the model every so many steps, if that is asked for."""
+    looks = [row["step"] for row in rows if any(name.startswith("trajectory/") for name in row)]
+    return not every or looks[:1] == [every]

@@ -9,6 +9,9 @@ from functools import partial
 from typing import Any
 
 from cu.assembly import build
+from cu.audits.conduct import conduct, with_findings
+from cu.audits.scene import Scene
+from cu.audits.types import Findings
 from cu.bench import Bench
 from cu.data.types import UnlearningTask
 from cu.engine.ledger import Ledger
@@ -29,11 +32,15 @@ def judge(
     cost: Mapping[str, float],
     original: StoredModel,
     references: list[StoredModel],
+    scene: Scene | None = None,
 ) -> tuple[dict[str, Any], dict[str, float]]:
-    """Every metric of the suite for the outcome, the retrained models and the original, compared."""
-    clock = Ledger(bench.hardware)
-    settings = bench.plan.config["evaluation"]["metrics"]
-    metrics = {name: build(node) for name, node in settings.items() if node is not None}
+    """Every metric of the suite for the outcome, the retrained models and the original, compared.
+
+    Without a scene no audit is conducted, and metrics that read one are skipped.
+    """
+    clock, settings = Ledger(bench.hardware), bench.plan.config["evaluation"]
+    metrics = {name: build(node) for name, node in settings["metrics"].items() if node is not None}
+    found, audit_seconds = audited(scene, settings.get("audits") or {}, metrics) if scene else ({}, {})
     with clock.running():
         costs = [r.record["cost"] for r in references]
         case = Case(
@@ -47,15 +54,32 @@ def judge(
             cost=cost,
             retrained_cost=tuple(costs),
         )
-        judged = measure(metrics, case)
-        identity = [settings, fingerprint(task.forget.ids.tolist()), case.seed, [r.folder.name for r in references]]
+        judged = measure(metrics, with_findings(case, found, "judged"))
+        suite = [settings["metrics"], settings.get("audits"), sorted(found)]
+        identity = [suite, fingerprint(task.forget.ids.tolist()), case.seed, [r.folder.name for r in references]]
         known = partial(remembered, identity=identity)
         refs = [
-            known(r, lambda i=i: measure(metrics, left_out(case, i, case.retrained[i], costs)))
+            known(r, lambda i=i: measure(metrics, with_findings(left_out(case, i, case.retrained[i], costs), found, i)))
             for i, r in enumerate(references)
         ]
-        before = known(original, lambda: measure(metrics, untouched(case)))
-    return compare(metrics, judged, refs, before), {"evaluation_seconds": clock.cost()["unlearn_seconds"]}
+        before = known(original, lambda: measure(metrics, with_findings(untouched(case), found, "original")))
+    seconds = {"evaluation_seconds": clock.cost()["unlearn_seconds"], **audit_seconds}
+    return compare(metrics, judged, refs, before), seconds
+
+
+def audited(
+    scene: Scene, settings: Mapping[str, Any], metrics: Mapping[str, Any]
+) -> tuple[dict[str, Findings], dict[str, float]]:
+    """What the suite's audits find, and how long they took; nothing of either if it has none."""
+    audits, clock = (
+        {name: build(node) for name, node in settings.items() if node is not None},
+        Ledger(scene.bench.hardware),
+    )
+    if not audits:
+        return {}, {}
+    with clock.running():
+        found = conduct(audits, metrics, scene)
+    return found, {"audit_seconds": clock.cost()["unlearn_seconds"]}
 
 
 def untouched(case: Case) -> Case:

@@ -8,7 +8,10 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Annotated, Any, Literal, Protocol
+from urllib.parse import urlsplit
+
+from annotated_types import Gt
 
 from cu.config import first_line
 
@@ -75,34 +78,39 @@ class WandbTracking:
         project: W&B project.
         entity: W&B user or team; None for the key's own.
         tags: Added to every run.
-        init_timeout: Seconds to wait for the server before the run goes on without W&B.
+        init_timeout: Seconds to wait for the server before the run goes on offline.
+        finish_timeout: Seconds to wait for the last upload; what is left can be sent by `wandb sync`.
     """
 
     mode: Literal["auto", "online", "offline", "disabled"]
     project: str
     entity: str | None
     tags: list[str]
-    init_timeout: float
+    init_timeout: Annotated[float, Gt(0)]
+    finish_timeout: Annotated[float, Gt(0)]
 
     def open(self, label: RunLabel, folder: Path, config: Mapping[str, Any]) -> Tracker:
-        """Start a W&B run; when that fails, one warning and a tracker that mirrors nothing."""
-        mode = resolve_mode(self.mode)
-        if mode == "disabled":
-            return Untracked()
-        if mode == "online" and _unreachable:
-            mode = "offline"
+        """Start a W&B run: online if wanted and possible, else offline, else none, with one warning each."""
+        os.environ.setdefault("WANDB_SILENT", "true")  # silent, W&B neither chatters nor prompts
         try:
-            return WandbTracker(self._start(label, folder, config, mode))
-        except Exception as error:  # W&B raises many kinds, and none may cost a job
+            mode = resolve_mode(self.mode)
+            if mode == "disabled":
+                return Untracked()
             if mode == "online":
-                _unreachable.append(str(error))
-            log.warning("W&B (%s) did not start, going on without it: %s", mode, first_line(error))
+                try:
+                    return WandbTracker(self._start(label, folder, config, mode))
+                except Exception as error:  # W&B raises many kinds, and none may cost a job
+                    _unreachable.append(str(error))
+                    log.warning("W&B cannot be reached, tracking offline: %s", first_line(error))
+            return WandbTracker(self._start(label, folder, config, "offline"))
+        except Exception as error:
+            log.warning("W&B did not start, going on without it: %s", first_line(error))
             return Untracked()
 
     def _start(self, label: RunLabel, folder: Path, config: Mapping[str, Any], mode: Mode) -> Any:
         import wandb
 
-        return wandb.init(
+        run = wandb.init(
             project=self.project,
             entity=self.entity,
             mode=mode,
@@ -115,10 +123,25 @@ class WandbTracking:
             config=dict(config),
             resume="allow" if mode == "online" else None,
             reinit="finish_previous",
-            settings=wandb.Settings(
-                silent=True, console="off", x_disable_stats=True, init_timeout=self.init_timeout, disable_git=True
-            ),
+            settings=wandb.Settings(**self._settings(frozenset(wandb.Settings.model_fields))),
         )
+        if mode == "online":
+            log.info("W&B: %s", run.url)
+        return run
+
+    def _settings(self, known: frozenset[str]) -> dict[str, Any]:
+        """Settings of a run, less those this version of W&B does not know."""
+        wanted = {
+            "silent": True,
+            "console": "off",
+            "disable_git": True,
+            "init_timeout": self.init_timeout,
+            "finish_timeout": self.finish_timeout,
+            "finish_timeout_raises": True,
+            "x_disable_stats": True,
+            "x_transaction_log_flush_interval": 1.0,  # of 15: a killed job should not leave an empty file
+        }
+        return {name: value for name, value in wanted.items() if name in known}
 
 
 class WandbTracker:
@@ -126,37 +149,41 @@ class WandbTracker:
 
     def __init__(self, run: Any) -> None:
         self.run = run
+        self.broken = False
 
     def log(self, values: Mapping[str, float], step: int) -> None:
         """Mirror one row of the trajectory."""
-        self._attempt(lambda run: run.log(dict(values), step=step))
+        self._attempt(lambda: self.run.log(dict(values), step=step))
 
     def summarize(self, values: Mapping[str, Any]) -> None:
         """Mirror the result as the run's summary."""
-        self._attempt(lambda run: run.summary.update(dict(values)))
+        self._attempt(lambda: self.run.summary.update(dict(values)))
 
     def close(self, exit_code: int) -> None:
-        """End the run with the job's exit code."""
-        self._attempt(lambda run: run.finish(exit_code=exit_code))
-        self.run = None
+        """End the run with the job's exit code; a run left open would take the next job's numbers."""
+        was_broken, self.broken = self.broken, False
+        self._attempt(lambda: self.run.finish(exit_code=exit_code), quiet=was_broken)
+        if self.broken:
+            _unreachable.append("the last upload did not end")
 
-    def _attempt(self, action: Callable[[Any], Any]) -> None:
-        if self.run is None:
+    def _attempt(self, action: Callable[[], Any], quiet: bool = False) -> None:
+        if self.broken:
             return
         try:
-            action(self.run)
+            action()
         except Exception as error:  # W&B raises many kinds, and none may cost a job
-            log.warning("W&B failed, going on without it: %s", first_line(error))
-            self.run = None
+            self.broken = True
+            if not quiet:
+                log.warning("W&B failed, going on without it: %s", first_line(error))
 
 
 def resolve_mode(mode: str) -> Mode:
     """The mode to start in, decided beforehand so that nothing ever prompts."""
     wanted = os.environ.get("WANDB_MODE", "auto") if mode == "auto" else mode
-    if wanted in ("offline", "dryrun"):
-        return "offline"
     if wanted == "disabled":
         return "disabled"
+    if wanted in ("offline", "dryrun") or _unreachable:
+        return "offline"
     if has_key():
         return "online"
     if wanted == "online":
@@ -165,21 +192,26 @@ def resolve_mode(mode: str) -> Mode:
 
 
 def has_key() -> bool:
-    """Whether a W&B key is in the environment or in the user's netrc file."""
-    if os.environ.get("WANDB_API_KEY"):
+    """Whether W&B finds a key for its server: in the environment, its settings, or the user's netrc file."""
+    if os.environ.get("WANDB_API_KEY") or os.environ.get("WANDB_IDENTITY_TOKEN_FILE"):
+        return True
+    import wandb
+
+    settings = wandb.setup().settings
+    if settings.api_key:
         return True
     path = Path(os.environ.get("NETRC", "~/.netrc")).expanduser()
     try:
         hosts = netrc.netrc(str(path)).hosts
     except (OSError, netrc.NetrcParseError):
         return False
-    own = os.environ.get("WANDB_BASE_URL", "wandb").split("//")[-1]
-    return any("wandb" in host or own in host or "coreweave" in host for host in hosts)
+    own = urlsplit(settings.base_url).netloc
+    return any(host == own or "wandb" in host or "coreweave" in host for host in hosts)
 
 
 def flattened(result: Mapping[str, Any]) -> dict[str, Any]:
     """Every number of a result as one flat mapping: `key` for a metric, then `ref/key`, `gap/key`, `floor/key`, ..."""
-    flat: dict[str, Any] = {}
+    flat: dict[str, Any] = {name: result[name] for name in ("fingerprint", "references") if name in result}
     for key, entry in result.get("metrics", {}).items():
         for part in ("value", "ref", "ref_std", "gap", "floor", "z", "original"):
             if entry[part] is not None:

@@ -10,9 +10,18 @@ from functools import lru_cache
 from importlib import import_module
 from typing import Any, get_type_hints
 
-from cu.config import ConfigError
+from cu.config import ConfigError, first_line
 
 HYDRA_KEYS = frozenset({"_target_", "_partial_", "_convert_", "_recursive_"})
+WORDS = {
+    "Input should be": "must be",
+    "Field required": "must have more items",
+    "Tuple should have": "must have",
+    " after validation": "",
+    "a valid integer": "an integer",
+    "a valid array": "a list",
+    "a valid ": "a ",
+}
 
 
 def check(node: Any, key: str, supplied: frozenset[str] = frozenset()) -> None:
@@ -39,7 +48,7 @@ def check(node: Any, key: str, supplied: frozenset[str] = frozenset()) -> None:
 def check_target(node: Mapping[str, Any], key: str, supplied: frozenset[str]) -> None:
     """Check the settings of one object against its signature."""
     target = locate(node["_target_"], key)
-    hints, required = parameters(target)
+    hints, required = parameters(target, bool(node.get("_partial_", False)))
     given = {name: value for name, value in node.items() if name not in HYDRA_KEYS}
     for name, value in given.items():
         if name not in hints:
@@ -48,9 +57,8 @@ def check_target(node: Mapping[str, Any], key: str, supplied: frozenset[str]) ->
             raise ConfigError(f"{key}.{name} is not a setting of {node['_target_']}{hint}")
         if not (isinstance(value, Mapping) and "_target_" in value):
             check_value(value, hints[name], f"{key}.{name}")
-    if not node.get("_partial_", False):
-        for name in sorted(required - set(given) - supplied):
-            raise ConfigError(f"{key}.{name} is missing; {node['_target_']} needs it")
+    for name in sorted(required - set(given) - supplied):
+        raise ConfigError(f"{key}.{name} is missing; {node['_target_']} needs it")
 
 
 def check_value(value: Any, hint: Any, key: str) -> None:
@@ -63,10 +71,15 @@ def check_value(value: Any, hint: Any, key: str) -> None:
         adapter(hint).validate_json(as_json(value), strict=True)
     except ValidationError as error:
         reasons = [e for e in error.errors() if e["type"] != "none_required"] or error.errors()
-        texts = dict.fromkeys(
-            e["msg"].replace("Input should be", "must be").replace("a valid ", "a ").rstrip(".") for e in reasons
-        )
+        texts = dict.fromkeys(reworded(e["msg"]) for e in reasons)
         raise ConfigError(f"{key} {' or '.join(texts)}, got {value!r}") from None
+
+
+def reworded(message: str) -> str:
+    """What pydantic says of a value, in the words of a config."""
+    for theirs, ours in WORDS.items():
+        message = message.replace(theirs, ours)
+    return message.rstrip(".")
 
 
 def as_json(value: Any) -> str:
@@ -90,15 +103,18 @@ def adapter(hint: Any):
 
 def locate(path: str, key: str) -> Any:
     """The object at a dotted path."""
-    module, _, name = path.rpartition(".")
     try:
+        module, _, name = path.rpartition(".")
         return getattr(import_module(module), name)
     except (ImportError, AttributeError, ValueError) as error:
-        raise ConfigError(f"{key}._target_={path} cannot be imported ({error})") from error
+        raise ConfigError(f"{key}._target_={path} cannot be imported ({first_line(error)})") from error
 
 
-def parameters(target: Any) -> tuple[dict[str, Any], set[str]]:
-    """The annotations of a dataclass's fields or a function's arguments, and which of them have no default."""
+def parameters(target: Any, partial: bool) -> tuple[dict[str, Any], set[str]]:
+    """The annotations of a dataclass's fields or a function's arguments, and which of them must be given.
+
+    Of a `partial` target, arguments that may be positional are left to whoever calls it.
+    """
     if is_dataclass(target):
         hints = get_type_hints(target, include_extras=True)
         own = [f for f in fields(target) if f.init]
@@ -107,5 +123,5 @@ def parameters(target: Any) -> tuple[dict[str, Any], set[str]]:
     signature = inspect.signature(target)
     hints = get_type_hints(target.__init__ if inspect.isclass(target) else target, include_extras=True)
     named = {name: p for name, p in signature.parameters.items() if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
-    needed = {name for name, p in named.items() if p.default is p.empty}
+    needed = {n for n, p in named.items() if p.default is p.empty and not (partial and p.kind != p.KEYWORD_ONLY)}
     return {name: hints.get(name, Any) for name in named}, needed

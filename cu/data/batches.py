@@ -146,6 +146,26 @@ class PairedBatches:
             yield Batch(images, split.labels[chosen].to(images.device), {split.name: len(chosen)})
 
 
+@dataclass(frozen=True, eq=False)
+class RetainPairs:
+    """For every retain batch, one forget batch: a pass over the retain set, with the forget set as often as it takes.
+
+    Each pass starts a new round of the forget set, and every round has an order and views of its own.
+    """
+
+    forget: ShuffledBatches
+    retain: ShuffledBatches
+
+    def __len__(self) -> int:
+        return len(self.retain)
+
+    def epoch(self, index: int | str) -> Iterator[Pair]:
+        """One pass over the retain set, in the order that its own stream has."""
+        endless = (batch for lap in count() for batch in self.forget.epoch(f"{index}.{lap}"))
+        for retain in self.retain.epoch(index):
+            yield Pair(next(endless), retain)
+
+
 B = TypeVar("B", bound=Countable)
 
 
@@ -183,7 +203,7 @@ def batch_bounds(total: int, size: int) -> list[tuple[int, int]]:
     starts = list(range(0, total, size))
     if len(starts) > 1 and total - starts[-1] == 1:
         starts.pop()
-    return list(zip(starts, [*starts[1:], total], strict=True))
+    return list(zip(starts, [*starts[1:], total], strict=False))
 
 
 def concatenated(splits: tuple[Split, ...]) -> Split:

@@ -34,6 +34,11 @@ class Transform:
         shift = torch.tensor([-m / s for m, s in zip(self.mean, self.std, strict=True)], device=images.device)
         return torch.addcmul(shift.view(shape), images, scale)
 
+    def normalize(self, pixels: Tensor) -> Tensor:
+        """Normalise float pixels [B, C, H, W] in [0, 1], differentiably."""
+        mean, std = (torch.tensor(values, device=pixels.device).view(1, -1, 1, 1) for values in (self.mean, self.std))
+        return (pixels - mean) / std
+
     def train(self, images: Tensor, generator: torch.Generator) -> Tensor:
         """Augment (if on) and normalise uint8 [B, C, H, W] to float32; `generator` lives on the CPU."""
         if self.augment and self.crop:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from copy import deepcopy
 from typing import Any, Protocol, TypeVar
 
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from cu.data.batches import Batch, Countable, Stream
+from cu.engine.freezing import frozen_norms
 from cu.engine.progress import progress
 from cu.engine.recipe import Recipe
 from cu.engine.run import Run
@@ -40,6 +42,12 @@ class Checkpoint(Protocol):
 B = TypeVar("B", bound=Countable)
 Loss = Callable[[Classifier, B], Tensor]
 Stop = Callable[[Classifier, int, bool], bool]
+AroundStep = Callable[[nn.Module, torch.optim.Optimizer, B], AbstractContextManager[None]]
+
+
+def unconstrained(model: nn.Module, optimizer: torch.optim.Optimizer, batch: Countable) -> AbstractContextManager[None]:
+    """Let an optimizer step be."""
+    return nullcontext()
 
 
 def cross_entropy(model: Classifier, batch: Batch) -> Tensor:
@@ -55,10 +63,14 @@ def fit(
     run: Run,
     *,
     stop: Stop | None = None,
+    around_step: AroundStep[B] = unconstrained,
     checkpoint: Checkpoint | None = None,
     name: str = "unlearning",
 ) -> Classifier:
     """Train a copy of `model` and return it in evaluation mode; the given model is left as it was.
+
+    Parameters that need no gradient stay as they are, and so do the statistics of frozen batch normalisation. Steps
+    are counted over the whole run, so that the trajectory of a method that trains several times goes on.
 
     Args:
         model: Where to start.
@@ -66,7 +78,9 @@ def fit(
         loss: Scalar of (model, batch), minimised.
         recipe: Optimizer, schedule, epochs, clipping, batch normalisation mode.
         run: Hardware, seed, account and log.
-        stop: Called with (model, steps done, whether a pass just ended) after each step; True ends training.
+        stop: Called with (model, steps of the run, whether a pass just ended) after each step; True ends training.
+        around_step: Called with (model, optimizer, batch) once gradients are there; the context it returns is open
+            during clipping and the optimizer's step.
         checkpoint: Where state is kept after each epoch; training continues from it if it holds one.
         name: Shown on the progress bar.
 
@@ -74,17 +88,17 @@ def fit(
         Diverged: When the loss or a weight is not finite.
     """
     student = deepcopy(model)
-    optimizer = recipe.optimizer(student.parameters())
+    optimizer = recipe.optimizer([p for p in student.parameters() if p.requires_grad])
     scheduler = recipe.scheduler(optimizer, len(batches))
     first_epoch = restore(checkpoint, student, optimizer, scheduler, run) if checkpoint else 0
-    step = first_epoch * len(batches)
-    with progress(name, recipe.epochs * len(batches) - step) as advance:
+    step = run.ledger.steps
+    with progress(name, (recipe.epochs - first_epoch) * len(batches)) as advance:
         for epoch in range(first_epoch, recipe.epochs):
             torch.manual_seed(derive_seed(run.seed, f"layers/{epoch}"))
             set_training_mode(student, recipe)
             total, steps, stopped = torch.zeros((), device=run.hardware.device), 0, False
             for batch in batches.epoch(epoch):
-                total += descend(student, batch, loss, recipe, optimizer, scheduler, run)
+                total += descend(student, batch, loss, recipe, optimizer, scheduler, run, around_step)
                 step, steps = step + 1, steps + 1
                 if steps % CHECK_EVERY == 0:
                     require_finite(total, epoch, step)
@@ -113,27 +127,28 @@ def descend(
     optimizer: torch.optim.Optimizer,
     scheduler: torch.optim.lr_scheduler.LRScheduler,
     run: Run,
+    around_step: AroundStep[B] = unconstrained,
 ) -> Tensor:
     """One optimizer step; returns the detached loss."""
     with run.hardware.training_precision():
         value = loss(model, batch)
     optimizer.zero_grad(set_to_none=True)
     value.backward()
-    if recipe.clip_norm is not None:
-        nn.utils.clip_grad_norm_(model.parameters(), recipe.clip_norm)
-    optimizer.step()
+    with around_step(model, optimizer, batch):
+        if recipe.clip_norm is not None:
+            nn.utils.clip_grad_norm_(model.parameters(), recipe.clip_norm)
+        optimizer.step()
     scheduler.step()
     run.ledger.saw(batch.counts)
     return value.detach()
 
 
 def set_training_mode(model: nn.Module, recipe: Recipe) -> None:
-    """Training mode, with batch normalisation kept in evaluation mode where the recipe freezes it."""
+    """Training mode, with batch normalisation kept in evaluation mode where the recipe or its layer is frozen."""
     model.train()
-    if recipe.batchnorm == "frozen":
-        for module in model.modules():
-            if isinstance(module, nn.modules.batchnorm._BatchNorm):
-                module.eval()
+    for module in model.modules() if recipe.batchnorm == "frozen" else frozen_norms(model):
+        if isinstance(module, nn.modules.batchnorm._BatchNorm):
+            module.eval()
 
 
 def snapshot(model: nn.Module, optimizer: Any, scheduler: Any, run: Run, epoch: int) -> dict[str, Any]:

@@ -85,7 +85,9 @@ class Hardware:
     def synchronize(self) -> None:
         """Wait for the device, so that a clock read next is true."""
         if self.device.startswith("cuda"):
-            torch.cuda.synchronize()
+            torch.cuda.synchronize(self.device)
+        elif self.device.startswith("mps"):
+            torch.mps.synchronize()
 
     def describe(self) -> dict[str, Any]:
         """What a reader of a record needs to know about the machine."""

@@ -57,6 +57,7 @@ class Ledger:
     @contextmanager
     def preparing(self) -> Iterator[None]:
         """Book the time inside as preparation (saliency masks, Fisher information, adversarial examples)."""
+        before, was_running = self._account, self._since is not None
         self._stop()
         self._account = "prep"
         self._start()
@@ -64,8 +65,9 @@ class Ledger:
             yield
         finally:
             self._stop()
-            self._account = "unlearn"
-            self._start()
+            self._account = before
+            if was_running:
+                self._start()
 
     def _start(self) -> None:
         self.hardware.synchronize()
@@ -114,7 +116,7 @@ class Ledger:
 def reset_peak_memory(hardware: Hardware) -> None:
     """Forget the peak so far, where the system allows it."""
     if hardware.device.startswith("cuda"):
-        torch.cuda.reset_peak_memory_stats()
+        torch.cuda.reset_peak_memory_stats(hardware.device)
     elif sys.platform == "linux":
         try:
             with open("/proc/self/clear_refs", "w") as file:
@@ -126,7 +128,7 @@ def reset_peak_memory(hardware: Hardware) -> None:
 def peak_memory_mb(hardware: Hardware) -> float:
     """Peak memory in MB: of the CUDA allocator, else of the process."""
     if hardware.device.startswith("cuda"):
-        return torch.cuda.max_memory_allocated() / 2**20
+        return torch.cuda.max_memory_allocated(hardware.device) / 2**20
     if sys.platform == "linux":
         with open("/proc/self/status") as lines:
             return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM"))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from cu.data.types import Split
 from cu.engine.hardware import Hardware
@@ -22,17 +24,14 @@ class Scores(NamedTuple):
 
 
 def predict(model: Classifier, split: Split, hardware: Hardware) -> Scores:
-    """The model's outputs on every sample of a split, in the split's order; the model's mode is put back."""
-    was_training = model.training
-    model.eval()
+    """The model's outputs on every sample of a split, in the split's order; the model's modes are put back."""
     logits, embedding = [], []
-    with torch.inference_mode(), hardware.scoring():
+    with evaluating(model), torch.inference_mode(), hardware.scoring():
         for positions in torch.arange(len(split)).split(SCORING_BATCH):
             images = split.eval_view(positions.to(split.rows.device))
             output = model(hardware.placement.put(images))
             logits.append(output.logits.float().cpu())
             embedding.append(output.embedding.float().cpu())
-    model.train(was_training)
     if not logits:
         return empty_scores(model, split, hardware)
     return Scores(torch.cat(logits).clone(), torch.cat(embedding).clone())
@@ -41,12 +40,21 @@ def predict(model: Classifier, split: Split, hardware: Hardware) -> Scores:
 def empty_scores(model: Classifier, split: Split, hardware: Hardware) -> Scores:
     """No rows, but the right number of columns: found by a forward pass of one blank image."""
     blank = torch.zeros(1, *split.images.shape[1:], dtype=torch.uint8)
-    was_training = model.training
-    model.eval()
-    with torch.inference_mode():
+    with evaluating(model), torch.inference_mode():
         output = model(hardware.placement.put(split.transform.plain(blank)))
-    model.train(was_training)
     return Scores(torch.empty(0, output.logits.shape[1]), torch.empty(0, output.embedding.shape[1]))
+
+
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """Evaluation mode while inside; then every layer's own mode again, so that frozen layers stay frozen."""
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, mode in modes:
+            module.training = mode
 
 
 def accuracy(model: Classifier, split: Split, hardware: Hardware) -> float:

@@ -12,6 +12,8 @@ from annotated_types import Ge, Gt, Lt
 from torch import nn
 from torch.optim.lr_scheduler import LambdaLR
 
+from cu.config import ConfigError
+
 
 class Optimizer(Protocol):
     """Settings that become a torch optimizer once the parameters are known."""
@@ -32,6 +34,8 @@ class Sgd:
 
     def __call__(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
         """The optimizer of these parameters."""
+        if self.nesterov and self.momentum == 0:
+            raise ConfigError("optimizer.nesterov=true needs optimizer.momentum above 0")
         return torch.optim.SGD(parameters, self.lr, self.momentum, 0, self.weight_decay, self.nesterov)
 
 

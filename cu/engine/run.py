@@ -59,9 +59,12 @@ class Run:
             return self.hardware.place(self.build())
 
     def batches(self, splits: Split | tuple[Split, ...], recipe: Recipe, size: int | None = None) -> ShuffledBatches:
-        """Shuffled training batches of one split, or of several mixed, in the recipe's size and augmentation."""
+        """Shuffled training batches of one split, or of several mixed, in the recipe's size.
+
+        They are augmented where both the data set and the recipe say so.
+        """
         chosen = (splits,) if isinstance(splits, Split) else splits
-        views = tuple(s.augmented(recipe.augment) for s in chosen)
+        views = tuple(s.augmented(s.transform.augment and recipe.augment) for s in chosen)
         purpose = "batches/" + "+".join(s.name for s in views)
         return ShuffledBatches(views, size or recipe.batch_size, self.seed, purpose, self.hardware.placement)
 

@@ -36,15 +36,28 @@ class RandomLabel:
 
     def unlearn(self, model: Classifier, task: UnlearningTask, run: Run) -> Classifier:
         """`model` trained on `task.retain` and on the relabelled `task.forget`."""
+        stream = relabelled_stream(task, self.recipe, run, self.order, self.labels, self.redraw)
+        return fit(model, stream, cross_entropy, self.recipe, run)
 
-        def relabelled_stream(epoch: int | str) -> Stream[Batch]:
-            source = run.generator(f"random_label/{epoch if self.redraw else 'fixed'}")
-            forget = task.forget.relabelled(random_labels(task, self.labels, source))
-            if self.order == "joint":
-                return run.batches((forget, task.retain), self.recipe)
-            return Chained((run.batches(forget, self.recipe), run.batches(task.retain, self.recipe)))
 
-        return fit(model, Redrawn(relabelled_stream), cross_entropy, self.recipe, run)
+def relabelled_stream(
+    task: UnlearningTask,
+    recipe: Recipe,
+    run: Run,
+    order: Literal["joint", "sequential"],
+    labels: Literal["wrong", "any"],
+    redraw: bool,
+) -> Stream[Batch]:
+    """Batches of the relabelled forget set and of the retain set; see `RandomLabel` for the settings."""
+
+    def stream(epoch: int | str) -> Stream[Batch]:
+        source = run.generator(f"random_label/{epoch if redraw else 'fixed'}")
+        forget = task.forget.relabelled(random_labels(task, labels, source))
+        if order == "joint":
+            return run.batches((forget, task.retain), recipe)
+        return Chained((run.batches(forget, recipe), run.batches(task.retain, recipe)))
+
+    return Redrawn(stream)
 
 
 def random_labels(task: UnlearningTask, kind: Literal["wrong", "any"], source: torch.Generator) -> Tensor:

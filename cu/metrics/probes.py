@@ -22,6 +22,7 @@ MEMBER_C = 0.01
 NEIGHBOURS = 20
 NEIGHBOUR_TEMPERATURE = 0.07
 FEW = 10
+FEW_SHOT_TRAIN = 10_000
 
 
 def logistic_probe(inverse_penalty: float, class_weight: str | None = None) -> Pipeline:
@@ -95,11 +96,16 @@ def stratified_rows(label: Integers, most: int, rng: np.random.Generator) -> NDA
     return np.sort(np.concatenate(rows)) if rows else np.empty(0, dtype=np.int64)
 
 
-def few_shot_rows(label: Integers, few: tuple[int, ...], shots: int, most: int, rng: np.random.Generator) -> Integers:
-    """Positions of at most `shots` samples of each class of `few` and at most `most` of every other."""
-    rows = [
-        rng.permutation(np.flatnonzero(label == c))[: shots if c in few else most] for c in np.unique(label).tolist()
-    ]
+def few_shot_rows(
+    label: Integers, few: tuple[int, ...], shots: int, most: int, rng: np.random.Generator
+) -> NDArray[np.int64]:
+    """Positions of at most `shots` samples of each class of `few` and at most `most` of every other.
+
+    Where classes are many, `most` is lowered to keep about 10,000 samples in all.
+    """
+    classes = np.unique(label).tolist()
+    most = min(most, max(1, FEW_SHOT_TRAIN // max(len(classes), 1)))
+    rows = [rng.permutation(np.flatnonzero(label == c))[: shots if c in few else most] for c in classes]
     return np.sort(np.concatenate(rows)) if rows else np.empty(0, dtype=np.int64)
 
 
@@ -138,13 +144,17 @@ def linear_probe(case: Case, /, *, max_train: Annotated[int, Gt(0)]) -> dict[str
 
 @metric(keys=("probe/fewshot10_forget_acc",), scenarios=("class",))
 def few_shot_probe(
-    case: Case, /, *, max_per_class: Annotated[int, Gt(0)], draws: Annotated[int, Gt(0)]
+    case: Case,
+    /,
+    *,
+    max_per_class: Annotated[int, Gt(0)],
+    draws: Annotated[int, Gt(0)],
 ) -> dict[str, float]:
     """Accuracy on forgotten test samples of a linear probe that saw 10 images of each forgotten class (mean of draws).
 
     Args:
         case: The judged model and what it is compared with.
-        max_per_class: At most this many images of every retained class.
+        max_per_class: At most this many images of every retained class, and fewer where these were over 10,000 in all.
         draws: How many random choices of images are averaged.
     """
     embedding, label = _training_pool(case)

@@ -131,7 +131,7 @@ def head_recovery(
     Args:
         case: The judged model and what it is compared with.
         shots: Images of each forgotten class.
-        max_per_class: At most this many images of every retained class.
+        max_per_class: At most this many images of every retained class, and fewer where these were over 10,000 in all.
         draws: How many random choices of images are averaged.
     """
     model, relu = case.model, _head_reads_relu(case)

@@ -11,10 +11,13 @@ from typing import Any, Literal, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.floating[Any]]
+from cu.metrics.findings import Ensembles, Floats, OverUnlearning, Relearning, Shadows
+
 Integers = NDArray[np.int64]
 Direction = Literal["match_retrained", "higher", "lower"]
-Need = Literal["retrained", "original", "head", "cost"]
+Need = Literal[
+    "retrained", "original", "head", "cost", "initial", "relearning", "shadows", "ensembles", "over_unlearning"
+]
 Scenario = Literal["class", "sample"]
 
 
@@ -88,6 +91,12 @@ class Case:
         seed: Source of every random choice; see `generator`.
         cost: What making the judged model took (`eff/...` keys), if known.
         retrained_cost: What training each of `retrained` took, in the same order.
+        initial: Models with random weights, untrained.
+        relearning: The judged model trained on the forget set again; like all that follows it is there if an audit of
+            its name belongs to the suite.
+        shadows: Models trained and unlearned as the judged one was, on other choices of forget samples.
+        ensembles: Models like the judged one, and retrained models, from many seeds.
+        over_unlearning: Outputs on images around the forget set.
     """
 
     model: ModelPredictions
@@ -99,6 +108,11 @@ class Case:
     seed: int = 0
     cost: Mapping[str, float] | None = None
     retrained_cost: tuple[Mapping[str, float], ...] = field(default=())
+    initial: tuple[ModelPredictions, ...] = ()
+    relearning: Relearning | None = None
+    shadows: Shadows | None = None
+    ensembles: Ensembles | None = None
+    over_unlearning: OverUnlearning | None = None
 
     def generator(self, purpose: str) -> np.random.Generator:
         """A random generator of its own for each named purpose; the same for every judged model."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from cu.metrics.primitives import jensen_shannon
-from cu.metrics.types import Floats
+from cu.metrics.primitives import jensen_shannon, softmax
+from cu.metrics.types import Case, Floats, metric
 
 
 def zero_retrain_forgetting(probabilities: Floats, untrained: Floats) -> float:
@@ -24,3 +24,13 @@ def zero_retrain_forgetting(probabilities: Floats, untrained: Floats) -> float:
     if not len(probabilities):
         return float("nan")
     return 1 - float(np.mean([jensen_shannon(probabilities, other) for other in untrained]))
+
+
+@metric(keys=("dist/zrf",), needs=("initial",))
+def zrf(case: Case, /) -> dict[str, float]:
+    """Zero-retrain forgetting of the judged model on the forget set.
+
+    The target is the retrained models' value; more random than that is over-forgetting.
+    """
+    untrained = np.stack([softmax(model.forget.logits) for model in case.initial])
+    return {"dist/zrf": zero_retrain_forgetting(softmax(case.model.forget.logits), untrained)}

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import pandas as pd
-from scipy.special import stdtrit
 
 from cu.reporting.collect import CELL, SEEDS, STATES, TABLE, Collection
+from cu.reporting.equivalence import with_verdicts
+from cu.reporting.gap_of_means import gaps_of_means
+from cu.reporting.statistics import t_half_width
+from cu.reporting.types import MarginScale
 
 Seeds = tuple[int, int, int]
 
@@ -22,9 +24,10 @@ class Cells:
     """Aggregated runs.
 
     Attributes:
-        stats: One row per cell and metric key: `mean`, `std` (ddof=1, NaN for one seed), `n`, `half_width` of the 95 %
-            t-interval of the mean, mean `ref`, mean and std of the `gap` (paired: run by run), mean `floor`, mean
-            `original`, `direction`, `reasons` (why values are missing), `versions` (of the formula).
+        stats: One row per cell and metric key: `mean`, `std` (ddof=1, NaN for one seed), `n`, `ci95` (half the width
+            of the 95 % t-interval of the mean), mean `ref`; of the `gap` (paired: run by run) mean, `gap_std`, `gap_n`
+            and `gap_ci95`; mean `floor`, mean `original`, `direction`, `reasons` (why values are missing), `versions`
+            (of the formula), `tost_p` and `holm_p` (see `cu.reporting.equivalence`).
         counts: One row per cell: number of `expected` seeds and of runs in each state.
         holes: One row per run that is not finished: cell, seeds, `state`, `reason`. A seed that others of the same
             data set, model and scenario have, and this cell has not, is `missing`.
@@ -42,7 +45,12 @@ class Cells:
         return long.assign(n=long["n"].fillna(0).astype(int))
 
 
-def aggregate(collection: Collection, seeds: Sequence[int] | None, methods: Sequence[str] | None) -> Cells:
+def aggregate(
+    collection: Collection,
+    seeds: Sequence[int] | None,
+    methods: Sequence[str] | None,
+    margins: Mapping[MarginScale, float],
+) -> Cells:
     """Group runs into cells.
 
     Args:
@@ -50,6 +58,7 @@ def aggregate(collection: Collection, seeds: Sequence[int] | None, methods: Sequ
         seeds: The values of `seed` every cell should have; null: those that any run of the same data set, model and
             scenario has.
         methods: The methods every table should have; null: those that are there.
+        margins: By scale, the largest gap to retraining that does not matter.
     """
     runs = collection.runs
     cells = runs.loc[:, CELL].drop_duplicates()
@@ -61,8 +70,10 @@ def aggregate(collection: Collection, seeds: Sequence[int] | None, methods: Sequ
         absent = asked.loc[asked["_merge"] == "left_only"].drop(columns="_merge").assign(setting="")
         cells = pd.concat([cells, absent], ignore_index=True)
     counts, holes = _completeness(cells, runs, seeds)
+    stats = _statistics(collection.values, [*CELL, "key"])
+    means = gaps_of_means(stats)
     return Cells(
-        stats=_statistics(collection.values, [*CELL, "key"]),
+        stats=with_verdicts(pd.concat([stats, means], ignore_index=True) if len(means) else stats, margins),
         counts=counts,
         holes=holes,
         references=_references(collection.values),
@@ -78,11 +89,14 @@ def _statistics(values: pd.DataFrame, by: list[str]) -> pd.DataFrame:
         ref=("ref", "mean"),
         gap=("gap", "mean"),
         gap_std=("gap", "std"),
+        gap_n=("gap", "count"),
         floor=("floor", "mean"),
         original=("original", "mean"),
         direction=("direction", "first"),
     )
-    stats.insert(3, "half_width", stdtrit(np.maximum(stats["n"] - 1, 1), 0.975) * stats["std"] / np.sqrt(stats["n"]))
+    for place, ci95, std, n in ((3, "ci95", "std", "n"), (8, "gap_ci95", "gap_std", "gap_n")):
+        widths = [t_half_width(s, int(k)) for s, k in zip(stats[std], stats[n], strict=True)]
+        stats.insert(place, ci95, pd.Series(widths, index=stats.index, dtype=float))
     stats["reasons"] = _joined(values.loc[values["status"] != "ok"], by, "status").reindex(stats.index)
     stats["versions"] = _joined(values, by, "version").reindex(stats.index)
     return stats.reset_index()

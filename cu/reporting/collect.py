@@ -17,6 +17,8 @@ STATES = ("finished", "failed", "diverged", "preempted", "running", "unreadable"
 SEEDS = ["seed", "forget_seed", "method_seed"]
 TABLE = ["dataset", "model", "scenario", "data_setting"]
 CELL = [*TABLE, "method", "setting"]
+# The yardsticks of a table: shown first; they never compete with the methods.
+YARDSTICKS = ("retrain", "original")
 NUMBERS = ["value", "ref", "ref_std", "gap", "floor", "z", "original"]
 _RUN = [*CELL, "recipe", "kind", *SEEDS, "state", "error", "duplicate", "fingerprint", "commit", "torch", "path"]
 _VALUE = [*CELL, "recipe", *SEEDS, "key", *NUMBERS, "direction", "status", "version", "fingerprint", "commit"]
@@ -41,7 +43,9 @@ class Collection:
 
 def collect(outputs: Path) -> Collection:
     """Read every run folder; one that is broken or unfinished becomes a row of `runs` that says why."""
-    folders = sorted(f for f in outputs.glob("runs/*/*/*/*/*") if f.is_dir() and not f.name.startswith("."))
+    marks = ("status.json", "config.yaml", "result.json")
+    found = (f for f in outputs.glob("runs/*/*/*/*/*") if not f.name.startswith("."))
+    folders = sorted(f for f in found if any((f / mark).exists() for mark in marks))
     records = [_read_run(folder) for folder in folders]
     runs = _label(pd.DataFrame(records, columns=[*_RUN, "flat", "metrics"]))
     for name in SEEDS:

@@ -7,12 +7,14 @@ import difflib
 import pandas as pd
 
 from cu.reporting.collect import TABLE, Collection
+from cu.reporting.gap_of_means import COMPONENTS, KEY
 from cu.reporting.types import Report
 
 
 def missing_columns(collection: Collection, report: Report) -> list[str]:
     """The chosen columns that no run reports, in at most one line, with the keys that may have been meant."""
-    known = sorted(collection.values["key"].unique())
+    keys = set(collection.values["key"])
+    known = sorted(keys | {KEY} if keys.issuperset(COMPONENTS) else keys)
     kinds = dict.fromkeys(scenario_kind(group) for _, group in collection.runs.groupby(TABLE))
     wanted = dict.fromkeys(column.key for kind in kinds for column in report.columns_for(kind))
     unknown = [key for key in wanted if key not in known]

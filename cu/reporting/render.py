@@ -24,6 +24,8 @@ _LATEX = {
     "×": r"$\times$",
     "÷": r"$\div$",
     "∞": r"$\infty$",
+    "≈": r"$\approx$",
+    "†": r"$\dagger$",
 }
 
 

@@ -8,12 +8,14 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TextIO
 
 from cu.reporting.formats import SCALES, number, scale_of
+from cu.reporting.illusion import HEAD, betrayed_by
 
 if TYPE_CHECKING:
     from rich.console import Group
     from rich.table import Table
 
 WIDTH = 100
+HEAD_MARGIN = 0.01  # one point of accuracy on forgotten test samples, as in configs/report/default.yaml
 _ACCURACIES = (
     "forget_train_acc",
     "forget_test_acc",
@@ -52,6 +54,8 @@ def summary(result: Mapping[str, Any]) -> Group:
     head, tail = [_title(result), _forgotten(result), _cost(result)], _notes(result)
     lines = [Text(line, overflow="ellipsis", no_wrap=True) for line in (*head, *tail)]
     lines[0].stylize("bold")
+    if warning := _illusion(result):
+        lines.insert(len(head), Text(warning, "bold yellow"))
     table = _table(result)
     body = table if table.row_count else Text("None of the headline metrics was evaluated.")
     return Group(*lines[: len(head)], Text(""), body, *lines[len(head) :])
@@ -143,6 +147,27 @@ def exceeds_floor(entry: Mapping[str, Any]) -> bool:
     """Whether a metric's gap is larger than the distance between two retrained models; no floor, no verdict."""
     gap, floor = entry.get("gap"), entry.get("floor")
     return gap is not None and floor is not None and not math.isnan(floor) and abs(gap) > floor
+
+
+_STILL = {
+    "probe/linear_forget_test_acc": "a linear probe on the embedding still finds {} %",
+    "probe/fewshot10_forget_acc": "a linear probe on the embedding, shown 10 images, still finds {} %",
+    "cka/forget_to_original": "the embedding is still like the original's: CKA {}",
+}
+
+
+def _illusion(result: Mapping[str, Any]) -> str | None:
+    """One plain sentence if the head denies what the embedding still knows."""
+    key = betrayed_by(result["metrics"], HEAD_MARGIN) if result["scenario"] == "class" else None
+    if key is None:
+        return None
+    scale, entry = SCALES[scale_of(key)], result["metrics"][key]
+    head = number(_value(result, HEAD), SCALES["percent"])
+    found, target = (
+        number(entry["value"], scale),
+        number(entry["ref"], scale) + (f" {scale.unit}" if scale.unit else ""),
+    )
+    return f"looks forgotten, is not: the head says {head} %, {_STILL[key].format(found)} (retrained {target})"
 
 
 def _notes(result: Mapping[str, Any]) -> list[str]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
 
+from cu.reporting import equivalence, illusion
 from cu.reporting.aggregate import COUNTS, ORIGINAL, RETRAINED, Cells
-from cu.reporting.collect import TABLE, Collection
+from cu.reporting.collect import TABLE, YARDSTICKS, Collection
 from cu.reporting.columns import scenario_kind
 from cu.reporting.footer import Footnotes, hole_lines, provenance, warnings
 from cu.reporting.formats import number, spread
@@ -17,8 +18,6 @@ from cu.reporting.labels import natural
 from cu.reporting.marks import closest
 from cu.reporting.types import Column, Report
 
-# The yardsticks of a table: shown first, and never marked as the best method.
-YARDSTICKS = ("retrain", "original")
 _ARROWS = {"match_retrained": "→ref", "higher": "↑", "lower": "↓"}
 LEGEND = (
     "mean ± std over seeds (gap to the retrained model, paired by seed). →ref: the retrained value is the target; "
@@ -90,8 +89,13 @@ def _build(part: _Part, report: Report) -> Table:
     columns = report.columns_for(scenario_kind(part.runs))
     notes = Footnotes()
     ordered = sorted(part.counts, key=lambda c: (_rank(c["method"], report.methods), natural(c["setting"])))
-    best = {i: _best(part, ordered, column.key) for i, column in enumerate(columns)}
-    rows = [_row(part, cell, columns, best, notes) for cell in ordered]
+    known = {
+        row_label(c["method"], c["setting"])
+        for c in ordered
+        if illusion.denies(part.stats, c, report.margins.get("percent", 0.0))
+    }
+    best = {i: _best(part, ordered, column.key, known) for i, column in enumerate(columns)}
+    rows = [_row(part, cell, columns, best, known, notes) for cell in ordered]
     finished = {cell["method"] for cell in part.counts if cell["finished"]}
     yardsticks = [
         _reference_row(part, method, columns)
@@ -104,7 +108,7 @@ def _build(part: _Part, report: Report) -> Table:
         headings=tuple(_heading(part, column) for column in columns),
         rows=(*yardsticks, *rows),
         floor=_floor_row(part, columns),
-        footnotes=notes.lines(),
+        footnotes=(*notes.lines(), *_explanations(rows, report)),
         warnings=warnings(part.runs, list(part.stats.values()), [column.key for column in columns]),
         holes=hole_lines(part.holes),
         provenance=provenance(part.runs),
@@ -127,12 +131,25 @@ def row_label(method: str, setting: str) -> str:
     return f"{method} ({setting})" if setting else method
 
 
-def _row(part: _Part, cell: dict, columns: Sequence[Column], best: Mapping[int, str | None], notes: Footnotes) -> Row:
+def _explanations(rows: Sequence[Row], report: Report) -> list[str]:
+    marks = {text[-1] for row in rows for text in (row.label, *row.cells)}
+    notes = {equivalence.MARK: equivalence.footnote(report.margins), illusion.MARK: illusion.FOOTNOTE}
+    return [note for mark, note in notes.items() if mark in marks]
+
+
+def _row(
+    part: _Part,
+    cell: dict,
+    columns: Sequence[Column],
+    best: Mapping[int, str | None],
+    known: Container[str],
+    notes: Footnotes,
+) -> Row:
     label = row_label(cell["method"], cell["setting"])
     broken = {state: cell[state] for state in COUNTS if state != "finished" and cell[state]}
     details = ", ".join(f"{state} {count}" for state, count in broken.items())
     return Row(
-        label=label,
+        label=f"{label} {illusion.MARK}" if label in known else label,
         seeds=f"{cell['finished']}/{cell['expected']}" + (f" ({details})" if details else ""),
         cells=tuple(_text(part, cell, column, broken, notes) for column in columns),
         best=frozenset(i for i, name in best.items() if name == label),
@@ -150,8 +167,9 @@ def _text(part: _Part, cell: dict, column: Column, broken: Mapping[str, int], no
         return notes.mark(f"{column.key}: no run of this row reports it")
     if not stat["n"]:
         return notes.mark(f"{column.key}: {_reason(stat)}")
-    partly = f", {stat['n']} of {cell['finished']}" if stat["n"] < cell["finished"] else ""
-    return _value(stat, column) + partly
+    if stat["n"] < cell["expected"]:
+        return _value(stat, column) + (f", {stat['n']} of {cell['finished']}" if stat["n"] < cell["finished"] else "")
+    return _value(stat, column) + (f" {equivalence.MARK}" if equivalence.is_equivalent(stat) else "")
 
 
 def _reason(stat: Mapping) -> str:
@@ -184,8 +202,8 @@ def _floor_row(part: _Part, columns: Sequence[Column]) -> Row | None:
     return Row(label="noise floor", seeds="", cells=texts)
 
 
-def _best(part: _Part, cells: Sequence[dict], key: str) -> str | None:
-    """The label of the row to mark in a column; an incomplete row may tie with the winner, but not win."""
+def _best(part: _Part, cells: Sequence[dict], key: str, known: Container[str]) -> str | None:
+    """The label of the row to mark in a column; a row that is incomplete or still knows may tie, but not win."""
     gaps, complete = {}, set()
     for cell in cells:
         stat = part.stats.get((cell["method"], cell["setting"], key))
@@ -193,7 +211,7 @@ def _best(part: _Part, cells: Sequence[dict], key: str) -> str | None:
             continue
         label = row_label(cell["method"], cell["setting"])
         gaps[label] = stat["gap"]
-        if stat["n"] == cell["expected"]:
+        if stat["n"] == cell["expected"] and label not in known:
             complete.add(label)
     winner = closest(gaps, _floor(part, key))
     return winner if winner in complete else None

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
+
+from annotated_types import Gt
 
 from cu.config import ConfigError
 from cu.reporting.formats import SCALES, Scale, scale_of
 
 Kind = Literal["class", "sample"]
 ColumnField = Literal["key", "title", "scale"]
+MarginScale = Literal["percent", "fraction"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +35,8 @@ class Report:
         scenarios: Scenarios to show.
         methods: Methods to show, in this order; one without runs becomes a visible hole.
         seeds: Values of `seed` to show; one without a run becomes a visible hole.
+        margins: By scale of a metric, the largest gap to retraining that does not matter, in stored units (0.01 is one
+            percentage point). To be declared before looking; a scale without one gets no verdict.
         columns: For `class` and for `sample` scenarios, metric keys or {key, title, scale}.
     """
 
@@ -41,6 +46,7 @@ class Report:
     scenarios: list[str] | None
     methods: list[str] | None
     seeds: list[int] | None
+    margins: dict[MarginScale, Annotated[float, Gt(0)]]
     columns: dict[Kind, list[str | dict[ColumnField, str]]]
 
     def columns_for(self, kind: str) -> list[Column]:

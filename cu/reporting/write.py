@@ -36,7 +36,7 @@ def write_report(settings: Report, outputs: Path, target: Path) -> list[Path]:
     if everything.runs.empty:
         raise ConfigError(f"paths.outputs: no runs below {outputs / 'runs'}; make some with cu-unlearn first")
     chosen = select(everything, settings)
-    cells = aggregate(chosen, settings.seeds, settings.methods)
+    cells = aggregate(chosen, settings.seeds, settings.methods, settings.margins)
     warnings = [*_absent(everything, settings), *missing_columns(chosen, settings)]
     for warning in warnings:
         logger.warning(warning)

@@ -91,8 +91,8 @@ def plain(value: Any) -> Any:
 class JsonLines:
     """Rows of numbers by step, on disk as soon as they are written.
 
-    A row whose step is not after the last one replaces it and all later rows: that is how an interrupted training
-    continues its own file.
+    Rows of one step may be several. The first row after opening, and any row that goes back, replaces all rows from
+    its step on: that is how an interrupted training continues its own file.
     """
 
     def __init__(self, path: Path, keep: bool) -> None:
@@ -100,16 +100,16 @@ class JsonLines:
         path.parent.mkdir(parents=True, exist_ok=True)
         if not keep:
             path.unlink(missing_ok=True)
-        self.last_step = max((row["step"] for row in read_rows(path)), default=-1)
+        self.next_step = math.inf if path.exists() else 0
 
     def append(self, values: Mapping[str, float], step: int) -> None:
         """Add one row."""
-        if step < self.last_step:
+        if step < self.next_step:
             earlier = [row for row in read_rows(self.path) if row["step"] < step]
             write_text(self.path, "".join(json.dumps(row) + "\n" for row in earlier))
         with self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps({"step": step, **plain(values)}) + "\n")
-        self.last_step = step
+        self.next_step = step
 
 
 def read_rows(path: Path) -> list[dict[str, Any]]:

@@ -6,6 +6,7 @@ import logging
 import pickle
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,11 @@ from cu.fingerprint import fingerprint, sha256
 from cu.store.files import Damaged, JsonLines, locked, read_json, write_json, writing
 
 log = logging.getLogger(__name__)
-UNREADABLE = (SafetensorError, RuntimeError, pickle.UnpicklingError, EOFError, KeyError, ValueError, OSError)
+# Whatever unpickling damaged bytes may raise, be it torch's own checks.
+UNREADABLE = (
+    *(SafetensorError, RuntimeError, pickle.UnpicklingError, EOFError, LookupError, ValueError, OSError),
+    *(TypeError, AttributeError, AssertionError),
+)
 
 
 @dataclass(frozen=True)
@@ -51,8 +56,10 @@ class EpochCheckpoint:
 
     def save(self, state: dict[str, Any]) -> None:
         """Replace the state."""
+        buffer = BytesIO()  # writing the file itself, torch hides that the disk is full
+        torch.save(state, buffer)
         with writing(self.path) as temporary:
-            torch.save(state, temporary)
+            temporary.write_bytes(buffer.getbuffer())
 
 
 Train = Callable[[EpochCheckpoint, JsonLines], tuple[nn.Module, Mapping[str, Any]]]
@@ -91,6 +98,42 @@ class ModelStore:
         return stored
 
 
+@dataclass(frozen=True)
+class KeptModels:
+    """The same folder for those who may not train: what is not there is an error."""
+
+    root: Path
+
+    def folder(self, identity: Mapping[str, Any]) -> Path:
+        """Where the model of this identity lives."""
+        return self.root / fingerprint(identity)
+
+    def obtain(self, identity: Mapping[str, Any], train: Train) -> StoredModel:
+        """The model of this identity.
+
+        Raises:
+            ConfigError: Nobody has trained it, or it is gone.
+        """
+        return self.named(fingerprint(identity))
+
+    def named(self, name: str) -> StoredModel:
+        """The model in the folder of this name; without weights if they are gone, since its outputs may be left.
+
+        Raises:
+            ConfigError: There is no such model.
+            Damaged: Its record cannot be read.
+        """
+        path = self.root / name / "model.safetensors"
+        record = read_json(path.with_name("model.json"))
+        if record is None:
+            raise ConfigError(f"the model {path.parent} is gone")
+        try:
+            weights = load_file(path) if record["sha256"] == sha256(path) else {}
+        except UNREADABLE:
+            weights = {}
+        return StoredModel(weights, record, path.parent)
+
+
 def write_model(folder: Path, model: nn.Module, record: Mapping[str, Any]) -> None:
     """Write weights, then the record that makes them count."""
     path = folder / "model.safetensors"
@@ -123,17 +166,17 @@ def load_weights(path: Path, key: str) -> dict[str, Tensor]:
     """A user's weights: safetensors, or a torch file that holds nothing but tensors and plain containers.
 
     Raises:
-        ConfigError: If the file is missing, damaged, or would need unpickling of arbitrary objects.
+        ConfigError: If there is no such file, or it is damaged or would need unpickling of arbitrary objects.
     """
+    file = path.expanduser()
+    if not file.is_file():
+        raise ConfigError(f"{key}={path} {'is not a file' if file.exists() else 'does not exist'}")
     try:
-        if path.suffix == ".safetensors":
-            return load_file(path)
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        raise ConfigError(f"{key}={path} does not exist") from None
-    except UNREADABLE as error:
+        safe = file.suffix == ".safetensors"
+        content = load_file(file) if safe else torch.load(file, map_location="cpu", weights_only=True)
+    except UNREADABLE as error:  # torch's own message recommends to unpickle the file all the same
         raise ConfigError(
-            f"{key}={path} is damaged or holds more than weights ({first_line(error)}); "
+            f"{key}={path} is damaged or holds more than weights ({type(error).__name__}); "
             "save it as safetensors, or as a state_dict with torch.save"
         ) from error
     for name in ("state_dict", "model", "model_state_dict"):

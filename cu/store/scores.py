@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 import zipfile
-from collections.abc import Mapping
+import zlib
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
 
 from cu.store.files import Damaged, writing
+
+log = logging.getLogger(__name__)
 
 
 def save_scores(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
@@ -24,9 +28,22 @@ def load_scores(path: Path) -> dict[str, np.ndarray] | None:
         Damaged: If it cannot be read.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
-            return {name: file[name] for name in file.files}
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+            return {name: arrays[name] for name in arrays.files}
     except FileNotFoundError:
         return None
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+    except (ValueError, OSError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
         raise Damaged(f"{path} is damaged ({error})") from error
+
+
+def remembered_scores(path: Path, compute: Callable[[], Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """The arrays in a file; computed and written if there is none or it is damaged."""
+    try:
+        arrays = load_scores(path)
+    except Damaged as error:
+        log.warning("%s: computed again", error)
+        arrays = None
+    if arrays is None:
+        arrays = dict(compute())
+        save_scores(path, arrays)
+    return arrays

@@ -51,7 +51,7 @@ def test_likelihood_and_brier_score():
     found = calibration(case_of(logits, label), bins=15)
     assert found["calib/retain_test_nll"] == pytest.approx(log_loss(label, p))
     assert found["calib/retain_test_brier"] == pytest.approx(
-        np.mean([((q - np.eye(3)[y]) ** 2).sum() for q, y in zip(p, label)])
+        np.mean([((q - np.eye(3)[y]) ** 2).sum() for q, y in zip(p, label, strict=True)])
     )
     assert brier_score(np.eye(3)[label], label) == 0
     assert brier_score(np.eye(3)[(label + 1) % 3], label) == 2

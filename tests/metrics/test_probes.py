@@ -29,10 +29,14 @@ def test_separable_classes_are_probed_perfectly():
 
 
 def test_two_blobs_six_sigma_apart():
+    # 6 sigma between the centres in angle, as neighbours are found by cosine: (30, 0) and (29.4, 6).
     rng = np.random.default_rng(1)
-    x = np.concatenate([rng.normal(size=(300, 2)) + [20, 0], rng.normal(size=(300, 2)) + [20, 20]])
-    y = np.repeat([3, 8], 300)
-    assert (knn_classify(x, y, x + rng.normal(0, 0.1, x.shape), k=20, temperature=0.07) == y).mean() == 1.0
+    label = np.repeat([3, 8], 300)
+    centres = np.where(label[:, None] == 3, [30.0, 0], [np.sqrt(864), 6])
+    bank, query = centres + rng.normal(size=(600, 2)), centres + rng.normal(size=(600, 2))
+    # Beyond the middle, 3 sigma away, lie 0.13 % of a blob.
+    assert (knn_classify(bank, label, query, k=20, temperature=0.07) == label).mean() > 0.99
+    assert (nearest_class_mean(bank, label, query) == label).mean() > 0.99
 
 
 def test_random_features_stay_at_chance():
@@ -109,3 +113,5 @@ def test_few_shot_rows():
     label = np.repeat([0, 1, 2], [50, 50, 8])
     rows = few_shot_rows(label, (1, 2), 10, 30, np.random.default_rng(0))
     assert np.bincount(label[rows]).tolist() == [30, 10, 8]
+    many = np.repeat(np.arange(200), 100)
+    assert len(few_shot_rows(many, (0,), 10, 100, np.random.default_rng(0))) == 199 * 50 + 10

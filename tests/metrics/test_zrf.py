@@ -1,7 +1,9 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from cu.metrics.zrf import zero_retrain_forgetting
+from cu.metrics.zrf import zero_retrain_forgetting, zrf
 
 
 def test_ends_of_the_scale():
@@ -26,3 +28,11 @@ def test_mean_over_samples_and_untrained_models():
 
 def test_undefined_without_samples():
     assert np.isnan(zero_retrain_forgetting(np.empty((0, 3)), np.empty((2, 0, 3))))
+
+
+def test_the_forget_set_is_compared_with_untrained_models(make_case, make_model):
+    model, other = make_model(seed=1), make_model(seed=2, boost={"forget": 60.0})
+    assert zrf(replace(make_case(model=model), initial=(model,)))["dist/zrf"] == pytest.approx(1)
+    both = zrf(replace(make_case(model=model), initial=(model, other)))["dist/zrf"]
+    assert both == pytest.approx((1 + zrf(replace(make_case(model=model), initial=(other,)))["dist/zrf"]) / 2)
+    assert both < 0.99

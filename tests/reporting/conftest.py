@@ -130,7 +130,13 @@ def make_result() -> Callable[..., dict[str, Any]]:
 def make_report() -> Callable[..., Report]:
     def make(chosen: list[Any], **changes: Any) -> Report:
         everything: dict[str, Any] = dict.fromkeys(("datasets", "models", "scenarios", "methods", "seeds"))
-        settings = {"name": "test", **everything, "columns": {"class": chosen, "sample": chosen}, **changes}
+        settings = {
+            "name": "test",
+            **everything,
+            "margins": {"percent": 0.01, "fraction": 0.02},
+            "columns": {"class": chosen, "sample": chosen},
+            **changes,
+        }
         return Report(**settings)
 
     return make

@@ -6,6 +6,8 @@ from scipy import stats as scipy_stats
 from cu.reporting.aggregate import ORIGINAL, RETRAINED, aggregate
 from cu.reporting.collect import collect
 
+MARGINS = {"percent": 0.01, "fraction": 0.02}
+
 
 def test_mean_std_gap_and_interval_by_hand(run_folders, make_metric):
     # Gaps .2, -.1, .3, 0, .1 percentage points: mean .10, 95 % interval [-.096, .296].
@@ -13,7 +15,7 @@ def test_mean_std_gap_and_interval_by_hand(run_folders, make_metric):
     gaps = [0.002, -0.001, 0.003, 0.0, 0.001]
     for seed, (ref, gap) in enumerate(zip(refs, gaps, strict=True)):
         run_folders.add({"test_acc": make_metric(ref + gap, ref, floor=0.01 * (seed + 1), original=0.9)}, seed=seed)
-    (cell,) = aggregate(collect(run_folders.outputs), None, None).stats.to_dict("records")
+    (cell,) = aggregate(collect(run_folders.outputs), None, None, MARGINS).stats.to_dict("records")
     assert cell["n"] == 5
     assert cell["mean"] == pytest.approx(0.811)
     assert cell["ref"] == pytest.approx(0.81)
@@ -26,23 +28,23 @@ def test_mean_std_gap_and_interval_by_hand(run_folders, make_metric):
     assert cell["std"] == pytest.approx(math.sqrt(9.9e-4 / 4))
     values = [ref + gap for ref, gap in zip(refs, gaps, strict=True)]
     low, high = scipy_stats.t.interval(0.95, 4, loc=cell["mean"], scale=scipy_stats.sem(values))
-    assert cell["half_width"] == pytest.approx((high - low) / 2)
+    assert cell["ci95"] == pytest.approx((high - low) / 2)
     low, high = scipy_stats.t.interval(0.95, 4, loc=cell["gap"], scale=cell["gap_std"] / math.sqrt(5))
     assert (low, high) == (pytest.approx(-0.00096, abs=1e-5), pytest.approx(0.00296, abs=1e-5))
 
 
 def test_one_seed_has_no_spread(run_folders, make_metric):
     run_folders.add({"test_acc": make_metric(0.9, 0.8)})
-    (cell,) = aggregate(collect(run_folders.outputs), None, None).stats.to_dict("records")
+    (cell,) = aggregate(collect(run_folders.outputs), None, None, MARGINS).stats.to_dict("records")
     assert cell["mean"] == 0.9
     assert cell["gap"] == pytest.approx(0.1)
-    assert all(math.isnan(cell[name]) for name in ("std", "gap_std", "half_width", "floor"))
+    assert all(math.isnan(cell[name]) for name in ("std", "gap_std", "ci95", "floor"))
 
 
 def test_a_run_without_a_value_does_not_count(run_folders, make_metric):
     run_folders.add({"a": make_metric(0.4, 0.5)}, seed=0)
     run_folders.add({"a": make_metric(None, status="skipped: too few samples")}, seed=1)
-    (cell,) = aggregate(collect(run_folders.outputs), None, None).stats.to_dict("records")
+    (cell,) = aggregate(collect(run_folders.outputs), None, None, MARGINS).stats.to_dict("records")
     assert (cell["mean"], cell["n"], cell["reasons"]) == (0.4, 1, "skipped: too few samples")
 
 
@@ -54,7 +56,7 @@ def test_expected_seeds_are_those_of_the_scenario(run_folders, make_metric):
     run_folders.add(state="failed", error="out of memory", seed=1)
     run_folders.add(state="diverged", error="loss is nan", seed=2)
     run_folders.add(value, scenario="sample", seed=9)
-    cells = aggregate(collect(run_folders.outputs), None, None)
+    cells = aggregate(collect(run_folders.outputs), None, None, MARGINS)
     counts = cells.counts.set_index(["scenario", "method"])
     contrastive = counts.loc[("class", "contrastive")]
     assert contrastive[["expected", "finished", "failed", "diverged", "missing"]].tolist() == [4, 1, 1, 1, 1]
@@ -67,7 +69,7 @@ def test_expected_seeds_are_those_of_the_scenario(run_folders, make_metric):
 
 def test_requested_seeds_and_methods_that_never_ran_are_missing(run_folders, make_metric):
     run_folders.add({"test_acc": make_metric(0.5)}, seed=0)
-    cells = aggregate(collect(run_folders.outputs), [0, 1], ["contrastive", "scrub"])
+    cells = aggregate(collect(run_folders.outputs), [0, 1], ["contrastive", "scrub"], MARGINS)
     counts = cells.counts.set_index("method")
     assert counts["missing"].to_dict() == {"contrastive": 1, "scrub": 2}
     assert counts["finished"].to_dict() == {"contrastive": 1, "scrub": 0}
@@ -79,7 +81,7 @@ def test_settings_are_never_averaged(run_folders, make_metric):
             run_folders.add({"test_acc": make_metric(value)}, seed=seed, config={"method.lr": lr})
     for size in (10, 20):
         run_folders.add({"test_acc": make_metric(size / 100)}, dataset="svhn", config={"dataset.train_size": size})
-    stats = aggregate(collect(run_folders.outputs), None, None).stats
+    stats = aggregate(collect(run_folders.outputs), None, None, MARGINS).stats
     means = stats.set_index(["dataset", "data_setting", "setting"])["mean"].to_dict()
     assert means == {
         ("digits", "", "lr=0.1"): pytest.approx(0.2),
@@ -93,7 +95,7 @@ def test_references_count_once_per_seed(run_folders, make_metric):
     for seed, ref in enumerate((0.1, 0.3)):
         for method in ("contrastive", "finetune", "scrub")[: seed + 2]:
             run_folders.add({"test_acc": make_metric(0.5, ref, original=0.9)}, method=method, seed=seed)
-    references = aggregate(collect(run_folders.outputs), None, None).references.set_index("method")
+    references = aggregate(collect(run_folders.outputs), None, None, MARGINS).references.set_index("method")
     assert references.loc[RETRAINED, ["mean", "n"]].tolist() == [pytest.approx(0.2), 2]
     assert references.loc[RETRAINED, "std"] == pytest.approx(math.sqrt(0.02))
     assert references.loc[ORIGINAL, ["mean", "gap"]].tolist() == [pytest.approx(0.9), pytest.approx(0.7)]
@@ -102,7 +104,7 @@ def test_references_count_once_per_seed(run_folders, make_metric):
 def test_references_do_not_depend_on_the_method_seed(run_folders, make_metric):
     for method_seed in range(3):
         run_folders.add({"test_acc": make_metric(0.5, 0.4)}, config={"method_seed": method_seed})
-    cells = aggregate(collect(run_folders.outputs), None, None)
+    cells = aggregate(collect(run_folders.outputs), None, None, MARGINS)
     assert cells.stats["n"].tolist() == [3]
     assert cells.references["n"].tolist() == [1]
 
@@ -110,14 +112,14 @@ def test_references_do_not_depend_on_the_method_seed(run_folders, make_metric):
 def test_long_form_keeps_cells_without_a_finished_run(run_folders, make_metric):
     run_folders.add({"test_acc": make_metric(0.5)})
     run_folders.add(method="scrub", state="failed", error="no")
-    long = aggregate(collect(run_folders.outputs), None, None).long_form().set_index("method")
+    long = aggregate(collect(run_folders.outputs), None, None, MARGINS).long_form().set_index("method")
     assert long["n"].to_dict() == {"contrastive": 1, "scrub": 0}
     assert long.loc["scrub", ["expected", "failed"]].tolist() == [1, 1]
 
 
 def test_no_finished_run_at_all(run_folders):
     run_folders.add(state="failed", error="no")
-    cells = aggregate(collect(run_folders.outputs), None, None)
+    cells = aggregate(collect(run_folders.outputs), None, None, MARGINS)
     assert cells.stats.empty
     assert cells.references.empty
     assert cells.counts["failed"].tolist() == [1]

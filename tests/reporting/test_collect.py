@@ -73,14 +73,20 @@ def test_a_broken_file_makes_a_visible_hole(run_folders, make_metric, name, dama
     assert name in run["error"]
     assert "\n" not in run["error"]
     assert collection.values["value"].tolist() == [0.8]
-    counts = aggregate(collection, None, None).counts
+    counts = aggregate(collection, None, None, {}).counts
     assert counts[["finished", "unreadable"]].to_numpy().tolist() == [[1, 1]]
 
 
-def test_an_empty_run_folder_is_a_hole(run_folders):
+def test_a_folder_without_any_record_is_not_a_run(run_folders):
+    (run_folders.outputs / "runs/digits/slim/class/scrub/abc").mkdir(parents=True)
+    assert collect(run_folders.outputs).runs.empty
+
+
+def test_a_run_killed_before_its_status_is_a_hole(run_folders):
     folder = run_folders.outputs / "runs/digits/slim/class/scrub/abc"
     folder.mkdir(parents=True)
-    cells = aggregate(collect(run_folders.outputs), None, None)
+    (folder / "config.yaml").write_text("seed: 0\n")
+    cells = aggregate(collect(run_folders.outputs), None, None, {})
     assert cells.counts[["finished", "unreadable", "expected"]].to_numpy().tolist() == [[0, 1, 1]]
     assert "status.json is missing" in cells.holes.loc[0, "reason"]
 
@@ -137,7 +143,7 @@ def test_runs_that_no_setting_tells_apart_are_shown_apart(run_folders, make_metr
     collection = collect(run_folders.outputs)
     assert collection.runs["duplicate"].tolist() == [True, True, False]
     assert collection.runs["setting"].tolist() == [*(f"fingerprint={folder.name}" for folder in folders), ""]
-    assert sorted(aggregate(collection, None, None).stats["mean"]) == [0.1, 0.5, 0.9]
+    assert sorted(aggregate(collection, None, None, {}).stats["mean"]) == [0.1, 0.5, 0.9]
 
 
 def test_a_run_without_config_joins_the_only_setting_or_none(run_folders, make_metric):
@@ -156,6 +162,6 @@ def test_sixty_runs_of_sixty_metrics_take_less_than_two_seconds(run_folders, mak
         run_folders.add(metrics, seed=i % 3, method=f"method{i // 6}", config={"method.lr": i // 3 % 2})
     start = time.perf_counter()
     collection = collect(run_folders.outputs)
-    tables = build_tables(collection, aggregate(collection, None, None), make_report(keys))
+    tables = build_tables(collection, aggregate(collection, None, None, {}), make_report(keys))
     assert time.perf_counter() - start < 2
     assert len(tables[0].rows) == 22

@@ -15,7 +15,7 @@ def tables(run_folders, make_report):
     def build(chosen, **changes) -> list[Table]:
         report = make_report(chosen, **changes)
         collection = collect(run_folders.outputs)
-        return build_tables(collection, aggregate(collection, report.seeds, report.methods), report)
+        return build_tables(collection, aggregate(collection, report.seeds, report.methods, report.margins), report)
 
     return build
 
@@ -36,7 +36,7 @@ def test_cell_is_value_spread_and_gap(run_folders, make_metric, tables):
     columns = [{"key": "retain_test_acc", "title": "retain"}, "eff/unlearn_seconds", "agg/tow"]
     (table,) = tables(columns)
     assert table.headings == ("retain [%] →ref", "eff/unlearn_seconds [s] ↓", "agg/tow ↑")
-    assert cells(table)["contrastive"] == ("91.2 ± 0.3 (−0.4)", "12.3 ± 0.0", "0.900 ± 0.000")
+    assert cells(table)["contrastive"] == ("91.2 ± 0.3 (−0.4) ≈", "12.3 ± 0.0", "0.900 ± 0.000")
     assert table.rows[-1].seeds == "3/3"
 
 

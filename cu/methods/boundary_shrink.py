@@ -1,0 +1,76 @@
+"""Boundary shrink: give the forget set to the neighbours across the decision boundary."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+import torch
+from annotated_types import Gt, Le
+from torch import Tensor
+
+from cu.config import ConfigError
+from cu.data.types import Split, UnlearningTask
+from cu.engine.attack import fgsm, on_pixels, pixels_of, predicted
+from cu.engine.fit import cross_entropy, fit
+from cu.engine.predict import SCORING_BATCH
+from cu.engine.recipe import Recipe
+from cu.engine.run import Run
+from cu.models.types import Classifier
+
+
+@dataclass(frozen=True, kw_only=True)
+class BoundaryShrink:
+    """Relabels each forget sample x with the nearest wrong class and trains on that (Chen et al., CVPR 2023).
+
+    x' = clip(x + ε sign ∇_x CE(f(x), y), 0, 1) at the original model, ŷ = argmax f(x'); then CE(f(x), ŷ) is minimised
+    on the unperturbed x. Reads the forget set only. Labels are found once, on plain views: the original stays as it
+    is, so every epoch would find the same ones. The paper's optional curvature term is left out.
+
+    Attributes:
+        recipe: How to descend. Nothing holds the retain set: a learning rate that is a little too high costs it.
+        epsilon: ε, in units of the pixel range [0, 1].
+        failed: Label of a sample that is still classified correctly at x': `runner_up`, the most likely wrong class
+            there; `keep`, its own label, which then is taught again (the released code); `drop`, none, it is left out.
+    """
+
+    recipe: Recipe
+    epsilon: Annotated[float, Gt(0), Le(1)]
+    failed: Literal["runner_up", "keep", "drop"]
+
+    def unlearn(self, model: Classifier, task: UnlearningTask, run: Run) -> Classifier:
+        """`model` trained on `task.forget` under the labels of its neighbours."""
+        with run.ledger.preparing():
+            relabelled = self.relabelled(model, task.forget, run)
+        return fit(model, run.batches(relabelled, self.recipe), cross_entropy, self.recipe, run)
+
+    def relabelled(self, model: Classifier, forget: Split, run: Run) -> Split:
+        """The forget set under its new labels."""
+        labels = self.neighbours(model, forget, run).to(forget.labels.device)
+        moved = labels != forget.labels
+        if self.failed != "drop":
+            return forget.relabelled(labels)
+        if not moved.any():
+            raise ConfigError(
+                f"method.failed=drop leaves nothing to train on: no attack succeeded at method.epsilon={self.epsilon}; "
+                "raise it, or set method.failed=runner_up"
+            )
+        return forget.relabelled(labels).subset(moved)
+
+    def neighbours(self, model: Classifier, forget: Split, run: Run) -> Tensor:
+        """Classes int64 [n_forget] across the boundary; the true class where the attack fails and `failed` keeps it."""
+        logits, found = on_pixels(model, forget, run.hardware), []
+        for positions in torch.arange(len(forget)).split(SCORING_BATCH):
+            pixels, labels = pixels_of(forget, positions, run.hardware)
+            attacked = fgsm(logits, pixels, labels, self.epsilon)
+            found.append(
+                runner_up(logits(attacked).detach(), labels)
+                if self.failed == "runner_up"
+                else predicted(logits, attacked)
+            )
+        return torch.cat(found)
+
+
+def runner_up(logits: Tensor, labels: Tensor) -> Tensor:
+    """The most likely class int64 [B] of logits [B, C] other than the label."""
+    return logits.scatter(1, labels[:, None], -torch.inf).argmax(1)

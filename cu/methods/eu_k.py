@@ -1,0 +1,40 @@
+"""EU-k: exact unlearning of the last k layers."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import Annotated
+
+from annotated_types import Gt
+
+from cu.data.types import UnlearningTask
+from cu.engine.fit import cross_entropy, fit
+from cu.engine.freezing import freeze_all_but, last_layers, reset, thaw_as
+from cu.engine.recipe import Recipe
+from cu.engine.run import Run
+from cu.models.types import Classifier
+
+
+@dataclass(frozen=True, kw_only=True)
+class EuK:
+    """Resets the last k layers once and trains them on the retain set (Goel et al., arXiv 2201.06640).
+
+    All before them stays bit-identical, batch statistics included: accuracy forgets, the embedding need not.
+
+    Attributes:
+        recipe: How to descend; as long as the original's, for exactness.
+        layers: k, convolutions and linear layers counted from the output, with the normalisation that follows them;
+            with as many as the model has, or more, this is retraining by `recipe`.
+    """
+
+    recipe: Recipe
+    layers: Annotated[int, Gt(0)]
+
+    def unlearn(self, model: Classifier, task: UnlearningTask, run: Run) -> Classifier:
+        """`model` with its last layers trained anew, without ever reading `task.forget`."""
+        student = deepcopy(model)
+        paths = last_layers(student, self.layers)
+        reset(student, run.new_model(), paths)
+        freeze_all_but(student, paths)
+        return thaw_as(fit(student, run.batches(task.retain, self.recipe), cross_entropy, self.recipe, run), model)

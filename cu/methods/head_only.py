@@ -1,0 +1,37 @@
+"""The null baseline that only teaches the last layer."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from dataclasses import dataclass
+
+from cu.config import ConfigError
+from cu.data.types import UnlearningTask
+from cu.engine.fit import cross_entropy, fit
+from cu.engine.recipe import Recipe
+from cu.engine.run import Run
+from cu.models.types import Classifier
+
+
+@dataclass(frozen=True, kw_only=True)
+class HeadOnly:
+    """Cross-entropy on the retain set for the last linear layer alone; all else stays bit-identical.
+
+    A null baseline, CF-k with k = 1 (Goel et al., arXiv 2201.06640): the embedding still knows what the head forgets.
+
+    Attributes:
+        recipe: How to descend; `batchnorm` must be `frozen`, or the statistics of frozen layers would drift.
+    """
+
+    recipe: Recipe
+
+    def unlearn(self, model: Classifier, task: UnlearningTask, run: Run) -> Classifier:
+        """`model` with its `head.classifier` trained further without ever reading `task.forget`."""
+        if self.recipe.batchnorm != "frozen":
+            raise ConfigError(f"method.recipe.batchnorm={self.recipe.batchnorm} would move frozen layers; use frozen")
+        start = deepcopy(model).requires_grad_(False)
+        start.head.get_submodule("classifier").requires_grad_(True)
+        student = fit(start, run.batches(task.retain, self.recipe), cross_entropy, self.recipe, run)
+        for own, given in zip(student.parameters(), model.parameters(), strict=True):
+            own.requires_grad_(given.requires_grad)
+        return student

@@ -1,0 +1,60 @@
+"""The null baseline that only hides the forgotten classes."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from cu.data.types import ScenarioKind, UnlearningTask
+from cu.engine.run import Run
+from cu.models.types import Classifier, Output
+
+# Finite: with minus infinity, p log p and differences of logits become NaN.
+MASKED_LOGIT = -1e4
+
+
+@dataclass(frozen=True, kw_only=True)
+class LogitMask:
+    """Overwrites the logits of the forgotten classes after the last layer and changes nothing else.
+
+    A null baseline: accuracy on the forgotten classes is 0 although every weight and every embedding is the
+    original's. An evaluation in which it looks good does not measure unlearning.
+    """
+
+    scenarios: ClassVar[tuple[ScenarioKind, ...]] = ("class",)
+
+    def unlearn(self, model: Classifier, task: UnlearningTask, run: Run) -> Classifier:
+        """A copy of `model` that never answers with one of `task.forget_classes`."""
+        masked = deepcopy(model)
+        hidden = torch.zeros(task.num_classes, dtype=torch.bool, device=next(model.parameters()).device)
+        hidden[list(task.forget_classes)] = True
+        masked.head = MaskedHead(masked.head, hidden)
+        return masked.eval()
+
+
+class MaskedHead(nn.Module):
+    """A head whose logits are overwritten where `hidden` (bool [C]); the embedding passes unchanged.
+
+    The mask is part of the state, so that weights saved with it cannot be taken for those of an unmasked model.
+    """
+
+    hidden: Tensor
+
+    def __init__(self, head: nn.Module, hidden: Tensor) -> None:
+        super().__init__()
+        self.unmasked = head
+        self.register_buffer("hidden", hidden)
+
+    @property
+    def classifier(self) -> nn.Module:
+        """The last layer as it is stored, unmasked: what anybody who holds the weights can read."""
+        return self.unmasked.get_submodule("classifier")
+
+    def forward(self, features: Tensor) -> Output:
+        """Masked logits [B, C] and the embedding [B, D] of features [B, D']."""
+        logits, embedding = self.unmasked(features)
+        return Output(logits.masked_fill(self.hidden, MASKED_LOGIT), embedding)

@@ -1,0 +1,135 @@
+"""SCRUB: disobey the original on what must be forgotten, obey it on the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from copy import deepcopy
+from dataclasses import dataclass
+from functools import partial
+from itertools import accumulate
+from typing import Annotated, Literal
+
+import torch
+from annotated_types import Ge, Gt
+from torch import Tensor
+from torch.nn import functional as F
+
+from cu.config import ConfigError
+from cu.data.batches import ShuffledBatches
+from cu.data.tagged import Tagged
+from cu.data.types import Split, UnlearningTask
+from cu.engine.fit import fit
+from cu.engine.freezing import frozen_teacher
+from cu.engine.recipe import Recipe
+from cu.engine.run import Run
+from cu.losses.distillation import distillation_loss
+from cu.models.types import Classifier
+
+Part = Literal["max", "min"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scrub:
+    """Alternating distillation from the frozen original (Kurmanji et al., NeurIPS 2023, arXiv 2302.09880).
+
+    With KL_T = T² KL(original || student) at temperature T, each of the first `max_epochs` epochs starts with a max
+    pass over the forget set that minimises -KL_T; every epoch has a min pass over the retain set that minimises
+    `retain_weight` * CE + `distillation_weight` * KL_T. One optimizer does both.
+
+    Student and original agree at first, where KL_T has no gradient: batch normalisation by the batch (or dropout)
+    is what makes the first max pass move at all. Where `recipe.batchnorm` is `frozen`, it stalls.
+
+    Attributes:
+        recipe: How to descend; an epoch is one pass over the retain set, after the max pass if it has one.
+        max_epochs: Epochs with a max pass.
+        forget_batch_size: Samples per forget batch; many small batches ascend further than few large ones.
+        temperature: T.
+        retain_weight: γ, of cross-entropy in min passes.
+        distillation_weight: α, of KL_T in min passes.
+        rewind: Return the epoch (0 is the original) whose error on the forget set is closest to the final student's
+            error on unseen data like it: validation samples, of the forgotten classes in class scenarios. SCRUB+R.
+    """
+
+    recipe: Recipe
+    max_epochs: Annotated[int, Ge(0)]
+    forget_batch_size: Annotated[int, Gt(0)]
+    temperature: Annotated[float, Gt(0)]
+    retain_weight: Annotated[float, Ge(0)]
+    distillation_weight: Annotated[float, Ge(0)]
+    rewind: bool
+
+    def unlearn(self, model: Classifier, task: UnlearningTask, run: Run) -> Classifier:
+        """The student after its last epoch, or the one that `rewind` goes back to."""
+        batches = MaxThenMin(
+            run.batches(task.forget, self.recipe, self.forget_batch_size),
+            run.batches(task.retain, self.recipe),
+            self.max_epochs,
+            self.recipe.epochs,
+        )
+        loss = partial(self.loss, frozen_teacher(model))
+        if not self.rewind:
+            return fit(model, batches, loss, self.recipe, run)
+        held_out, students = held_out_like_forget(task), [deepcopy(model).eval()]
+        ends = {run.ledger.steps + steps for steps in accumulate(map(batches.length, range(self.recipe.epochs)))}
+
+        def keep(student: Classifier, step: int, _: bool) -> bool:
+            if step in ends:
+                students.append(deepcopy(student).eval())
+            return False
+
+        final = fit(model, batches, loss, self.recipe, run, stop=keep)
+        errors = [1 - run.accuracy(student, task.forget) for student in students]
+        return students[closest(errors, 1 - run.accuracy(final, held_out))]
+
+    def loss(self, teacher: Classifier, student: Classifier, tagged: Tagged[Part]) -> Tensor:
+        """-KL_T of a max batch, `retain_weight` * CE + `distillation_weight` * KL_T of a min batch."""
+        with torch.no_grad():
+            wanted = teacher(tagged.batch.images).logits
+        logits = student(tagged.batch.images).logits
+        distance = distillation_loss(logits, wanted, self.temperature, reduction="batchmean", scale=True)
+        if tagged.tag == "max":
+            return -distance
+        return self.retain_weight * F.cross_entropy(logits, tagged.batch.labels) + self.distillation_weight * distance
+
+
+@dataclass(frozen=True, eq=False)
+class MaxThenMin:
+    """All forget batches, in the first `max_epochs` of `epochs` passes only, then all retain batches."""
+
+    forget: ShuffledBatches
+    retain: ShuffledBatches
+    max_epochs: int
+    epochs: int
+
+    def length(self, index: int | str) -> int:
+        """Batches of one pass."""
+        return len(self.retain) + (len(self.forget) if int(index) < self.max_epochs else 0)
+
+    def __len__(self) -> int:
+        """Batches per pass on average, rounded up: by it learning rates are scheduled."""
+        epochs = max(1, self.epochs)
+        return -(-sum(map(self.length, range(epochs))) // epochs)
+
+    def epoch(self, index: int | str) -> Iterator[Tagged[Part]]:
+        """The batches of one pass, tagged by their part."""
+        if int(index) < self.max_epochs:
+            for batch in self.forget.epoch(index):
+                yield Tagged(batch, "max")
+        for batch in self.retain.epoch(index):
+            yield Tagged(batch, "min")
+
+
+def held_out_like_forget(task: UnlearningTask) -> Split:
+    """Validation samples distributed like the forget set."""
+    chosen = task.of_forget_classes(task.val) if task.scenario == "class" else task.val
+    if len(chosen) == 0:
+        raise ConfigError(
+            "method.rewind=true finds no val samples to compare with; "
+            "set dataset.val_fraction above 0, or method.rewind to false"
+        )
+    return chosen
+
+
+def closest(errors: Sequence[float], reference: float) -> int:
+    """Position of the error closest to a reference, the first of several."""
+    return min(range(len(errors)), key=lambda position: abs(errors[position] - reference))

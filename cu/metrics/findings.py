@@ -1,0 +1,89 @@
+"""What audits leave for metrics: arrays of models that were trained or attacked for the evaluation alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.floating[Any]]
+
+
+@dataclass(frozen=True, eq=False)
+class Relearning:
+    """How a model that is trained on the forget set again finds back to it, on the same batches as the others.
+
+    Attributes:
+        steps: int64 [T], optimizer steps at which accuracy was taken, from 0; nobody was trained beyond the last.
+        judged: Accuracy of the judged model on forget samples [O, T], in [0, 1], a row for each order of the batches.
+        retrained: The same [K, O, T] of the retrained models that it is set against; K may be 0.
+        original_acc: Accuracy of the original model on the same samples, in [0, 1].
+    """
+
+    steps: NDArray[np.int64]
+    judged: Floats
+    retrained: Floats
+    original_acc: float
+
+
+@dataclass(frozen=True, eq=False)
+class Shadows:
+    """Margins of the same q samples in the worlds that an attacker tells apart, n models in each.
+
+    Row j of one world belongs to row j of the others: an attack on one leaves out all of them.
+
+    Attributes:
+        forgotten: [n, q] under models that were trained on the sample and then made to forget it.
+        unseen: [n, q] under models that never saw the sample and were made to forget others; None where all samples
+            are forgotten together.
+        retrained: [n, q] under models that saw none of the q samples.
+    """
+
+    forgotten: Floats
+    unseen: Floats | None
+    retrained: Floats
+
+
+@dataclass(frozen=True, eq=False)
+class ModelGroup:
+    """N models made in the same way from different seeds.
+
+    Attributes:
+        forget: Margins of forget samples [N, n].
+        retain: Margins of some retain samples [N, m].
+        val: Margins of the held-out samples [N, v]; v may be 0.
+        retain_acc: Accuracy on the same retain samples [N].
+        test_acc: Accuracy on the whole test set [N].
+    """
+
+    forget: Floats
+    retain: Floats
+    val: Floats
+    retain_acc: Floats
+    test_acc: Floats
+
+    def __len__(self) -> int:
+        return len(self.forget)
+
+
+@dataclass(frozen=True, eq=False)
+class Ensembles:
+    """A group of models like the judged one, and as many retrained models; no model is in both."""
+
+    judged: ModelGroup
+    retrained: ModelGroup
+
+
+@dataclass(frozen=True, eq=False)
+class OverUnlearning:
+    """Outputs on forget samples that were pushed a little way towards the class next to them.
+
+    Attributes:
+        judged: Logits [n, C] of the judged model.
+        original: Logits [n, C] of the original model on the same images.
+    """
+
+    judged: Floats
+    original: Floats

@@ -1,0 +1,84 @@
+import logging
+from dataclasses import dataclass
+from functools import partial
+from typing import ClassVar
+
+import numpy as np
+import pytest
+
+from cu.audits.conduct import conduct, with_findings
+from cu.audits.types import Findings
+from cu.engine.fit import Diverged
+from cu.evaluation import measure
+from cu.metrics.findings import OverUnlearning
+from cu.metrics.over_unlearning import over_unlearning
+from cu.metrics.relearning_speed import relearning_speed
+from cu.metrics.types import Case, ModelPredictions, Predictions
+from cu.metrics.ulira import ulira_efficacy, ulira_privacy
+from cu.metrics.zrf import zrf
+
+
+@dataclass(frozen=True)
+class Fixed:
+    provides: ClassVar = "shadows"
+
+    answer: object
+
+    def examine(self, scene):
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+
+def empty_case(scenario):
+    none = Predictions(np.empty((0, 4)), np.empty((0, 2)), np.empty(0, np.int64), np.empty(0, np.int64))
+    model = ModelPredictions(none, none, none, none, none)
+    return Case(model, (), None, scenario, (2,) if scenario == "class" else (), 4)
+
+
+def test_only_audits_that_a_metric_of_this_scenario_reads_are_conducted(make_scene):
+    answer, scene = Findings("a", ("b",), "c"), make_scene()
+    assert conduct({"x": Fixed(answer)}, {"m": ulira_privacy}, scene) == {"shadows": answer}
+    assert conduct({"x": Fixed(answer)}, {"m": zrf}, scene) == {}
+    assert conduct({"x": Fixed(answer)}, {"m": ulira_privacy}, make_scene("class")) == {}
+
+
+def test_divergence_ends_an_audit_and_says_so(make_scene, caplog):
+    with caplog.at_level(logging.WARNING, logger="cu"):
+        assert conduct({"x": Fixed(Diverged("at step 3"))}, {"m": ulira_efficacy}, make_scene()) == {}
+    assert "audit x is given up" in caplog.text
+    assert "at step 3" in caplog.text
+
+
+def test_other_errors_are_not_swallowed(make_scene):
+    with pytest.raises(KeyError):
+        conduct({"x": Fixed(KeyError("shadows"))}, {"m": ulira_efficacy}, make_scene())
+
+
+def test_findings_go_to_whom_they_are_about():
+    case, found = empty_case("sample"), {"shadows": Findings("judged", ("first", "second"), None)}
+    assert with_findings(case, found, "judged").shadows == "judged"
+    assert with_findings(case, found, 1).shadows == "second"
+    assert with_findings(case, found, "original").shadows is None
+
+
+def test_metrics_without_their_audit_are_skipped_and_say_which():
+    metrics = {
+        "zrf": zrf,
+        "speed": partial(relearning_speed, tolerance=0.05),
+        "efficacy": ulira_efficacy,
+        "privacy": ulira_privacy,
+        "over": over_unlearning,
+    }
+    values = measure(metrics, empty_case("class"))
+    assert values["dist/zrf"] == "skipped: needs initial"
+    assert values["relearn/ain"] == "skipped: needs relearning"
+    assert values["mia/ulira_eff_auc"] == "skipped: needs shadows"
+    assert values["mia/ulira_priv_auc"] == "skipped: only for sample scenarios"
+    assert values["over/ou@0.03"] == "skipped: needs over_unlearning"
+
+
+def test_an_audit_that_was_conducted_is_not_missing():
+    found = {"over_unlearning": Findings(OverUnlearning(np.zeros((2, 4)), np.zeros((2, 4))), (), None)}
+    case = with_findings(empty_case("class"), found, "judged")
+    assert isinstance(measure({"over": over_unlearning}, case)["over/ou@0.03"], float)

@@ -1,0 +1,252 @@
+"""A toy world: four classes of tiny images that a tiny network learns in a second; and the commands, run tiny."""
+
+from __future__ import annotations
+
+import io
+import logging
+import os
+import subprocess
+import sys
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from copy import deepcopy
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import torch
+from hydra.core.global_hydra import GlobalHydra
+from torch import nn
+
+import cu
+from cu import cli
+from cu.data.scenarios import ClassScenario, SampleScenario, make_task
+from cu.data.transforms import Transform
+from cu.data.types import ImageData, Split
+from cu.engine.fit import cross_entropy, fit
+from cu.engine.hardware import Hardware
+from cu.engine.ledger import Ledger
+from cu.engine.recipe import Recipe, Sgd
+from cu.engine.run import Run, silent
+from cu.models.heads import build_head
+from cu.models.types import Classifier
+
+CLASSES, SIDE = 4, 6
+CPU = Hardware(
+    device="cpu", precision="fp32", scoring_precision="fp32", channels_last=False, num_threads=1, deterministic=True
+)
+
+
+def build_data(count: int = 240, seed: int = 0) -> ImageData:
+    """Class c is a bright quadrant c under noise; of every five images three are trained on, one is val, one test."""
+    source = torch.Generator().manual_seed(seed)
+    labels = (torch.arange(count) % CLASSES)[torch.randperm(count, generator=source)]
+    images = torch.randint(0, 100, (count, 1, SIDE, SIDE), generator=source)
+    for image, label in zip(images, labels.tolist(), strict=True):
+        row, column = 3 * (label // 2), 3 * (label % 2)
+        image[:, row : row + 3, column : column + 3] += 80
+    pixels, transform = images.to(torch.uint8), Transform(mean=(0.25,), std=(0.25,), crop=1, augment=True)
+    place = torch.arange(count) % 5
+
+    def cut(name: str, chosen: torch.Tensor) -> Split:
+        rows = chosen.nonzero().squeeze(1)
+        return Split(name, pixels, rows, labels[rows], rows, transform)
+
+    return ImageData(cut("train", place < 3), cut("val", place == 3), cut("test", place == 4), tuple("abcd"))
+
+
+def build_model(head: str = "projection", dropout: float = 0.0) -> Classifier:
+    """Convolution, batch normalisation, and one of the two heads; weights from torch's global generator."""
+    encoder = nn.Sequential(
+        nn.Conv2d(1, 8, 3, padding=1, bias=False),
+        nn.BatchNorm2d(8),
+        nn.ReLU(),
+        nn.AdaptiveAvgPool2d(2),
+        nn.Flatten(),
+        nn.Dropout(dropout),
+    )
+    return Classifier(encoder, build_head(head, 32, CLASSES, 8))  # type: ignore[arg-type]
+
+
+def build_recipe(**settings) -> Recipe:
+    """SGD at a constant rate for two epochs; `lr`, `momentum` and `weight_decay` go to the optimizer."""
+    sgd = {"lr": 0.05, "momentum": 0.9, "weight_decay": 5e-4, "nesterov": False}
+    sgd |= {name: settings.pop(name) for name in list(settings) if name in sgd}
+    plain = {
+        "optimizer": Sgd(**sgd),
+        "schedule": "constant",
+        "epochs": 2,
+        "batch_size": 32,
+        "augment": False,
+        "clip_norm": None,
+        "batchnorm": "train",
+    }
+    return Recipe(**{**plain, **settings})
+
+
+ORIGINAL_RECIPE = build_recipe(schedule="one_cycle", epochs=6, lr=0.2, batch_size=16)
+
+
+def build_run(seed: int = 0, hardware: Hardware = CPU, build=build_model, **settings) -> Run:
+    """A run on the CPU whose retrained model comes from the original's recipe and seed 0."""
+
+    def retrain(split: Split):
+        run = build_run(0, hardware, build)
+        with run.ledger.running():
+            model = fit(run.new_model(), run.batches(split, ORIGINAL_RECIPE), cross_entropy, ORIGINAL_RECIPE, run)
+        return model, run.ledger.cost()
+
+    settings = {"ledger": Ledger(hardware), "log": silent, **settings}
+    return Run(hardware, seed, build, retrain, **settings)
+
+
+@pytest.fixture(scope="session")
+def toy_data() -> ImageData:
+    """Train 144, val 48 and test 48 images, four classes."""
+    return build_data()
+
+
+@pytest.fixture(scope="session")
+def toy_tasks(toy_data):
+    """`class` (class 2 goes) and `sample` (20 samples go)."""
+    source = torch.Generator().manual_seed(0)
+    scenarios = {"class": ClassScenario(classes=[2]), "sample": SampleScenario(count=20, fraction=None)}
+    return {name: make_task(toy_data, scenario, source) for name, scenario in scenarios.items()}
+
+
+@pytest.fixture(scope="session")
+def _trained(toy_data) -> Classifier:
+    return build_run().retrain(toy_data.train)[0]
+
+
+@pytest.fixture
+def original(_trained) -> Classifier:
+    """A network that knows all four classes, in evaluation mode."""
+    return deepcopy(_trained)
+
+
+@pytest.fixture
+def make_model():
+    """`(head="projection", dropout=0.0) -> Classifier`."""
+    return build_model
+
+
+@pytest.fixture
+def make_recipe():
+    """`(lr=, momentum=, weight_decay=, epochs=, ...) -> Recipe`."""
+    return build_recipe
+
+
+@pytest.fixture
+def make_run():
+    """`(seed=0, hardware=CPU, build=build_model, log=..., ...) -> Run`."""
+    return build_run
+
+
+@pytest.fixture
+def hardware() -> Hardware:
+    """One CPU thread, float32."""
+    return CPU
+
+
+@pytest.fixture
+def same_weights():
+    """Whether two models have bitwise equal parameters and buffers."""
+
+    def same(a: nn.Module, b: nn.Module) -> bool:
+        one, other = a.state_dict(), b.state_dict()
+        return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+
+    return same
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a command ended: exit code, what it printed, the lines on stderr."""
+
+    code: int
+    out: str
+    err: list[str]
+
+
+@contextmanager
+def logging_kept():
+    """Put back what a command changes in the logging of its process."""
+    loggers = [logging.getLogger(name) for name in (None, "cu", "cu.traceback")]
+    before = [(logger.handlers[:], logger.level, logger.propagate) for logger in loggers]
+    raising = logging.raiseExceptions
+    try:
+        yield
+    finally:
+        for logger, (handlers, level, propagate) in zip(loggers, before, strict=True):
+            logger.handlers[:], logger.level, logger.propagate = handlers, level, propagate
+            logger.setLevel(level)
+        logging.raiseExceptions = raising
+
+
+def run_command(name: str, *words: object) -> Ended:
+    """A command in this process."""
+    argv, out, err = sys.argv, io.StringIO(), io.StringIO()
+    sys.argv = [f"cu-{name}", *map(str, words)]
+    try:
+        with logging_kept(), redirect_stdout(out), redirect_stderr(err), pytest.raises(SystemExit) as stop:
+            getattr(cli, name)()
+    finally:
+        sys.argv = argv
+        GlobalHydra.instance().clear()
+    return Ended(stop.value.code or 0, out.getvalue(), err.getvalue().splitlines())
+
+
+def start_command(name: str, *words: object, **env: str) -> subprocess.Popen:
+    """A command in a process of its own; it leads a process group, as it would on a terminal."""
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("WANDB_")}
+    return subprocess.Popen(
+        [sys.executable, "-c", f"from cu.cli import {name}; {name}()", *map(str, words)],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        env={**environment, "PYTHONPATH": str(Path(cu.__file__).parents[1]), "OMP_NUM_THREADS": "1", **env},
+    )
+
+
+@pytest.fixture(scope="session")
+def command():
+    """`(name, *words) -> Ended`: `cu-<name>` in this process."""
+    return run_command
+
+
+@pytest.fixture
+def start():
+    """`(name, *words, **environment) -> Popen`: `cu-<name>` in a process, killed at the end of the test."""
+    processes = []
+
+    def begin(name: str, *words: object, **env: str) -> subprocess.Popen:
+        processes.append(start_command(name, *words, **env))
+        return processes[-1]
+
+    yield begin
+    for process in processes:
+        if process.poll() is None:
+            process.kill()
+            process.communicate()
+
+
+TINY = (
+    *("dataset.train_size=300", "model.width=4", "recipe.epochs=2", "method=finetune", "method.recipe.epochs=1"),
+    *("evaluation=paper", "tracking=none", "hardware.num_threads=1"),
+)
+
+
+@pytest.fixture(scope="session")
+def tiny() -> tuple[str, ...]:
+    """Settings of an unlearning run of two seconds."""
+    return TINY
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory) -> Path:
+    """The outputs folder of one finished tiny run; not to be changed."""
+    outputs = tmp_path_factory.mktemp("finished")
+    assert run_command("unlearn", *TINY, f"paths.outputs={outputs}").code == 0
+    return outputs

@@ -1,0 +1,126 @@
+from dataclasses import replace
+
+import pytest
+import torch
+
+from cu.config import ConfigError
+from cu.data.batches import Batch
+from cu.data.tagged import Tagged
+from cu.engine.freezing import frozen_teacher
+from cu.engine.predict import accuracy
+from cu.methods.finetune import FineTune
+from cu.methods.scrub import MaxThenMin, Scrub, closest
+
+
+def make_method(recipe, **settings):
+    plain = {"max_epochs": 2, "forget_batch_size": 16, "temperature": 4.0, "retain_weight": 1.0}
+    return Scrub(recipe=recipe, **{**plain, "distillation_weight": 0.5, "rewind": False, **settings})
+
+
+def travelled(model, original):
+    return max((a - b).abs().max().item() for a, b in zip(model.parameters(), original.parameters(), strict=True))
+
+
+def whole(split):
+    return Batch(split.eval_view(torch.arange(len(split))), split.labels, {split.name: len(split)})
+
+
+def test_without_max_passes_and_distillation_it_is_fine_tuning(
+    original, toy_tasks, make_run, make_recipe, same_weights
+):
+    recipe, task = make_recipe(augment=True), toy_tasks["class"]
+    method = make_method(recipe, max_epochs=0, distillation_weight=0.0)
+    expected = FineTune(recipe=recipe).unlearn(original, task, make_run())
+    assert same_weights(method.unlearn(original, task, make_run()), expected)
+
+
+def test_the_first_max_batch_has_no_gradient_in_evaluation_mode(original, toy_tasks, make_recipe):
+    teacher, batch = frozen_teacher(original), Tagged(whole(toy_tasks["class"].forget), "max")
+    method, weights = make_method(make_recipe()), list(original.parameters())
+    loss = method.loss(teacher, original, batch)
+    still = torch.autograd.grad(loss, weights)
+    moving = torch.autograd.grad(method.loss(teacher, original.train(), batch), weights)
+    assert torch.cat([g.flatten() for g in still]).norm() < 1e-5
+    assert torch.cat([g.flatten() for g in moving]).norm() > 1e-3
+
+
+@pytest.mark.parametrize(("batchnorm", "moves"), [("frozen", False), ("train", True)])
+def test_it_stalls_at_the_start_unless_batch_statistics_move(
+    original, toy_tasks, make_run, make_recipe, batchnorm, moves
+):
+    recipe = make_recipe(epochs=1, weight_decay=0.0, batchnorm=batchnorm)
+    method = make_method(recipe, max_epochs=1, retain_weight=0.0, distillation_weight=0.0)
+    model = method.unlearn(original, toy_tasks["class"], make_run())
+    assert (travelled(model, original) > 1e-4) == moves
+
+
+def test_the_losses_of_both_passes(original, toy_tasks, make_recipe, make_run):
+    teacher, batch = frozen_teacher(original), whole(toy_tasks["class"].retain)
+    student = make_run().new_model().eval()
+    method = make_method(make_recipe(), temperature=2.0, retain_weight=0.7, distillation_weight=0.3)
+    wanted, found = (model(batch.images).logits.double() for model in (teacher, student))
+    p, q = (wanted / 2).softmax(1), (found / 2).softmax(1)
+    distance = 4 * (p * (p / q).log()).sum(1).mean()
+    error = -found.log_softmax(1)[torch.arange(len(batch.labels)), batch.labels].mean()
+    assert method.loss(teacher, student, Tagged(batch, "max")).item() == pytest.approx(-distance.item(), rel=1e-4)
+    loss = method.loss(teacher, student, Tagged(batch, "min"))
+    assert loss.item() == pytest.approx((0.7 * error + 0.3 * distance).item(), rel=1e-4)
+
+
+def test_max_passes_come_first_and_end(toy_tasks, make_run, make_recipe):
+    task, run, recipe = toy_tasks["class"], make_run(), make_recipe(batch_size=30)
+    forget, retain = run.batches(task.forget, recipe, 16), run.batches(task.retain, recipe)
+    stream = MaxThenMin(forget, retain, 2, 4)
+    for epoch in range(4):
+        parts = [item.tag for item in stream.epoch(epoch)]
+        assert parts == ["max"] * len(forget) * (epoch < 2) + ["min"] * len(retain)
+        assert len(parts) == stream.length(epoch)
+    assert len(stream) == -(-(2 * len(forget) + 4 * len(retain)) // 4)
+    assert all(item.counts.keys() == {"forget" if item.tag == "max" else "retain"} for item in stream.epoch(0))
+
+
+def test_the_account(original, toy_tasks, make_run, make_recipe):
+    task, run = toy_tasks["class"], make_run()
+    make_method(make_recipe(epochs=3)).unlearn(original, task, run)
+    assert run.ledger.samples == {"forget": 2 * len(task.forget), "retain": 3 * len(task.retain)}
+
+
+@pytest.mark.parametrize(
+    ("errors", "reference", "expected"),
+    [([0.0, 0.5, 0.9], 0.6, 1), ([0.0, 0.5, 0.9], 1.0, 2), ([0.25, 0.75], 0.5, 0), ([0.4], 1.0, 0)],
+)
+def test_rewinding_takes_the_closest_error(errors, reference, expected):
+    assert closest(errors, reference) == expected
+
+
+@pytest.mark.parametrize("scenario", ["class", "sample"])
+def test_rewinding_returns_an_epoch_of_the_same_training(
+    original, toy_tasks, make_run, make_recipe, same_weights, hardware, scenario
+):
+    task = toy_tasks[scenario]
+    recipe = make_recipe(epochs=4, lr=0.02, batch_size=16)
+
+    def student(epochs, **settings):
+        method = make_method(replace(recipe, epochs=epochs), max_epochs=3, forget_batch_size=8, **settings)
+        return method.unlearn(original, task, make_run())
+
+    students = [student(epochs) for epochs in range(5)]
+    errors = [1 - accuracy(model, task.forget, hardware) for model in students]
+    held_out = task.val if scenario == "sample" else task.of_forget_classes(task.val)
+    wanted = 1 - accuracy(students[-1], held_out, hardware)
+    gaps = [abs(error - wanted) for error in errors]
+    assert same_weights(student(4, rewind=True), students[gaps.index(min(gaps))])
+
+
+def test_rewinding_can_go_back_to_the_original(original, toy_tasks, make_run, make_recipe, same_weights):
+    # Without steps in between, all students are the original; the first of equals is epoch 0.
+    model = make_method(make_recipe(lr=0.0), rewind=True).unlearn(original, toy_tasks["sample"], make_run())
+    assert same_weights(model, original)
+    assert not model.training
+
+
+def test_rewinding_needs_validation_samples(original, toy_tasks, make_run, make_recipe):
+    task = toy_tasks["class"]
+    task = replace(task, val=task.val.subset(task.val.labels != 2))
+    with pytest.raises(ConfigError, match=r"method\.rewind=true finds no val samples"):
+        make_method(make_recipe(), rewind=True).unlearn(original, task, make_run())

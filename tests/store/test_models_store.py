@@ -1,0 +1,294 @@
+import logging
+import multiprocessing
+import pickle
+import threading
+import time
+from collections import Counter, OrderedDict
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import nn
+
+from cu.config import ConfigError
+from cu.store.files import Damaged
+from cu.store.models import EpochCheckpoint, ModelStore, load_into, load_weights, read_model, save_weights, write_model
+
+IDENTITY = {"kind": "original", "seed": 0}
+
+
+def network(seed=0):
+    torch.manual_seed(seed)
+    return nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.Flatten(), nn.Linear(8, 3))
+
+
+def trainer(calls, seed=0, seconds=0.0):
+    def train(checkpoint, rows):
+        calls.append(threading.get_ident())
+        time.sleep(seconds)
+        rows.append({"loss": 1.0}, 1)
+        return network(seed), {"cost": {"unlearn_seconds": 2.0}}
+
+    return train
+
+
+@pytest.fixture
+def store(tmp_path):
+    return ModelStore(tmp_path / "models")
+
+
+def same(weights, model):
+    own = model.state_dict()
+    return weights.keys() == own.keys() and all(torch.equal(weights[name], own[name]) for name in own)
+
+
+def test_a_model_is_trained_once_and_then_read(store):
+    calls = []
+    for _ in range(3):
+        stored = store.obtain(IDENTITY, trainer(calls))
+        assert same(stored.weights, network())
+        assert stored.record["cost"] == {"unlearn_seconds": 2.0}
+        assert (stored.record["identity"], stored.record["fingerprint"]) == (IDENTITY, stored.folder.name)
+    assert len(calls) == 1
+    assert (stored.folder / "metrics.jsonl").exists()
+
+
+def test_each_identity_has_a_model_of_its_own(store):
+    calls = []
+    folders = {store.obtain({**IDENTITY, "seed": seed}, trainer(calls, seed)).folder for seed in (0, 1, 0)}
+    assert (len(folders), len(calls)) == (2, 2)
+
+
+def test_threads_that_want_one_model_train_it_once(store):
+    calls, found = [], []
+
+    def want():
+        found.append(store.obtain(IDENTITY, trainer(calls, seconds=0.3)))
+
+    threads = [threading.Thread(target=want) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert len(calls) == 1
+    assert len(found) == 4
+    assert all(same(stored.weights, network()) for stored in found)
+
+
+def want_in_process(root, notes):
+    def train(checkpoint, rows):
+        (notes / str(multiprocessing.current_process().pid)).touch()
+        time.sleep(0.3)
+        return network(), {}
+
+    ModelStore(root).obtain(IDENTITY, train)
+
+
+def test_processes_that_want_one_model_train_it_once(store, tmp_path):
+    notes = tmp_path / "notes"
+    notes.mkdir()
+    if "fork" not in multiprocessing.get_all_start_methods():
+        pytest.skip("needs fork to be fast")
+    context = multiprocessing.get_context("fork")
+    processes = [context.Process(target=want_in_process, args=(store.root, notes)) for _ in range(2)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(30)
+    assert [process.exitcode for process in processes] == [0, 0]
+    assert len(list(notes.iterdir())) == 1
+
+
+def test_a_training_that_fails_leaves_no_model_and_the_next_one_trains(store):
+    def fail(checkpoint, rows):
+        checkpoint.save({"epoch": 1})
+        rows.append({"loss": 3.0}, 5)
+        raise RuntimeError("no")
+
+    with pytest.raises(RuntimeError, match="no"):
+        store.obtain(IDENTITY, fail)
+    assert read_model(store.folder(IDENTITY)) is None
+    states = []
+
+    def go_on(checkpoint, rows):
+        states.append(checkpoint.load())
+        rows.append({"loss": 2.0}, 10)
+        return network(), {}
+
+    stored = store.obtain(IDENTITY, go_on)
+    assert states == [{"epoch": 1}]
+    assert (stored.folder / "metrics.jsonl").read_text().count("\n") == 2, "the interrupted file goes on"
+    assert not (stored.folder / "checkpoint.pt").exists()
+
+
+@pytest.mark.parametrize("damage", ["cut", "flip", "missing weights", "foreign weights", "record", "no hash"])
+def test_damaged_models_are_trained_again_with_a_warning(store, caplog, damage):
+    calls = []
+    folder = store.obtain(IDENTITY, trainer(calls)).folder
+    path, record = folder / "model.safetensors", folder / "model.json"
+    content = path.read_bytes()
+    if damage == "cut":
+        path.write_bytes(content[:-8])
+    elif damage == "flip":
+        path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    elif damage == "missing weights":
+        path.unlink()
+    elif damage == "foreign weights":
+        save_weights(path, network(5))
+    elif damage == "record":
+        record.write_text(record.read_text()[:20], encoding="utf-8")
+    else:
+        record.write_text("{}", encoding="utf-8")
+    assert read_model(folder) is None
+    assert "it is trained again" in caplog.text
+    assert same(store.obtain(IDENTITY, trainer(calls)).weights, network())
+    assert len(calls) == 2
+
+
+def test_weights_without_a_record_do_not_count(store, caplog):
+    folder = store.folder(IDENTITY)
+    save_weights(folder / "model.safetensors", network())
+    assert read_model(folder) is None
+    assert caplog.text == ""
+
+
+def test_weights_survive_layout_and_shared_storage(tmp_path):
+    model = network().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    model.add_module("tied", model[3])
+    write_model(tmp_path, model, {})
+    stored = read_model(tmp_path)
+    assert stored is not None
+    assert same(stored.weights, model)
+
+
+def test_a_store_that_cannot_read_back_says_so(store, monkeypatch):
+    from cu.store import models
+
+    monkeypatch.setattr(models, "read_model", lambda folder: None)
+    with pytest.raises(Damaged, match="could not be read back"):
+        store.obtain(IDENTITY, trainer([]))
+
+
+@pytest.mark.parametrize("content", [b"", b"text", None])
+def test_a_damaged_checkpoint_starts_again_with_a_warning(tmp_path, caplog, content):
+    checkpoint = EpochCheckpoint(tmp_path / "checkpoint.pt")
+    assert checkpoint.load() is None
+    checkpoint.save({"epoch": 2, "model": {"a": torch.ones(2)}})
+    state = checkpoint.load()
+    assert state is not None
+    assert (state["epoch"], state["model"]["a"].tolist()) == (2, [1, 1])
+    whole = checkpoint.path.read_bytes()
+    checkpoint.path.write_bytes(whole[: len(whole) // 2] if content is None else content)
+    assert checkpoint.load() is None
+    assert "training starts again" in caplog.text
+
+
+@pytest.fixture
+def user_file(tmp_path):
+    """Write a user's checkpoint: `(name, object or bytes) -> path`."""
+
+    def write(name, content):
+        path = tmp_path / name
+        if isinstance(content, bytes):
+            path.write_bytes(content)
+        elif path.suffix == ".safetensors":
+            save_file(content, path)
+        else:
+            torch.save(content, path)
+        return path
+
+    return write
+
+
+def prefixed(prefix):
+    return {f"{prefix}{name}": value for name, value in network().state_dict().items()}
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.safetensors", prefixed("")),
+        ("a.pt", network().state_dict()),
+        ("a.pth", {"state_dict": network().state_dict(), "epoch": 3, "optimizer": {"lr": 0.1}}),
+        ("b.pt", {"model": dict(network().state_dict())}),
+        ("c.pt", OrderedDict(model_state_dict=prefixed("module."))),
+        ("d.safetensors", prefixed("module.")),
+    ],
+)
+def test_the_usual_files_of_weights_are_read(user_file, name, content):
+    weights = load_weights(user_file(name, content), "model.checkpoint")
+    model = network(9)
+    load_into(model, weights, "model.checkpoint")
+    assert same(model.state_dict(), network())
+
+
+def safetensors_bytes(tmp_path):
+    path = tmp_path / "whole.safetensors"
+    save_file(prefixed(""), path)
+    return path.read_bytes()
+
+
+class Harmful:
+    """What runs code when it is unpickled."""
+
+    def __reduce__(self):
+        return (Path("/tmp/cu-was-here").touch, ())
+
+
+@pytest.mark.parametrize(
+    "name", ["text.pt", "empty.pt", "cut.pt", "object.pt", "network.pt", "plain.pkl", "cut.safetensors"]
+)
+def test_foreign_and_damaged_checkpoints_are_refused_in_one_line(user_file, tmp_path, name):
+    whole = user_file("whole.pt", network().state_dict()).read_bytes()
+    contents = {
+        "text.pt": b"hello world",
+        "empty.pt": b"",
+        "cut.pt": whole[: len(whole) // 2],
+        "object.pt": {"state_dict": network().state_dict(), "extra": Harmful()},
+        "network.pt": network(),
+        "plain.pkl": pickle.dumps(Harmful(), protocol=2),
+        "cut.safetensors": safetensors_bytes(tmp_path)[:-5],
+    }
+    path = user_file(name, contents[name])
+    with pytest.raises(ConfigError) as caught:
+        load_weights(path, "model.checkpoint")
+    message = str(caught.value)
+    assert message.startswith(f"model.checkpoint={path} is damaged or holds more than weights (")
+    assert message.endswith("; save it as safetensors, or as a state_dict with torch.save")
+    assert "\n" not in message
+    assert "\x1b" not in message
+    assert not Path("/tmp/cu-was-here").exists()
+
+
+@pytest.mark.parametrize("content", [[1, 2], torch.zeros(3), {"a": 1}, Counter("abc"), {"state_dict": {"a": "text"}}])
+def test_files_without_weights_are_refused(user_file, content):
+    with pytest.raises(ConfigError, match="holds no state_dict"):
+        load_weights(user_file("a.pt", content), "model.checkpoint")
+
+
+def test_what_is_no_file_is_refused(tmp_path):
+    for name, reason in (("none.pt", "does not exist"), ("none.safetensors", "does not exist"), (".", "is not a file")):
+        with pytest.raises(ConfigError, match=f"^model.checkpoint=.*{reason}$"):
+            load_weights(tmp_path / name, "model.checkpoint")
+
+
+def test_weights_must_fit_exactly():
+    weights = dict(network().state_dict())
+    del weights["0.bias"], weights["1.weight"]
+    weights |= {"9.weight": torch.zeros(1), "3.weight": torch.zeros(2, 2)}
+    model = network(4)
+    with pytest.raises(ConfigError) as caught:
+        load_into(model, weights, "model.checkpoint=x.pt")
+    assert str(caught.value) == (
+        "model.checkpoint=x.pt does not fit the model: "
+        "2 missing (e.g. 0.bias), 1 unknown (e.g. 9.weight), 1 of another shape (e.g. 3.weight)"
+    )
+    assert same(model.state_dict(), network(4)), "nothing is loaded by halves"
+
+
+def test_warnings_are_the_only_noise(store, caplog):
+    caplog.set_level(logging.DEBUG, "cu")
+    store.obtain(IDENTITY, trainer([]))
+    store.obtain(IDENTITY, trainer([]))
+    assert caplog.text == ""

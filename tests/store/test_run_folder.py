@@ -1,0 +1,65 @@
+import json
+import os
+
+import pytest
+
+from cu.store.files import write_json
+from cu.store.runs import RunFolder, git_state, versions
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return RunFolder(tmp_path / "runs" / "abc")
+
+
+def test_a_folder_without_a_run(folder):
+    assert folder.status() == {}
+    assert folder.result() is None
+    assert not folder.path.exists(), "looking makes nothing"
+
+
+def test_a_run_from_begin_to_end(folder):
+    assert folder.begin() == 1
+    running = folder.status()
+    assert (running["state"], running["error"], running["ended"]) == ("running", None, None)
+    assert running["pid"] == os.getpid()
+    folder.end("finished")
+    ended = folder.status()
+    assert (ended["state"], ended["attempt"], ended["started"]) == ("finished", 1, running["started"])
+    assert ended["ended"] >= ended["started"]
+
+
+@pytest.mark.parametrize("state", ["failed", "preempted", "diverged"])
+def test_another_attempt_is_counted_and_takes_the_old_result_away(folder, state):
+    folder.begin()
+    write_json(folder.path / "result.json", {"metrics": {}})
+    assert folder.result() == {"metrics": {}}
+    folder.end(state, "the loss became nan")
+    assert (folder.status()["state"], folder.status()["error"]) == (state, "the loss became nan")
+    assert folder.begin() == 2
+    assert folder.result() is None
+    assert (folder.status()["state"], folder.status()["error"]) == ("running", None)
+    folder.end("finished")
+    assert folder.status()["attempt"] == 2
+
+
+@pytest.mark.parametrize("content", ["", '{"state": "fin', "\x00"])
+def test_damaged_records_mean_that_the_run_is_done_again(folder, caplog, content):
+    folder.path.mkdir(parents=True)
+    for name in ("status.json", "result.json"):
+        (folder.path / name).write_text(content, encoding="utf-8")
+    assert folder.result() is None
+    assert folder.status() == {}
+    assert caplog.text.count("the run is done again") == 2
+    assert folder.begin() == 1
+    assert json.loads((folder.path / "status.json").read_text())["state"] == "running"
+
+
+def test_a_folder_is_made_when_it_is_taken(folder):
+    with folder.locked():
+        assert folder.path.is_dir()
+
+
+def test_what_is_known_of_the_software():
+    assert versions()["torch"].count(".") >= 2
+    assert set(git_state()) == {"commit", "dirty"}

@@ -1,0 +1,119 @@
+import json
+import re
+
+import pytest
+
+NAMES = ("finished", "already finished", "failed", "diverged")
+
+
+def counts(ended):
+    """What the last line says, by state."""
+    assert ended.err[-1].startswith("sweep: ")
+    return {state: int(count) for count, state in re.findall(r"(\d+) ([a-z ]+)", ended.err[-1])}
+
+
+def results(outputs):
+    """Every result below a folder by fingerprint, less what a clock or a meter measures."""
+    found = {}
+    for path in outputs.glob("runs/*/*/*/*/*/result.json"):
+        result = json.loads(path.read_text())
+        metrics = {key: entry for key, entry in result["metrics"].items() if not key.startswith("eff/")}
+        found[result["fingerprint"]] = (metrics, result["models"], result["split_sizes"])
+    return found
+
+
+def test_failing_cells_cost_only_themselves_and_each_is_said(command, tiny, tmp_path):
+    words = ["-m", *tiny, f"paths.outputs={tmp_path}", "seed=0,1", "recipe.epochs=2,-1", "+dataset.none=null"]
+    ended = command("unlearn", *words)
+    assert ended.code == 2
+    ended = command("unlearn", *words[:-1])
+    assert ended.code == 1
+    said = [line for line in ended.err if line.startswith("error: ")]
+    assert [line.split()[1] for line in said] == ["#1", "#3"]
+    assert all("recipe.epochs must be greater than or equal to 0, got -1" in line for line in said)
+    assert counts(ended) == dict(zip(NAMES, (2, 0, 2, 0), strict=True))
+    assert len(results(tmp_path)) == 2
+    again = command("unlearn", *words[:-1])
+    assert again.code == 1
+    assert counts(again) == dict(zip(NAMES, (0, 2, 2, 0), strict=True))
+
+
+def test_crashed_and_diverged_cells_are_told_apart(command, tiny, tmp_path, monkeypatch):
+    from cu.methods.finetune import FineTune
+
+    unlearn = FineTune.unlearn
+
+    def sometimes(self, model, task, run):
+        if run.seed == 1:
+            raise OSError("the network drive\nis gone")
+        return unlearn(self, model, task, run)
+
+    monkeypatch.setattr(FineTune, "unlearn", sometimes)
+    lr = "method.recipe.optimizer.lr=0.01,1e30"
+    ended = command("unlearn", "-m", *tiny, f"paths.outputs={tmp_path}", "method_seed=0,1", lr)
+    assert ended.code == 1
+    assert counts(ended) == dict(zip(NAMES, (1, 0, 2, 1), strict=True))
+    assert sum(line.startswith("failed: ") and "OSError: the network drive" in line for line in ended.err) == 2
+    assert sum(line.startswith("diverged: ") for line in ended.err) == 1
+    states = sorted(json.loads(p.read_text())["state"] for p in tmp_path.glob("runs/*/*/*/*/*/status.json"))
+    assert states == ["diverged", "failed", "failed", "finished"]
+    notes = [json.loads(path.read_text()) for path in sorted(tmp_path.glob("sweeps/*/?.json"))]
+    assert [n["state"] for n in notes] == ["finished", "diverged", "failed", "failed"]
+    assert notes[2]["overrides"][-2:] == ["method_seed=1", "method.recipe.optimizer.lr=0.01"]
+
+
+def test_a_sweep_of_nothing_but_mistakes_is_a_mistake(command, tmp_path):
+    ended = command("unlearn", "-m", f"paths.outputs={tmp_path}", "seed=x,y")
+    assert ended.code == 2
+    assert counts(ended) == dict(zip(NAMES, (0, 0, 2, 0), strict=True))
+
+
+def test_a_misspelt_option_of_a_sweep_is_found_before_anything_runs(command, tmp_path):
+    ended = command("unlearn", "-m", f"paths.outputs={tmp_path}", "method=finetune,retrian")
+    assert ended.code == 2
+    assert len(ended.err) == 1
+    assert "method=retrian does not exist: did you mean method=retrain?" in ended.err[0]
+    ended = command("unlearn", "-m", f"paths.outputs={tmp_path}", "method=contrastive,finetune", "method.omega=1")
+    assert ended.err == ["error: 'method.omega' is not a setting of every option that is swept over"]
+
+
+def test_the_switch_may_stand_anywhere(command, tmp_path):
+    ended = command("unlearn", "seed=x,y", "-m", f"paths.outputs={tmp_path}")
+    assert counts(ended)["failed"] == 2
+
+
+@pytest.mark.slow
+def test_parallel_jobs_give_the_same_numbers_and_are_counted(command, start, tiny, tmp_path):
+    pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
+    grid = ["seed=0,1", "method.recipe.epochs=1,-1"]
+    serial = command("unlearn", "-m", *tiny, f"paths.outputs={tmp_path / 'serial'}", *grid)
+    words = ["-m", *tiny, "hydra/launcher=joblib", "hydra.launcher.n_jobs=2", *grid]
+    process = start("unlearn", *words, f"paths.outputs={tmp_path / 'parallel'}")
+    errors = process.communicate(timeout=120)[1].splitlines()
+    assert process.returncode == serial.code == 1
+    assert errors[-1] == serial.err[-1] == "sweep: 2 finished, 0 already finished, 2 failed, 0 diverged"
+    assert sum("method.recipe.epochs must be" in line for line in errors) == 2
+    assert results(tmp_path / "parallel") == results(tmp_path / "serial")
+    assert len(results(tmp_path / "serial")) == 2
+
+
+@pytest.mark.slow
+def test_two_sweeps_at_once_share_the_work(start, tiny, tmp_path):
+    words = ["-m", *tiny, f"paths.outputs={tmp_path}", "method=finetune,random_label"]
+    processes = [start("unlearn", *words) for _ in range(2)]
+    errors = [process.communicate(timeout=120)[1] for process in processes]
+    assert [process.returncode for process in processes] == [0, 0]
+    assert "".join(errors).count("training the original model") == 1
+    assert "".join(errors).count("training the retrained model") == 1
+    done = [counts(Lines(text)) for text in errors]
+    assert sum(d["finished"] for d in done) == 2
+    assert sum(d["already finished"] for d in done) == 2
+    for status in tmp_path.glob("runs/*/*/*/*/*/status.json"):
+        assert json.loads(status.read_text())["attempt"] == 1
+
+
+class Lines:
+    """The lines of a text as those of an ended command."""
+
+    def __init__(self, text):
+        self.err = text.splitlines()
