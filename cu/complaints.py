@@ -91,4 +91,6 @@ def swept(argument: str) -> bool:
 def own_folders(arguments: Sequence[str]) -> list[Path]:
     """The user's own config folders, from `--config-dir`."""
     words = [part for argument in arguments for part in argument.split("=", 1 if argument.startswith("-") else 0)]
-    return [Path(after).resolve() for word, after in zip(words, words[1:], strict=False) if word in ("--config-dir", "-cd")]
+    return [
+        Path(after).resolve() for word, after in zip(words, words[1:], strict=False) if word in ("--config-dir", "-cd")
+    ]

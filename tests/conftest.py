@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import logging
 import os
 import subprocess
@@ -196,11 +197,11 @@ def run_command(name: str, *words: object) -> Ended:
     return Ended(stop.value.code or 0, out.getvalue(), err.getvalue().splitlines())
 
 
-def start_command(name: str, *words: object, **env: str) -> subprocess.Popen:
-    """A command in a process of its own; it leads a process group, as it would on a terminal."""
+def start_command(name: str, *words: object, prelude: str = "", **env: str) -> subprocess.Popen:
+    """A command in a process of its own, after some Python; it leads a process group, as it would on a terminal."""
     environment = {k: v for k, v in os.environ.items() if not k.startswith("WANDB_")}
     return subprocess.Popen(
-        [sys.executable, "-c", f"from cu.cli import {name}; {name}()", *map(str, words)],
+        [sys.executable, "-c", f"{prelude}\nfrom cu.cli import {name}; {name}()", *map(str, words)],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -218,11 +219,11 @@ def command():
 
 @pytest.fixture
 def start():
-    """`(name, *words, **environment) -> Popen`: `cu-<name>` in a process, killed at the end of the test."""
+    """`(name, *words, prelude="", **environment) -> Popen`: `cu-<name>` in a process, killed at the end of the test."""
     processes = []
 
-    def begin(name: str, *words: object, **env: str) -> subprocess.Popen:
-        processes.append(start_command(name, *words, **env))
+    def begin(name: str, *words: object, **more: str) -> subprocess.Popen:
+        processes.append(start_command(name, *words, **more))
         return processes[-1]
 
     yield begin
@@ -250,3 +251,23 @@ def finished(tmp_path_factory) -> Path:
     outputs = tmp_path_factory.mktemp("finished")
     assert run_command("unlearn", *TINY, f"paths.outputs={outputs}").code == 0
     return outputs
+
+
+@pytest.fixture(scope="session")
+def results():
+    """`(outputs) -> {fingerprint: what must be the same when a run is done again}`: no clocks, no memory."""
+
+    def read(outputs: Path) -> dict[str, dict]:
+        found = {}
+        for path in outputs.glob("runs/*/*/*/*/*/result.json"):
+            result = json.loads(path.read_text())
+            metrics = {
+                key: entry
+                for key, entry in result["metrics"].items()
+                if not key.startswith("eff/") or key.startswith(("eff/samples", "eff/steps"))
+            }
+            cost = {key: value for key, value in result["cost"].items() if not key.endswith(("seconds", "mb"))}
+            found[result["fingerprint"]] = {**result, "metrics": metrics, "cost": cost, "timings": None}
+        return found
+
+    return read

@@ -14,19 +14,8 @@ LAYERS = (
     *("config", "randomness", "precision", "fingerprint", "validation"),
     *("data", "models", "losses", "metrics", "engine", "methods"),
     *("evaluation", "tracking", "store", "plan", "reporting"),
-    *(
-        "assembly",
-        "bench",
-        "audits",
-        "judging",
-        "experiment",
-        "reevaluation",
-        "sweep",
-        "job",
-        "complaints",
-        "cli",
-        "__main__",
-    ),
+    *("assembly", "bench", "audits", "judging"),
+    *("experiment", "reevaluation", "sweep", "job", "complaints", "cli", "__main__"),
 )
 PACKAGE = Path(cu.__file__).parent
 

@@ -11,6 +11,7 @@ from omegaconf import OmegaConf
 from cu.config import ConfigError, config_folder
 from cu.fingerprint import fingerprint, original_identity, retrained_identity, run_identity
 from cu.plan import plan_training, plan_unlearning
+from cu.store.files import write_json
 
 NAMES = {"dataset": "digits", "model": "m", "recipe": "r", "scenario": "class", "method": "contrastive"}
 
@@ -237,8 +238,9 @@ def test_where_records_go(config, tmp_path):
 def test_a_finished_training_is_finished(config, tmp_path):
     training = {k: v for k, v in config.items() if k not in ("evaluation", "reference", "method", "scenario")}
     plan = plan_training(changed(training, "paths.outputs", str(tmp_path)), NAMES)
-    plan.folder.path.mkdir(parents=True)
-    (plan.folder.path / "result.json").write_text('{"accuracies": {}}', encoding="utf-8")
+    plan.folder.begin()
+    write_json(plan.folder.path / "result.json", {"accuracies": {}})
+    plan.folder.end("finished")
     assert plan.finished() is None, "there is a record, but no model"
     weights = tmp_path / "models" / of_original(training) / "model.safetensors"
     weights.parent.mkdir(parents=True)
@@ -248,8 +250,10 @@ def test_a_finished_training_is_finished(config, tmp_path):
 
 def test_a_run_is_finished_once_it_was_judged_as_asked(config, tmp_path):
     plan = plan_unlearning(changed(config, "paths.outputs", str(tmp_path)), NAMES)
-    plan.folder.path.mkdir(parents=True)
-    (plan.folder.path / "result.json").write_text(json.dumps({"judged_by": plan.judged_by}), encoding="utf-8")
+    plan.folder.begin()
+    write_json(plan.folder.path / "result.json", {"judged_by": plan.judged_by})
+    assert plan.finished() is None, "killed between the result and the last status"
+    plan.folder.end("finished")
     assert plan.finished() is not None
     other = plan_unlearning(changed(plan.config, "reference.k", 4), NAMES)
     assert other.folder == plan.folder
