@@ -20,6 +20,7 @@ from cu.engine.recipe import Recipe
 from cu.engine.run import Log, Run, silent
 from cu.evaluation import score
 from cu.fingerprint import retrained_identity
+from cu.models.adapt import adapted_names
 from cu.models.types import Classifier
 from cu.plan import Plan
 from cu.store.files import JsonLines, read_rows
@@ -111,9 +112,11 @@ class Bench:
         return train
 
     def adopt(self, path: Path, checkpoint: EpochCheckpoint, rows: JsonLines) -> tuple[Classifier, Mapping[str, Any]]:
-        """The user's own weights as the original model."""
-        model = self.run(self.seed).new_model()
-        load_into(model, load_weights(path, "model.checkpoint"), f"model.checkpoint={path}")
+        """The user's own weights as the original model, named as in their own network or as in `cu`."""
+        model, weights = self.run(self.seed).new_model(), load_weights(path, "model.checkpoint")
+        if "factory" in self.plan.config["model"] and not weights.keys() & model.state_dict().keys():
+            weights = adapted_names(weights, self.plan.config["model"]["head"])
+        load_into(model, weights, f"model.checkpoint={path}")
         return model, {"cost": None, "source": str(path), **provenance(self.hardware)}
 
     def scores(self, stored: StoredModel) -> dict[str, Any]:

@@ -106,7 +106,7 @@ def accounted(job: Callable[[DictConfig], Ended]) -> Callable[[DictConfig], Any]
             state = "preempted"
             raise
         except Exception as error:
-            if (found := complaint(error, context.job.config_name, sys.argv[1:])) is None:
+            if (found := complaint(error, str(context.job.config_name), sys.argv[1:])) is None:
                 raise
             reason, code = found
             state = "mistaken" if code == EXIT_CODES["mistaken"] else "failed"

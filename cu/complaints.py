@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from concurrent.futures import BrokenExecutor
 from difflib import get_close_matches
 from errno import EACCES, EEXIST, ENOTDIR, EPERM, EROFS
+from itertools import pairwise
 from pathlib import Path
 
 from hydra import compose, initialize_config_dir
@@ -72,7 +73,7 @@ def unknown_key(key: str, name: str, arguments: Sequence[str]) -> str:
 def settings_at(parent: str, name: str, arguments: Sequence[str]) -> list[str] | None:
     """The settings below `parent` in the config that the remaining arguments give; None if there is no such place."""
     GlobalHydra.instance().clear()
-    single = [a for a in arguments if re.match(r"[+~\w]", a) and not a.startswith("hydra") and not swept(a)]
+    single = [a for a in arguments if re.match(r"~|[+\w].*=", a) and not a.startswith("hydra") and not swept(a)]
     own = [f"hydra.searchpath=[{','.join(f'file://{folder}' for folder in own_folders(arguments))}]"]
     try:
         with initialize_config_dir(str(config_folder()), version_base="1.3"):
@@ -91,6 +92,4 @@ def swept(argument: str) -> bool:
 def own_folders(arguments: Sequence[str]) -> list[Path]:
     """The user's own config folders, from `--config-dir`."""
     words = [part for argument in arguments for part in argument.split("=", 1 if argument.startswith("-") else 0)]
-    return [
-        Path(after).resolve() for word, after in zip(words, words[1:], strict=False) if word in ("--config-dir", "-cd")
-    ]
+    return [Path(after).resolve() for word, after in pairwise(words) if word in ("--config-dir", "-cd")]

@@ -15,7 +15,7 @@ from cu.audits.types import Findings
 from cu.bench import Bench
 from cu.data.types import UnlearningTask
 from cu.engine.ledger import Ledger
-from cu.evaluation import by_split, compare, left_out, measure
+from cu.evaluation import by_split, compare, left_out, measure, spec_of
 from cu.fingerprint import fingerprint
 from cu.metrics.types import Case
 from cu.randomness import derive_seed
@@ -55,7 +55,8 @@ def judge(
             retrained_cost=tuple(costs),
         )
         judged = measure(metrics, with_findings(case, found, "judged"))
-        suite = [settings["metrics"], settings.get("audits"), sorted(found)]
+        versions = {name: spec_of(function).version for name, function in metrics.items()}
+        suite = [settings["metrics"], versions, settings.get("audits"), sorted(found), bench.hardware.scoring_precision]
         identity = [suite, fingerprint(task.forget.ids.tolist()), case.seed, [r.folder.name for r in references]]
         known = partial(remembered, identity=identity)
         refs = [

@@ -133,7 +133,7 @@ def check_runner_settings(config: Mapping[str, Any]) -> None:
 def intact(weights: Path) -> bool:
     """Whether a file of weights is there, and is the one that the record beside it, if there is one, speaks of."""
     record = read_json(weights.with_name("model.json"))
-    return weights.exists() and (record is None or record["sha256"] == sha256(weights))
+    return weights.exists() and (record is None or record.get("sha256") == sha256(weights))
 
 
 def precision_of(config: Mapping[str, Any]) -> str:

@@ -6,7 +6,7 @@ import logging
 import netrc
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, Protocol
 from urllib.parse import urlsplit
@@ -102,6 +102,7 @@ class WandbTracking:
                 except Exception as error:  # W&B raises many kinds, and none may cost a job
                     _unreachable.append(str(error))
                     log.warning("W&B cannot be reached, tracking offline: %s", first_line(error))
+                    label = replace(label, id=f"{label.id}-offline")  # W&B keeps the first id taken
             return WandbTracker(self._start(label, folder, config, "offline"))
         except Exception as error:
             log.warning("W&B did not start, going on without it: %s", first_line(error))
@@ -161,20 +162,21 @@ class WandbTracker:
 
     def close(self, exit_code: int) -> None:
         """End the run with the job's exit code; a run left open would take the next job's numbers."""
-        was_broken, self.broken = self.broken, False
-        self._attempt(lambda: self.run.finish(exit_code=exit_code), quiet=was_broken)
-        if self.broken:
-            _unreachable.append("the last upload did not end")
+        try:
+            self.run.finish(exit_code=exit_code)
+        except Exception as error:
+            _unreachable.append(str(error))
+            if not self.broken:
+                log.warning("W&B did not take everything, `wandb sync` sends the rest: %s", first_line(error))
 
-    def _attempt(self, action: Callable[[], Any], quiet: bool = False) -> None:
+    def _attempt(self, action: Callable[[], Any]) -> None:
         if self.broken:
             return
         try:
             action()
         except Exception as error:  # W&B raises many kinds, and none may cost a job
             self.broken = True
-            if not quiet:
-                log.warning("W&B failed, going on without it: %s", first_line(error))
+            log.warning("W&B failed, going on without it: %s", first_line(error))
 
 
 def resolve_mode(mode: str) -> Mode:

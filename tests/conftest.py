@@ -267,7 +267,7 @@ def results():
                 if not key.startswith("eff/") or key.startswith(("eff/samples", "eff/steps"))
             }
             cost = {key: value for key, value in result["cost"].items() if not key.endswith(("seconds", "mb"))}
-            found[result["fingerprint"]] = {**result, "metrics": metrics, "cost": cost, "timings": None}
+            found[result["fingerprint"]] = {**result, "metrics": metrics, "cost": cost, "timings": None, "git": None}
         return found
 
     return read

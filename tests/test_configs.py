@@ -22,11 +22,10 @@ NEEDED = {
     "indices": "scenario.file=ids.csv",
 }
 SLOW = {"resnet34", "resnet50", "resnet101", "vgg13", "vgg16", "vgg19"}  # like the smaller ones, and not built here
-PARTS = {("recipe", "unlearning")}  # a base of methods' own recipes, not one for originals
 
 
 def options(group):
-    return sorted(path.stem for path in (config_folder() / group).glob("*.yaml") if (group, path.stem) not in PARTS)
+    return sorted(path.stem for path in (config_folder() / group).glob("*.yaml"))
 
 
 def tuned():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 
 from torch import Tensor, nn
 
@@ -63,3 +64,12 @@ def adapt(module: nn.Module, head: str) -> Classifier:
     # The parts carry the network's own modes; Module.train() on the whole would also wake what its owner had frozen.
     model.training = model.head.training = module.training
     return model
+
+
+def adapted_names(weights: Mapping[str, Tensor], head: str) -> dict[str, Tensor]:
+    """A plain network's weights under the names that `adapt` gives them."""
+    own = f"{head}."
+    return {
+        f"head.classifier.{name.removeprefix(own)}" if name.startswith(own) else f"encoder.{name}": weight
+        for name, weight in weights.items()
+    }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import pickle
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -82,8 +83,9 @@ class ModelStore:
         record about it. Of several processes that want one model, one trains and the others wait.
         """
         folder = self.folder(identity)
-        if (stored := read_model(folder)) is not None:
-            return stored
+        with suppress(*UNREADABLE, Damaged):  # said below, once
+            if (stored := load_model(folder)) is not None:
+                return stored
         folder.mkdir(parents=True, exist_ok=True)
         with locked(folder / ".lock", f"another job trains {folder.name}"):
             if (stored := read_model(folder)) is not None:
@@ -149,17 +151,26 @@ def save_weights(path: Path, model: nn.Module) -> None:
 
 def read_model(folder: Path) -> StoredModel | None:
     """The model in a folder; None, with a warning, if it is damaged, and None if there is none."""
-    path = folder / "model.safetensors"
     try:
-        record = read_json(folder / "model.json")
-        if record is None:
-            return None
-        if record["sha256"] != sha256(path):
-            raise Damaged(f"{path} does not match its record")
-        return StoredModel(load_file(path), record, folder)
+        return load_model(folder)
     except (*UNREADABLE, Damaged) as error:
         log.warning("%s: it is trained again", first_line(error))
         return None
+
+
+def load_model(folder: Path) -> StoredModel | None:
+    """The model in a folder; None if there is none.
+
+    Raises:
+        Exception: One of `UNREADABLE`, or `Damaged`, if it is damaged.
+    """
+    path = folder / "model.safetensors"
+    record = read_json(folder / "model.json")
+    if record is None:
+        return None
+    if record["sha256"] != sha256(path):
+        raise Damaged(f"{path} does not match its record")
+    return StoredModel(load_file(path), record, folder)
 
 
 def load_weights(path: Path, key: str) -> dict[str, Tensor]:

@@ -6,7 +6,7 @@ import torchvision
 from torch import nn
 
 from cu.config import ConfigError
-from cu.models.adapt import adapt
+from cu.models.adapt import adapt, adapted_names
 
 
 def nested():
@@ -81,3 +81,14 @@ def test_a_head_on_feature_maps_is_refused():
     model = adapt(network[:2], "1")
     with pytest.raises(ValueError, match=r"^model\.head .* shape \(2, 4, 6, 6\); it must be one vector per image"):
         model(torch.randn(2, 3, 8, 8))
+
+
+@pytest.mark.parametrize(
+    ("make", "head"), [(nested, "2.3"), (lambda: torchvision.models.resnet18(num_classes=5), "fc")]
+)
+def test_weights_of_the_plain_network_fit_under_their_adapted_names(make, head):
+    network, other = make().eval(), make().eval()
+    model = adapt(other, head).eval()
+    model.load_state_dict(adapted_names(network.state_dict(), head))
+    images = torch.randn(2, 3, 16, 16)
+    torch.testing.assert_close(model(images).logits, network(images))
