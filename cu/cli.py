@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
+from textwrap import fill, indent
 from typing import Any
 
 import hydra
@@ -16,7 +17,7 @@ from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from cu.complaints import complaint
+from cu.complaints import complaint, own_folders
 from cu.config import ConfigError, config_folder
 from cu.job import JobFailed, Preempted, preemptible, work
 from cu.plan import NAMED, plan_training, plan_unlearning
@@ -48,6 +49,9 @@ def evaluate() -> None:
 
 def command(name: str, job: Callable[[DictConfig], Any]) -> None:
     """Run a job, or a sweep of them, under Hydra; whatever fails ends in one line and the right exit code."""
+    if {"--help", "-h"} & set(sys.argv[1:]):
+        print(help_text(name, [config_folder(), *own_folders(sys.argv[1:])]))
+        sys.exit(0)
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises instead of printing
     sys.argv[1:] = sorted(sys.argv[1:], key=lambda word: word not in ("-m", "--multirun"))  # Hydra wants them outside
     logging.raiseExceptions = False  # where the disk is full, each line of a log would fail with a traceback
@@ -75,6 +79,24 @@ def command(name: str, job: Callable[[DictConfig], Any]) -> None:
         say(summary(ended))
         code = code or exit_code(ended)
     sys.exit(code)
+
+
+def help_text(name: str, folders: list[Path]) -> str:
+    """The help that the primary config holds; Hydra's own way to it takes a second more."""
+    config = OmegaConf.load(config_folder() / f"{name}.yaml")
+    own = {str(key).split()[-1] for entry in config.defaults if isinstance(entry, DictConfig) for key in entry}
+    options: dict[str, set[str]] = {}
+    for folder in folders:
+        for path in folder.glob("*/**/*.yaml"):
+            group, *option = path.relative_to(folder).with_suffix("").parts
+            options.setdefault(group, set()).add("/".join(option))
+    lines = [
+        fill(f"{group}: {', '.join(sorted(found))}", 110, subsequent_indent="    ")
+        for group, found in sorted(options.items())
+        if group in own - {"tuned"}  # nobody names these on a command line
+    ]
+    groups = indent("\n".join(lines) + "\n", "  ")
+    return str(config.hydra.help.template).replace("$APP_CONFIG_GROUPS", groups)
 
 
 class Sweep(Callback):

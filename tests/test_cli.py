@@ -8,6 +8,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from cu.config import config_folder
 from cu.data.digits import Digits
 
 MISTAKES = [
@@ -205,6 +206,19 @@ def test_a_grid_that_is_not_swept_is_said(command, tmp_path):
     ended = command("unlearn", f"--config-dir={tmp_path}", "experiment=grid", "recipe.epochs=-1")
     assert ended.code == 2
     assert ended.err[0] == "warning: the grid over seed is not swept; add -m, and sweep one experiment per command"
+
+
+def test_help_lists_the_options_of_the_commands_groups(command, tmp_path):
+    (tmp_path / "method").mkdir()
+    (tmp_path / "method" / "mine.yaml").write_text("_target_: a.b", encoding="utf-8")
+    ended = command("unlearn", "--config-dir", tmp_path, "--help")
+    assert (ended.code, ended.err) == (0, [])
+    words = ended.out.replace(",", " ").split()
+    for group in ("dataset", "model", "recipe", "scenario", "method", "evaluation", "tracking"):
+        for path in (config_folder() / group).glob("*.yaml"):
+            assert path.stem in words
+    assert "mine" in words
+    assert not {"dataset:", "method:", "tuned:"} & set(command("report", "--help").out.split())
 
 
 HEAVY = "import sys; print(*{'torch', 'wandb', 'sklearn', 'pandas', 'matplotlib'} & set(sys.modules), file=sys.stderr)"

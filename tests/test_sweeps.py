@@ -1,5 +1,6 @@
 import json
 import re
+import shutil
 
 import pytest
 
@@ -12,21 +13,28 @@ def counts(ended):
     return {state: int(count) for count, state in re.findall(r"(\d+) ([a-z ]+)", ended.err[-1])}
 
 
-def test_failing_cells_cost_only_themselves_and_each_is_said(command, tiny, results, tmp_path):
-    words = ["-m", *tiny, f"paths.outputs={tmp_path}", "seed=0,1", "recipe.epochs=2,-1"]
+@pytest.fixture
+def outputs(finished, tmp_path):
+    """The models of the finished run, without the run."""
+    shutil.copytree(finished / "models", tmp_path / "outputs" / "models")
+    return tmp_path / "outputs"
+
+
+def test_failing_cells_cost_only_themselves_and_each_is_said(command, tiny, results, outputs):
+    words = ["-m", *tiny, f"paths.outputs={outputs}", "method_seed=0,1", "recipe.epochs=2,-1"]
     ended = command("unlearn", *words)
     assert ended.code == 1
     said = [line for line in ended.err if line.startswith("error: ")]
     assert [line.split()[1] for line in said] == ["#2", "#3"]
     assert all("recipe.epochs must be greater than or equal to 0, got -1" in line for line in said)
     assert counts(ended) == dict(zip(NAMES, (2, 0, 2, 0), strict=True))
-    assert len(results(tmp_path)) == 2
+    assert len(results(outputs)) == 2
     again = command("unlearn", *words)
     assert again.code == 1
     assert counts(again) == dict(zip(NAMES, (0, 2, 2, 0), strict=True))
 
 
-def test_crashed_and_diverged_cells_are_told_apart(command, tiny, tmp_path, monkeypatch):
+def test_crashed_and_diverged_cells_are_told_apart(command, tiny, outputs, monkeypatch):
     from cu.methods.finetune import FineTune
 
     unlearn = FineTune.unlearn
@@ -38,14 +46,14 @@ def test_crashed_and_diverged_cells_are_told_apart(command, tiny, tmp_path, monk
 
     monkeypatch.setattr(FineTune, "unlearn", sometimes)
     lr = "method.recipe.optimizer.lr=0.01,1e30"
-    ended = command("unlearn", "-m", *tiny, f"paths.outputs={tmp_path}", "method_seed=0,1", lr)
+    ended = command("unlearn", "-m", *tiny, f"paths.outputs={outputs}", "method_seed=0,1", lr)
     assert ended.code == 1
     assert counts(ended) == dict(zip(NAMES, (1, 0, 2, 1), strict=True))
     assert sum(line.startswith("failed: ") and "OSError: the network drive" in line for line in ended.err) == 2
     assert sum(line.startswith("diverged: ") for line in ended.err) == 1
-    states = sorted(json.loads(p.read_text())["state"] for p in tmp_path.glob("runs/*/*/*/*/*/status.json"))
+    states = sorted(json.loads(p.read_text())["state"] for p in outputs.glob("runs/*/*/*/*/*/status.json"))
     assert states == ["diverged", "failed", "failed", "finished"]
-    notes = [json.loads(path.read_text()) for path in sorted(tmp_path.glob("sweeps/*/?.json"))]
+    notes = [json.loads(path.read_text()) for path in sorted(outputs.glob("sweeps/*/?.json"))]
     assert [n["state"] for n in notes] == ["finished", "diverged", "failed", "failed"]
     assert notes[2]["overrides"][-2:] == ["method_seed=1", "method.recipe.optimizer.lr=0.01"]
 

@@ -283,7 +283,7 @@ def test_after_an_upload_that_did_not_end_later_jobs_are_offline(monkeypatch, ca
 
 @pytest.mark.slow
 def test_an_unreachable_server_costs_one_warning_and_one_wait(start, tiny, outputs):
-    words = ["-m", *tiny, "tracking=wandb", "tracking.init_timeout=2", f"paths.outputs={outputs}", "method_seed=0,1"]
+    words = ["-m", *tiny, "tracking=wandb", "tracking.init_timeout=1", f"paths.outputs={outputs}", "method_seed=0,1"]
     process = start("unlearn", *words, WANDB_API_KEY="k" * 40, WANDB_BASE_URL="http://127.0.0.1:9")
     errors = process.communicate(timeout=120)[1].splitlines()
     assert process.returncode == 0, errors
@@ -327,7 +327,7 @@ def test_rows_survive_even_a_kill_once_a_second_has_passed(start, tiny, outputs)
 import os, signal, time
 from cu import experiment
 def judge(*args):
-    time.sleep(2.5)
+    time.sleep(2)
     os.kill(os.getpid(), signal.SIGKILL)
 experiment.judge = judge
 """
