@@ -27,11 +27,20 @@ LEGEND = (
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """One method: its label, its finished and expected seeds, and one text per column; `best` are bold columns."""
+    """One method.
+
+    Attributes:
+        label: Its name and what sets it apart.
+        seeds: Finished and expected seeds.
+        cells: One text per column.
+        values: The number behind each text in the column's unit, to sort by; NaN where there is none.
+        best: Positions of bold columns.
+    """
 
     label: str
     seeds: str
     cells: tuple[str, ...]
+    values: tuple[float, ...]
     best: frozenset[int] = frozenset()
 
 
@@ -152,6 +161,9 @@ def _row(
         label=f"{label} {illusion.MARK}" if label in known else label,
         seeds=f"{cell['finished']}/{cell['expected']}" + (f" ({details})" if details else ""),
         cells=tuple(_text(part, cell, column, broken, notes) for column in columns),
+        values=tuple(
+            _shown(part.stats.get((cell["method"], cell["setting"], column.key)), column) for column in columns
+        ),
         best=frozenset(i for i, name in best.items() if name == label),
     )
 
@@ -181,11 +193,16 @@ def _value(stat: Mapping, column: Column) -> str:
     return spread(stat["mean"], stat["std"], gap, column.scale)
 
 
+def _shown(stat: Mapping | None, column: Column) -> float:
+    return math.nan if stat is None else stat["mean"] * column.scale.factor
+
+
 def _reference_row(part: _Part, method: str, columns: Sequence[Column]) -> Row:
     stats = [part.references.get((method, "", column.key)) for column in columns]
     count = max((stat["n"] for stat in stats if stat), default=0)
     texts = tuple(_value(stat, column) if stat else "n/a" for stat, column in zip(stats, columns, strict=True))
-    return Row(label=method, seeds=str(count), cells=texts)
+    values = tuple(_shown(stat, column) for stat, column in zip(stats, columns, strict=True))
+    return Row(label=method, seeds=str(count), cells=texts, values=values)
 
 
 def _floor(part: _Part, key: str) -> float:
@@ -199,7 +216,8 @@ def _floor_row(part: _Part, columns: Sequence[Column]) -> Row | None:
     if all(math.isnan(floor) for floor in floors):
         return None
     texts = tuple("" if math.isnan(f) else number(f, c.scale) for f, c in zip(floors, columns, strict=True))
-    return Row(label="noise floor", seeds="", cells=texts)
+    values = tuple(floor * column.scale.factor for floor, column in zip(floors, columns, strict=True))
+    return Row(label="noise floor", seeds="", cells=texts, values=values)
 
 
 def _best(part: _Part, cells: Sequence[dict], key: str, known: Container[str]) -> str | None:

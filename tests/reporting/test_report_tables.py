@@ -38,6 +38,7 @@ def test_cell_is_value_spread_and_gap(run_folders, make_metric, tables):
     assert table.headings == ("retain [%] →ref", "eff/unlearn_seconds [s] ↓", "agg/tow ↑")
     assert cells(table)["contrastive"] == ("91.2 ± 0.3 (−0.4) ≈", "12.3 ± 0.0", "0.900 ± 0.000")
     assert table.rows[-1].seeds == "3/3"
+    assert table.rows[-1].values == pytest.approx((91.2, 12.34, 0.9))
 
 
 def test_scale_of_a_column_can_be_chosen(run_folders, make_metric, tables):
