@@ -99,7 +99,7 @@ def done(plan: Plan, kind: Literal["train", "unlearn"], attempt: int) -> Mapping
     from cu import experiment
     from cu.assembly import build
     from cu.store.files import write_json, write_text
-    from cu.tracking import flattened
+    from cu.tracking.flat import flattened
 
     folder = plan.folder
     write_text(folder.path / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(dict(plan.config))))
@@ -124,7 +124,7 @@ def done(plan: Plan, kind: Literal["train", "unlearn"], attempt: int) -> Mapping
 
 def label(plan: Plan, kind: str, attempt: int) -> Any:
     """How the job is called in W&B."""
-    from cu.tracking import RunLabel
+    from cu.tracking.types import RunLabel
 
     names = [plan.names[group] for group in NAMED if group in plan.names]
     group = "/".join(plan.names[g] for g in NAMED if g in plan.names and g != "method")

@@ -79,7 +79,7 @@ def test_only_the_top_knows_hydra():
 
 
 def test_only_tracking_knows_wandb():
-    assert users(PACKAGE, "wandb") == {"cu.tracking"}
+    assert users(PACKAGE, "wandb") == {"cu.tracking.mirror", "cu.tracking.mode"}
 
 
 def test_metrics_know_neither_torch_nor_the_rest_of_cu():
@@ -129,7 +129,8 @@ def imported(*names):
 
 
 def test_the_command_line_starts_light():
-    light = ("cli", "complaints", "config", "fingerprint", "plan", "precision", "randomness", "tracking", "validation")
+    light = ("cli", "complaints", "config", "fingerprint", "plan", "precision", "randomness", "validation")
+    light += ("tracking.mirror", "tracking.types", "tracking.flat")
     assert imported(*(f"cu.{name}" for name in light)) == set()
 
 
