@@ -359,10 +359,10 @@ def test_media_arrive_as_tables_pictures_and_pages(tmp_path):
     tracker.close(0)
     (found,) = mirrors(tmp_path)
     media = {name: value for row in found.rows.values() for name, value in row.items()}
-    assert media["table"]["_type"] == "table-file"
-    assert (media["table"]["nrows"], media["table"]["ncols"]) == (2, 2)
-    assert (media["picture"]["width"], media["picture"]["height"]) == (8, 6)
-    assert media["picture"]["caption"] == "what it shows"
-    assert media["page"]["_type"] == "html-file"
+    assert media["table/_type"] == "table-file"
+    assert (media["table/nrows"], media["table/ncols"]) == (2, 2)
+    assert (media["picture/width"], media["picture/height"]) == (8, 6)
+    assert media["picture/caption"] == "what it shows"
+    assert media["page/_type"] == "html-file"
     (kept,) = tmp_path.rglob("media/table/*.json")
     assert json.loads(kept.read_text())["data"] == [["contrastive", 0.5], ["retrain", None]]
