@@ -88,7 +88,9 @@ def example_accuracy(members: Floats, others: Floats) -> Doubles:
     return (np.sign(members).mean(axis=0) - np.sign(others).mean(axis=0)) / 4 + 0.5
 
 
-@metric(keys=tuple(f"mia/ulira_priv_{name}" for name in READ_OUTS), needs=("shadows",), scenarios=("sample",), version=2)
+@metric(
+    keys=tuple(f"mia/ulira_priv_{name}" for name in READ_OUTS), needs=("shadows",), scenarios=("sample",), version=2
+)
 def ulira_privacy(case: Case, /) -> dict[str, float]:
     """U-LiRA, privacy game: was a sample trained on and forgotten, or never seen, told from an unlearned model.
 

@@ -206,6 +206,8 @@ def _reference_row(part: _Part, method: str, columns: Sequence[Column]) -> Row:
 
 
 def _floor(part: _Part, key: str) -> float:
+    if key.startswith("eff/"):
+        return math.nan  # that two retrainings take unequally long says nothing about a method
     floors = [(m, s["floor"]) for (m, _, k), s in part.stats.items() if k == key and not math.isnan(s["floor"])]
     chosen = [floor for method, floor in floors if method not in YARDSTICKS] or [floor for _, floor in floors]
     return sum(chosen) / len(chosen) if chosen else math.nan

@@ -79,7 +79,9 @@ def test_a_retrained_model_is_set_against_the_others(make_scene):
     found = LayerAudit(max_samples=20).examine(make_scene("class", references=3))
     values = layers_to_retrained(case_of(found.references[1]))
     expected = [
-        np.mean([linear_cka(found.judged.retrained[1][images][d], found.judged.retrained[k][images][d]) for k in (0, 2)])
+        np.mean(
+            [linear_cka(found.judged.retrained[1][images][d], found.judged.retrained[k][images][d]) for k in (0, 2)]
+        )
         for images in ("forget", "retain")
         for d in range(5)
     ]
