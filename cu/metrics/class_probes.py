@@ -42,7 +42,7 @@ def few_shot_sweep(
 
 @metric(keys=("probe/binary_auc",), scenarios=("class",))
 def binary_probe(case: Case, /, *, max_train: Annotated[int, Gt(0)]) -> dict[str, float]:
-    """AUC, forgotten against retained test samples, of a linear probe trained to tell the forgotten classes from others.
+    """AUC of a linear probe for telling test samples of the forgotten classes from those of the others.
 
     In [0, 1]; the target is the retrained model's value, well above 0.5 because features transfer. Trained on the
     frozen embeddings of training samples with balanced class weights. NaN where a side is empty.
