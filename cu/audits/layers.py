@@ -106,4 +106,4 @@ def blocks(model: Classifier, split: Split, hardware: Hardware) -> list[np.ndarr
 
 def small(x: np.ndarray) -> np.ndarray:
     """A matrix of the same n rows and at most n columns with the same inner products, all that linear CKA reads."""
-    return x if x.shape[1] <= len(x) else np.linalg.qr(x.T.astype(np.float64), mode="r").T
+    return x if x.shape[1] <= len(x) else np.asarray(np.linalg.qr(x.T.astype(np.float64), mode="r")).T

@@ -44,8 +44,9 @@ def brier_score(probabilities: Floats, label: Integers) -> float:
 
 def scores(part: Predictions, bins: int) -> tuple[float, float, float]:
     """Calibration error, negative log-likelihood and Brier score of some samples; NaN without one."""
+    nothing = float("nan")
     if not len(part):
-        return (float("nan"),) * 3
+        return nothing, nothing, nothing
     p = softmax(part.logits)
     error = expected_calibration_error(p.max(axis=1), p.argmax(axis=1) == part.label, bins)
     return error, float(loss(part.logits, part.label).mean()), brier_score(p, part.label)

@@ -143,12 +143,10 @@ def margin_distance(case: Case, /, *, permutations: Annotated[int, Gt(0)]) -> di
         case: The judged model and what it is compared with.
         permutations: Random swaps; log10 p is in [-log10(1 + permutations), 0].
     """
-    pairs = [compared(case.model, other, "forget_train") for other in case.retrained]
-    rng = case.generator("divergence/margins")
-    tests = [
-        paired_kolmogorov_smirnov(*(primitives.margin(part.logits, part.label) for part in pair), permutations, rng)
-        for pair in pairs
-    ]
+    rng, tests = case.generator("divergence/margins"), []
+    for other in case.retrained:
+        own, target = (primitives.margin(p.logits, p.label) for p in compared(case.model, other, "forget_train"))
+        tests.append(paired_kolmogorov_smirnov(own, target, permutations, rng))
     return {
         "dist/ks_margin_stat": primitives.mean([distance for distance, _ in tests]),
         "dist/ks_margin_logp": primitives.mean([log_p for _, log_p in tests]),
