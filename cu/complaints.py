@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Sequence
 from concurrent.futures import BrokenExecutor
 from difflib import get_close_matches
@@ -19,6 +20,13 @@ from omegaconf.errors import OmegaConfBaseException
 from cu.config import ConfigError, config_folder, first_line
 
 UNWRITABLE = (EACCES, EPERM, EROFS, ENOTDIR, EEXIST)
+# Options that come with a package of their own, and the extra that installs it.
+EXTRAS = {
+    "hydra/launcher/joblib": ("joblib", "hydra-joblib-launcher"),
+    "hydra/launcher/submitit_": ("slurm", "hydra-submitit-launcher"),
+    "hydra/launcher/ray": ("ray", "hydra-ray-launcher"),
+    "hydra/sweeper/optuna": ("optuna", "hydra-optuna-sweeper"),
+}
 
 
 def complaint(error: Exception, name: str, arguments: Sequence[str]) -> tuple[str, int] | None:
@@ -46,6 +54,8 @@ def mistake(error: Exception, name: str, arguments: Sequence[str]) -> str:
     if isinstance(error, OverrideParseException):
         return f"cannot read {error.override!r}: {first_line(error)}; quote special characters: 'key=\"a,b\"'"
     if isinstance(error, MissingConfigException) and error.missing_cfg_file and error.options:
+        if extra := next((EXTRAS[name] for name in EXTRAS if error.missing_cfg_file.startswith(name)), None):
+            return f"{error.missing_cfg_file} needs the extra {extra[0]!r}: pip install {extra[1]}"
         group, _, option = error.missing_cfg_file.rpartition("/")
         close = get_close_matches(option, error.options, 1)
         hint = f"did you mean {group}={close[0]}? " if close else ""
@@ -93,3 +103,8 @@ def own_folders(arguments: Sequence[str]) -> list[Path]:
     """The user's own config folders, from `--config-dir`."""
     words = [part for argument in arguments for part in argument.split("=", 1 if argument.startswith("-") else 0)]
     return [Path(after).resolve() for word, after in pairwise(words) if word in ("--config-dir", "-cd")]
+
+
+def say(line: str) -> None:
+    """One line on stderr."""
+    print(" ".join(line.split()), file=sys.stderr, flush=True)

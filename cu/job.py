@@ -24,9 +24,13 @@ SECONDS_TO_CLOSE = 2.0
 class JobFailed(RuntimeError):
     """A job ended early and its status says so; the message says why and where to read more."""
 
-    def __init__(self, state: Literal["failed", "diverged"], reason: str, folder: Path) -> None:
-        super().__init__(f"{' '.join(reason.split())} [{folder / 'run.log'}]")
-        self.state: State = state
+    def __init__(self, state: State, reason: str, log: Path | None = None) -> None:
+        super().__init__(state, reason, log)  # all of them, or it cannot be pickled
+        self.state, self.reason, self.log = state, reason, log
+
+    def __str__(self) -> str:
+        where = "" if self.log is None else f" [{self.log}]"
+        return " ".join(self.reason.split()) + where
 
 
 class Preempted(SystemExit):
@@ -77,7 +81,7 @@ def recorded(plan: Plan, kind: Literal["train", "unlearn"]) -> Mapping[str, Any]
         return done(plan, kind, folder.begin())
     except Diverged as error:
         end(plan, "diverged", str(error))
-        raise JobFailed("diverged", str(error), folder.path) from error
+        raise JobFailed("diverged", str(error), folder.path / "run.log") from error
     except ConfigError as error:
         end(plan, "failed", str(error))
         raise
@@ -89,7 +93,7 @@ def recorded(plan: Plan, kind: Literal["train", "unlearn"]) -> Mapping[str, Any]
         reason = f"{type(error).__name__}: {first_line(error)}"
         tracebacks.exception("%s", folder.path)
         end(plan, "failed", reason)
-        raise JobFailed("failed", reason, folder.path) from error
+        raise JobFailed("failed", reason, folder.path / "run.log") from error
 
 
 def done(plan: Plan, kind: Literal["train", "unlearn"], attempt: int) -> Mapping[str, Any]:
@@ -172,6 +176,7 @@ def preemptible() -> Iterator[None]:
 
 def raise_preempted(signum: int, frame: object) -> None:
     """The SIGTERM handler; the jobs of a parallel sweep hear of it too, before their launcher kills them."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a second one must not interrupt what the first one closes
     if workers := multiprocessing.active_children():
         for worker in workers:
             worker.terminate()
