@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import traceback
 from collections.abc import Callable
 from functools import wraps
 from math import prod
@@ -89,7 +90,8 @@ def accounted(job: Callable[[DictConfig], Ended]) -> Callable[[DictConfig], Any]
         in_sweep = context.mode == RunMode.MULTIRUN
         where = f"#{context.job.num} " if in_sweep else ""
         state: State = "failed"
-        value = reason = None
+        value: Any = None
+        reason: str | None = None
         try:
             warn_of_unswept_grid(context)
             state, value = job(cfg)
@@ -100,10 +102,12 @@ def accounted(job: Callable[[DictConfig], Ended]) -> Callable[[DictConfig], Any]
             state = "preempted"
             raise
         except Exception as error:
-            if (found := complaint(error, str(context.job.config_name), sys.argv[1:])) is None:
-                reason = f"{type(error).__name__}: {first_line(error)}"
+            found = complaint(error, str(context.job.config_name), sys.argv[1:])
+            if found is None and not in_sweep:
                 raise
-            reason, code = found
+            if found is None:
+                traceback.print_exc()
+            reason, code = found or (f"{type(error).__name__}: {first_line(error)}", EXIT_CODES["failed"])
             state = state_after(error, code, in_sweep)
             say(f"{'skipped' if state == 'skipped' else 'error'}: {where}{reason}")
         finally:

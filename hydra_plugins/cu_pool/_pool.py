@@ -21,7 +21,7 @@ from cu.job import JobFailed
 from cu.multirun import is_grid
 from cu.sweep import EXIT_CODES, bury, last_words
 from hydra_plugins.cu_pool._child import Job, Shared, live
-from hydra_plugins.cu_pool._slots import Slot
+from hydra_plugins.cu_pool._slots import Settings, Slot
 
 log = logging.getLogger(__name__)
 
@@ -40,9 +40,9 @@ class Running:
 class Pool:
     """A few processes at a time, one job each."""
 
-    def __init__(self, slots: Sequence[Slot], seconds_to_close: float, shared: Shared) -> None:
+    def __init__(self, slots: Sequence[Slot], settings: Settings, shared: Shared) -> None:
         self.free, self.width = deque(slots), len(slots)
-        self.seconds_to_close, self.shared = seconds_to_close, shared
+        self.settings, self.shared = settings, shared
         self.hydra = shared[1].hydra
         self.folder = Path(str(self.hydra.sweep.dir))
         self.running: dict[Connection, Running] = {}
@@ -71,7 +71,9 @@ class Pool:
     def start(self, job: Job, slot: Slot) -> None:
         """Give a job its process."""
         here, there = multiprocessing.Pipe(duplex=False)
-        process = forks().Process(target=live, args=(job, slot, self.shared, there), name=f"#{job.number}")
+        process = forks(self.settings.preload).Process(
+            target=live, args=(job, slot, self.shared, there), name=f"#{job.number}"
+        )
         process.start()
         there.close()  # so that the channel ends with the job's process
         self.running[here] = Running(job, slot, process, here)
@@ -82,7 +84,7 @@ class Pool:
             result = pickle.loads(running.channel.recv_bytes())
         except (EOFError, OSError):
             result = None
-        running.process.join(self.seconds_to_close)
+        running.process.join(self.settings.seconds_to_close)
         if running.process.is_alive():  # it has said all, and hangs in what libraries do at the end
             running.process.kill()
             running.process.join()
@@ -119,7 +121,7 @@ class Pool:
         """End what is running in order, and what does not end in time without."""
         for running in self.running.values():
             running.process.terminate()
-        deadline = time.monotonic() + self.seconds_to_close
+        deadline = time.monotonic() + self.settings.seconds_to_close
         try:
             for running in self.running.values():
                 running.process.join(max(0.0, deadline - time.monotonic()))
@@ -138,12 +140,12 @@ def distinctions(job_overrides: Sequence[Sequence[str]], first: int) -> dict[int
     return {number: " ".join(words) for number, words in enumerate(named, first)}
 
 
-def forks() -> Any:
+def forks(preload: Sequence[str]) -> Any:
     """How processes are made: forked from one that has the imports every job needs, where the system can."""
     if "forkserver" not in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["hydra_plugins.cu_pool._preload"])
+    context.set_forkserver_preload(["hydra_plugins.cu_pool._preload", *preload])
     return context
 
 

@@ -1,6 +1,8 @@
-"""Imported once by the process that all jobs are forked from: what every job needs, and nothing that computes."""
+"""Imported once by the process that all jobs are forked from, before anything else."""
 
 import os
+
+os.environ["OMP_NUM_THREADS"] = "1"  # a process with threads cannot be forked; each job sets its own number
 
 from hydra.core.plugins import Plugins
 

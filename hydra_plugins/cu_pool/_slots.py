@@ -21,12 +21,14 @@ class Settings:
         n_jobs: Jobs at once; None for one per device, or one.
         devices: One slot each, as CUDA_VISIBLE_DEVICES names them; None leaves all devices to every job.
         threads: CPU threads of a job; None for the cores divided by `n_jobs`.
+        preload: Modules imported once, in the process that all jobs are forked from.
         seconds_to_close: That jobs get to write their last status when the sweep is stopped.
     """
 
     n_jobs: Annotated[int, Gt(0)] | None
     devices: Annotated[list[int | str], MinLen(1)] | None
     threads: Annotated[int, Gt(0)] | None
+    preload: list[str]
     seconds_to_close: Annotated[float, Ge(0)]
 
 

@@ -28,12 +28,12 @@ class PoolLauncher(Launcher):
         """
         from hydra_plugins.cu_pool._slots import checked, slots
 
-        settings = checked(self.settings)
-        self.slots, self.seconds_to_close = slots(settings), settings.seconds_to_close
+        self.checked = checked(self.settings)
+        self.slots = slots(self.checked)
         self.shared = hydra_context, config, task_function
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Run a batch of jobs; returns how each ended, in the order of the batch."""
         from hydra_plugins.cu_pool._pool import Pool
 
-        return Pool(self.slots, self.seconds_to_close, self.shared).run(job_overrides, initial_job_idx)
+        return Pool(self.slots, self.checked, self.shared).run(job_overrides, initial_job_idx)

@@ -68,7 +68,15 @@ def sweep(tmp_path):
         path = f"{Path(cu.__file__).parents[1]}{os.pathsep}{tmp_path}"
         processes.append(
             subprocess.Popen(
-                [*begun, "-m", "hydra/launcher=pool", f"paths.outputs={tmp_path}", swept, *words],
+                [
+                    *begun,
+                    "-m",
+                    "hydra/launcher=pool",
+                    "hydra.launcher.preload=[]",
+                    f"paths.outputs={tmp_path}",
+                    swept,
+                    *words,
+                ],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
@@ -87,7 +95,7 @@ def sweep(tmp_path):
 
 
 def ended(process):
-    return process.communicate(timeout=60)[1].splitlines()
+    return process.communicate(timeout=120)[1].splitlines()
 
 
 def notes(outputs):
@@ -111,7 +119,7 @@ def processes_of(outputs):
 
 
 def wait_for(condition):
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.02)
@@ -136,7 +144,7 @@ def test_whatever_kills_a_job_costs_that_job_and_no_other(sweep, tmp_path):
     progress = [line for line in errors if re.match(r"\[\d/7\] #\d ", line)]
     assert len(progress) == 7
     (line,) = [line for line in progress if " #0 " in line]
-    assert re.fullmatch(r"\[\d/7\] #0 failed, \d+ s: model.checkpoint='?kill:0'?: killed by signal 9 .*0\.log\]", line)
+    assert re.fullmatch(r"\[\d/7\] #0 failed, \d+ s: model.checkpoint='kill:0': killed by signal 9 .*0\.log\]", line)
     assert not any("Traceback" in line for line in errors)
 
 
@@ -172,6 +180,7 @@ def test_jobs_do_not_outlive_a_launcher_that_is_killed(sweep, tmp_path):
     process = sweep(["live:100"])
     wait_for(lambda: any("printed live" in text for text in logs(tmp_path)))
     process.kill()
+    ended(process)
     wait_for(lambda: not processes_of(tmp_path))
     assert [note["state"] for note in notes(tmp_path)] == ["preempted"]
 
@@ -182,6 +191,7 @@ def test_jobs_do_not_outlive_a_launcher_that_is_killed(sweep, tmp_path):
         ("n_jobs=0", "hydra.launcher.n_jobs must be greater than 0"),
         ("n_jobs=many", "hydra.launcher.n_jobs must be an integer"),
         ("devices=[]", "hydra.launcher.devices "),
+        ("preload=torch", "hydra.launcher.preload must be a list"),
         ("seconds_to_close=-1", "hydra.launcher.seconds_to_close must be greater than or equal to 0"),
         ("+width=2", "hydra.launcher.width is not a setting"),
     ],
@@ -196,7 +206,7 @@ def test_a_wrong_setting_is_one_line(command, tmp_path, word, message):
 
 
 def settings(**given):
-    return checked({"n_jobs": None, "devices": None, "threads": None, "seconds_to_close": 1, **given})
+    return checked({"n_jobs": None, "devices": None, "threads": None, "preload": [], "seconds_to_close": 1, **given})
 
 
 def test_slots_are_devices_or_shares_of_the_cores(monkeypatch):
