@@ -143,10 +143,10 @@ def test_no_two_metrics_share_a_key(option):
     assert len(keys) == len(set(keys)) > 0
 
 
-def test_the_default_objective_is_a_metric():
-    config = composed(name="unlearn")
-    keys = {key for node in config["evaluation"]["metrics"].values() if node for key in spec_of(build(node)).keys}
-    assert config["objective"] in keys
+def test_an_objective_is_a_metric_of_the_suite():
+    validate(composed("objective=agg/avg_gap"))
+    with pytest.raises(ConfigError, match=r"^objective=agg/avg_gab is not a metric .*: did you mean agg/avg_gap\?"):
+        validate(composed("objective=agg/avg_gab"))
 
 
 def assert_within(part, whole):
