@@ -25,7 +25,7 @@ from cu.randomness import generator
 from cu.store.files import Damaged, JsonLines, read_json, read_rows, write_json
 from cu.store.models import StoredModel, save_weights
 from cu.store.scores import load_scores, save_scores
-from cu.tracking import Tracker
+from cu.tracking.types import Tracker
 
 log = logging.getLogger(__name__)
 

@@ -77,7 +77,7 @@ def announce(plan: Plan) -> None:
     if context.mode != RunMode.MULTIRUN:
         return
     if reads_values(context) and plan.config.get("objective") is None:
-        raise ConfigError("objective must be given, the metric that the sweeper reads, e.g. objective=agg/avg_gap")
+        raise ConfigError("objective must be given, the metric that the sweeper reads, e.g. objective=agg/val_gap")
     note_running(Path(context.sweep.dir), context.job.num, context.overrides.task, plan.folder.path)
 
 

@@ -79,7 +79,7 @@ def test_only_the_top_knows_hydra():
 
 
 def test_only_tracking_knows_wandb():
-    assert users(PACKAGE, "wandb") == {"cu.tracking"}
+    assert users(PACKAGE, "wandb") == {"cu.tracking.mirror", "cu.tracking.mode"}
 
 
 def test_metrics_know_neither_torch_nor_the_rest_of_cu():
@@ -131,7 +131,7 @@ def imported(*names):
 def test_the_command_line_starts_light():
     light = (
         *("cli", "complaints", "config", "fingerprint", "help", "multirun", "objective", "plan", "precision"),
-        *("randomness", "tracking", "validation"),
+        *("randomness", "validation", "tracking.mirror", "tracking.types", "tracking.flat"),
     )
     assert imported(*(f"cu.{name}" for name in light)) == set()
 

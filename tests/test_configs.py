@@ -202,3 +202,42 @@ def test_what_must_be_given_is_asked_for():
     for group, key in (("dataset", "dataset.folder"), ("model", "model.factory"), ("scenario", "scenario.file")):
         with pytest.raises(ConfigError, match=f"^{key} must be given"):
             validate({group: config[group]})
+
+
+UNSEARCHED = {"retrain", "original", "logit_mask"}  # they have nothing to set
+
+
+def test_every_method_with_settings_has_the_same_number_of_trials():
+    assert set(options("method")) - UNSEARCHED == set(options("search"))
+    files = [OmegaConf.load(config_folder() / "search" / f"{name}.yaml") for name in options("search")]
+    assert {tuple(file.trials) for file in files} == {tuple("abcdef")}
+    for file in files:
+        assert len({str(point) for point in file.trials.values()}) == 6
+
+
+@pytest.mark.parametrize("method", options("search"))
+def test_every_trial_composes_and_its_settings_arrive(method):
+    search = OmegaConf.load(config_folder() / "search" / f"{method}.yaml")
+    settings = str(OmegaConf.to_container(search.method))
+    config = composed("experiment=baselines/search", f"method={method}", "trial=e")
+    validate(config)
+    assert_keys_are_fields(config)
+    for name, value in search.trials.e.items():
+        assert f"trials.${{trial}}.{name}" in settings
+        assert repr(value) in str(config["method"])
+    for trial in "abcdf":
+        OmegaConf.resolve(filled := OmegaConf.merge(search, {"trial": trial}))
+        validate({"method": merged(config["method"], OmegaConf.to_container(filled.method))})
+
+
+def merged(base, changes):
+    return OmegaConf.to_container(OmegaConf.merge(base, changes))
+
+
+def test_a_search_does_not_start_from_an_earlier_choice():
+    searched = composed("experiment=baselines/search", "method=finetune", "trial=a", "scenario=class")
+    assert searched["evaluation"]["name"] == "selection"
+    assert (
+        composed("experiment=baselines/search", "method=finetune", "trial=a", "scenario=sample")["method"]
+        == (searched["method"])
+    )

@@ -99,7 +99,7 @@ def test_what_changes_the_outcome_leaves_the_original_shared(config, key, value)
         ("paths.outputs", "/elsewhere"),
         ("paths.data", "/elsewhere"),
         ("dataset.download", True),
-        ("tracking", {"_target_": "cu.tracking.NoTracking"}),
+        ("tracking", {"_target_": "cu.tracking.types.NoTracking"}),
         ("hardware.device", "cpu"),
         ("hardware.num_threads", 7),
         ("resume", "rerun"),

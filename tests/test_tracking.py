@@ -13,7 +13,8 @@ from types import SimpleNamespace
 import pytest
 import yaml
 
-from cu import tracking
+from cu.tracking import mode as modes
+from cu.tracking.mirror import WandbTracker
 
 wandb = pytest.importorskip("wandb")
 OFFLINE = ("tracking=wandb", "tracking.mode=offline")
@@ -26,7 +27,7 @@ def _no_account(monkeypatch, tmp_path):
         monkeypatch.delenv(name)
     monkeypatch.setenv("NETRC", str(tmp_path / "no netrc"))
     monkeypatch.setenv("WANDB_CONFIG_DIR", str(tmp_path / "no settings"))
-    monkeypatch.setattr(tracking, "_unreachable", [])
+    modes.unreachable.clear()
 
 
 def chunks(content):
@@ -254,7 +255,7 @@ def test_the_mode_follows_setting_then_variable_then_key(monkeypatch, mode, vari
         monkeypatch.setenv("WANDB_MODE", variable)
     if key:
         monkeypatch.setenv("WANDB_API_KEY", "k" * 40)
-    assert tracking.resolve_mode(mode) == resolved
+    assert modes.resolve_mode(mode) == resolved
 
 
 def test_a_key_is_that_of_the_server_in_use(monkeypatch, tmp_path):
@@ -262,11 +263,11 @@ def test_a_key_is_that_of_the_server_in_use(monkeypatch, tmp_path):
     monkeypatch.setattr(wandb, "setup", lambda: SimpleNamespace(settings=settings))
     netrc = tmp_path / "netrc"
     monkeypatch.setenv("NETRC", str(netrc))
-    assert not tracking.has_key()
+    assert not modes.has_key()
     netrc.write_text("machine git.example.org login a password b\n", encoding="utf-8")
-    assert not tracking.has_key()
+    assert not modes.has_key()
     netrc.write_text("machine experiments.example.org login user password k\n", encoding="utf-8")
-    assert tracking.has_key()
+    assert modes.has_key()
 
 
 def test_after_an_upload_that_did_not_end_later_jobs_are_offline(monkeypatch, caplog):
@@ -274,9 +275,9 @@ def test_after_an_upload_that_did_not_end_later_jobs_are_offline(monkeypatch, ca
         raise TimeoutError("Timed out finishing run.")
 
     monkeypatch.setenv("WANDB_API_KEY", "k" * 40)
-    assert tracking.resolve_mode("auto") == "online"
-    tracking.WandbTracker(SimpleNamespace(finish=finish)).close(0)
-    assert tracking.resolve_mode("auto") == "offline"
+    assert modes.resolve_mode("auto") == "online"
+    WandbTracker(SimpleNamespace(finish=finish)).close(0)
+    assert modes.resolve_mode("auto") == "offline"
     (message,) = caplog.messages
     assert message == "W&B did not take everything, `wandb sync` sends the rest: Timed out finishing run."
 
@@ -339,3 +340,29 @@ experiment.judge = judge
     assert 1 in mirror.rows
     assert mirror.exit is None
     assert Path(mirror.config["paths"]["outputs"]) == outputs
+
+
+def test_media_arrive_as_tables_pictures_and_pages(tmp_path):
+    from PIL import Image
+
+    from cu.tracking.mirror import WandbTracking
+    from cu.tracking.types import RunLabel
+
+    Image.new("RGB", (8, 6)).save(tmp_path / "figure.png")
+    (tmp_path / "page.html").write_text("<p>report</p>", encoding="utf-8")
+    settings = {"project": "cu", "entity": None, "tags": [], "init_timeout": 5.0, "finish_timeout": 5.0}
+    label = RunLabel("id", "name", "group", "report", ())
+    tracker = WandbTracking(mode="offline", **settings).open(label, tmp_path, {})
+    tracker.table("table", ["method", "gap"], [["contrastive", 0.5], ["retrain", None]])
+    tracker.image("picture", tmp_path / "figure.png", "what it shows")
+    tracker.page("page", tmp_path / "page.html")
+    tracker.close(0)
+    (found,) = mirrors(tmp_path)
+    media = {name: value for row in found.rows.values() for name, value in row.items()}
+    assert media["table/_type"] == "table-file"
+    assert (media["table/nrows"], media["table/ncols"]) == (2, 2)
+    assert (media["picture/width"], media["picture/height"]) == (8, 6)
+    assert media["picture/caption"] == "what it shows"
+    assert media["page/_type"] == "html-file"
+    (kept,) = tmp_path.rglob("media/table/*.json")
+    assert json.loads(kept.read_text())["data"] == [["contrastive", 0.5], ["retrain", None]]

@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from math import prod
 from typing import Annotated
 
+import numpy as np
 from annotated_types import Gt
 
 from cu.metrics import primitives
 from cu.metrics.accuracy import accuracy
-from cu.metrics.svc import attack_rows, svc_score
-from cu.metrics.types import Case, ModelPredictions, metric
+from cu.metrics.svc import attack_feature, attack_rows, non_member_rate, svc_score
+from cu.metrics.types import Case, ModelPredictions, Predictions, metric
 
 Gaps = Mapping[str, float]
 
@@ -56,6 +57,36 @@ def average_gap(case: Case, /, *, max_per_side: Annotated[int, Gt(1)]) -> dict[s
     gaps = list(accuracy_gaps(case).values())
     attack = attack_gap(case, max_per_side)
     return {"agg/avg_gap": sum([*gaps, attack]) / (len(gaps) + 1), "agg/avg_gap_acc": sum(gaps) / len(gaps)}
+
+
+def held_out(case: Case, model: ModelPredictions) -> Predictions:
+    """Validation samples of retained classes."""
+    return model.val.take(~np.isin(model.val.label, case.forget_classes))
+
+
+def validation_components(case: Case, model: ModelPredictions, max_per_side: int) -> dict[str, float]:
+    """The four parts of `agg/avg_gap`, in [0, 1], with validation samples in the place of test samples."""
+    unseen, rng = held_out(case, model), case.generator("agg/val_gap")
+    size = min(len(model.retain), len(unseen), max_per_side)
+    members, strangers = (part.take(rng.permutation(len(part))[:size]) for part in (model.retain, unseen))
+    confidences = (attack_feature(part, "confidence") for part in (members, strangers, model.forget))
+    parts = {"forget": model.forget, "retain": model.retain, "val": unseen}
+    accuracies = {name: accuracy(part.logits, part.label) for name, part in parts.items()}
+    return {**accuracies, "attack": non_member_rate(*confidences)}
+
+
+@metric(keys=("agg/val_gap",), direction="lower", needs=("retrained",))
+def validation_gap(case: Case, /, *, max_per_side: Annotated[int, Gt(1)]) -> dict[str, float]:
+    """`agg/avg_gap` without a look at test data, for choosing settings: in [0, 1], lower is better.
+
+    Mean absolute gap to the mean of the retrained models over the accuracies on forgotten, retained and validation
+    samples (of retained classes) and the confidence attack of `mia/svc_confidence`, trained on at most `max_per_side`
+    retained against as many validation samples. NaN without validation samples.
+    """
+    own = validation_components(case, case.model, max_per_side)
+    targets = [validation_components(case, model, max_per_side) for model in case.retrained]
+    gaps = [abs(own[name] - primitives.mean([target[name] for target in targets])) for name in own]
+    return {"agg/val_gap": sum(gaps) / len(gaps)}
 
 
 @metric(keys=("agg/tow", "agg/tow_mia"), direction="higher", needs=("retrained",))

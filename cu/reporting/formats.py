@@ -44,6 +44,7 @@ _RULES = (
     ("agree/*", "percent"),
     ("unlearn_score", "percent"),
     ("agg/avg_gap*", "percent"),
+    ("agg/val_gap", "percent"),
 )
 
 

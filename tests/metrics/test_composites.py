@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from sklearn.svm import SVC
 
 from cu.metrics import composites, svc
 
@@ -79,3 +80,45 @@ def test_an_empty_component_is_nan(make_case, make_model, make_predictions):
     case = make_case(model=replace(make_model(), forget=empty))
     assert np.isnan(composites.average_gap(case, max_per_side=50)["agg/avg_gap_acc"])
     assert np.isnan(composites.tugs_of_war(case, max_per_side=50)["agg/tow"])
+
+
+def confidences(part):
+    z = part.logits.astype(float)
+    p = np.exp(z) / np.exp(z).sum(1, keepdims=True)
+    return np.array([[p[i, y]] for i, y in enumerate(part.label)])
+
+
+@pytest.mark.parametrize("scenario", ["class", "sample"])
+def test_the_validation_gap_is_the_average_gap_on_validation_data(make_case, scenario):
+    case = make_case(scenario, retrained=2)
+
+    def parts(model):
+        kept = np.isin(model.val.label, case.forget_classes, invert=True)
+        unseen = model.val.take(kept)
+        rng = case.generator("agg/val_gap")
+        members = model.retain.take(rng.permutation(len(model.retain))[: len(unseen)])
+        others = unseen.take(rng.permutation(len(unseen)))
+        attack = SVC(C=3, gamma="auto").fit(
+            np.concatenate([confidences(members), confidences(others)]), [1] * len(members) + [0] * len(others)
+        )
+        shares = [np.mean(p.logits.argmax(1) == p.label) for p in (model.forget, model.retain, unseen)]
+        return np.array([*shares, np.mean(attack.predict(confidences(model.forget)) == 0)])
+
+    target = (parts(case.retrained[0]) + parts(case.retrained[1])) / 2
+    expected = np.abs(parts(case.model) - target).mean()
+    assert composites.validation_gap(case, max_per_side=2000)["agg/val_gap"] == pytest.approx(expected)
+
+
+def test_the_validation_gap_does_not_look_at_test_data(make_case, make_model):
+    case = make_case()
+    other = make_model(seed=77)
+    blind = replace(case, model=replace(case.model, test_retain=other.test_retain, test_forget=other.test_forget))
+    key = "agg/val_gap"
+    assert (
+        composites.validation_gap(blind, max_per_side=50)[key] == composites.validation_gap(case, max_per_side=50)[key]
+    )
+
+
+def test_without_validation_samples_there_is_no_validation_gap(make_case, make_model):
+    case = make_case(model=make_model(sizes={"val": 0}), retrained=(make_model(seed=1, sizes={"val": 0}),))
+    assert np.isnan(composites.validation_gap(case, max_per_side=50)["agg/val_gap"])

@@ -3,70 +3,19 @@
 from __future__ import annotations
 
 import logging
-import netrc
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal, Protocol
-from urllib.parse import urlsplit
+from typing import Annotated, Any, Literal
 
 from annotated_types import Gt
 
 from cu.config import first_line
+from cu.tracking.mode import Mode, resolve_mode, unreachable
+from cu.tracking.types import RunLabel, Tracker, Untracked
 
 log = logging.getLogger(__name__)
-Mode = Literal["online", "offline", "disabled"]
-_unreachable: list[str] = []
-
-
-@dataclass(frozen=True)
-class RunLabel:
-    """How a run is called: its id (fingerprint and attempt), name, group, job type and tags."""
-
-    id: str
-    name: str
-    group: str
-    job_type: str
-    tags: tuple[str, ...]
-
-
-class Tracker(Protocol):
-    """A run being mirrored."""
-
-    def log(self, values: Mapping[str, float], step: int) -> None:
-        """Mirror one row of the trajectory."""
-        ...
-
-    def summarize(self, values: Mapping[str, Any]) -> None:
-        """Mirror the result."""
-        ...
-
-    def close(self, exit_code: int) -> None:
-        """End the run with the job's exit code."""
-        ...
-
-
-class Untracked:
-    """Mirrors nothing."""
-
-    def log(self, values: Mapping[str, float], step: int) -> None:
-        """Nothing."""
-
-    def summarize(self, values: Mapping[str, Any]) -> None:
-        """Nothing."""
-
-    def close(self, exit_code: int) -> None:
-        """Nothing."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class NoTracking:
-    """`tracking=none`."""
-
-    def open(self, label: RunLabel, folder: Path, config: Mapping[str, Any]) -> Tracker:
-        """A tracker that mirrors nothing."""
-        return Untracked()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,7 +49,7 @@ class WandbTracking:
                 try:
                     return WandbTracker(self._start(label, folder, config, mode))
                 except Exception as error:  # W&B raises many kinds, and none may cost a job
-                    _unreachable.append(str(error))
+                    unreachable.append(str(error))
                     log.warning("W&B cannot be reached, tracking offline: %s", first_line(error))
                     label = replace(label, id=f"{label.id}-offline")  # W&B keeps the first id taken
             return WandbTracker(self._start(label, folder, config, "offline"))
@@ -160,12 +109,30 @@ class WandbTracker:
         """Mirror the result as the run's summary."""
         self._attempt(lambda: self.run.summary.update(dict(values)))
 
+    def table(self, name: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+        """Mirror a table."""
+        import wandb
+
+        self._attempt(lambda: self.run.log({name: wandb.Table(columns=list(columns), data=[list(r) for r in rows])}))
+
+    def image(self, name: str, file: Path, caption: str) -> None:
+        """Mirror a picture."""
+        import wandb
+
+        self._attempt(lambda: self.run.log({name: wandb.Image(str(file), caption=caption)}))
+
+    def page(self, name: str, file: Path) -> None:
+        """Mirror an HTML page."""
+        import wandb
+
+        self._attempt(lambda: self.run.log({name: wandb.Html(str(file), inject=False)}))
+
     def close(self, exit_code: int) -> None:
         """End the run with the job's exit code; a run left open would take the next job's numbers."""
         try:
             self.run.finish(exit_code=exit_code)
         except Exception as error:
-            _unreachable.append(str(error))
+            unreachable.append(str(error))
             if not self.broken:
                 log.warning("W&B did not take everything, `wandb sync` sends the rest: %s", first_line(error))
 
@@ -177,48 +144,3 @@ class WandbTracker:
         except Exception as error:  # W&B raises many kinds, and none may cost a job
             self.broken = True
             log.warning("W&B failed, going on without it: %s", first_line(error))
-
-
-def resolve_mode(mode: str) -> Mode:
-    """The mode to start in, decided beforehand so that nothing ever prompts."""
-    wanted = os.environ.get("WANDB_MODE", "auto") if mode == "auto" else mode
-    if wanted == "disabled":
-        return "disabled"
-    if wanted in ("offline", "dryrun") or _unreachable:
-        return "offline"
-    if has_key():
-        return "online"
-    if wanted == "online":
-        log.warning("W&B has no API key (WANDB_API_KEY or `wandb login`): tracking offline")
-    return "offline"
-
-
-def has_key() -> bool:
-    """Whether W&B finds a key for its server: in the environment, its settings, or the user's netrc file."""
-    if os.environ.get("WANDB_API_KEY") or os.environ.get("WANDB_IDENTITY_TOKEN_FILE"):
-        return True
-    import wandb
-
-    settings = wandb.setup().settings
-    if settings.api_key:
-        return True
-    path = Path(os.environ.get("NETRC", "~/.netrc")).expanduser()
-    try:
-        hosts = netrc.netrc(str(path)).hosts
-    except (OSError, netrc.NetrcParseError):
-        return False
-    own = urlsplit(settings.base_url).netloc
-    return any(host == own or "wandb" in host or "coreweave" in host for host in hosts)
-
-
-def flattened(result: Mapping[str, Any]) -> dict[str, Any]:
-    """Every number of a result as one flat mapping: `key` for a metric, then `ref/key`, `gap/key`, `floor/key`, ..."""
-    flat: dict[str, Any] = {name: result[name] for name in ("fingerprint", "references") if name in result}
-    for key, entry in result.get("metrics", {}).items():
-        for part in ("value", "ref", "ref_std", "gap", "floor", "z", "original"):
-            if entry[part] is not None:
-                flat[key if part == "value" else f"{part}/{key}"] = entry[part]
-    for group in ("accuracies", "cost", "timings", "split_sizes", "seeds", "versions", "machine", "git"):
-        entries = (result.get(group) or {}).items()
-        flat.update({f"{group}/{name}": value for name, value in entries if value is not None})
-    return flat
