@@ -16,10 +16,11 @@ from omegaconf import DictConfig, OmegaConf
 from cu.complaints import complaint, own_folders, say
 from cu.config import ConfigError, config_folder
 from cu.help import help_text
-from cu.job import JobFailed, Preempted, preemptible, work
+from cu.job import JobFailed, work
 from cu.multirun import Ended, Sweep, accounted, announce
 from cu.objective import objective_value
 from cu.plan import NAMED, plan_training, plan_unlearning
+from cu.preemption import Preempted, preemptible
 from cu.sweep import exit_code, summary, tally
 
 AGAIN = "type the command again to go on"

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import logging
-import multiprocessing
 import os
-import signal
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,11 +11,11 @@ from typing import Any, Literal
 
 from cu.config import ConfigError, first_line
 from cu.plan import NAMED, Plan
+from cu.preemption import Preempted, preemptible
 from cu.sweep import EXIT_CODES, State
 
 log = logging.getLogger("cu")
 tracebacks = logging.getLogger("cu.traceback")
-SECONDS_TO_CLOSE = 2.0
 
 
 class JobFailed(RuntimeError):
@@ -31,10 +28,6 @@ class JobFailed(RuntimeError):
     def __str__(self) -> str:
         where = "" if self.log is None else f" [{self.log}]"
         return " ".join(self.reason.split()) + where
-
-
-class Preempted(SystemExit):
-    """SIGTERM, turned into an exception so that everything is closed in order."""
 
 
 def work(plan: Plan, kind: Literal["train", "unlearn"]) -> tuple[State, Mapping[str, Any]]:
@@ -175,32 +168,6 @@ def require_writable(outputs: Path) -> None:
         raise ConfigError(f"paths.outputs={outputs} cannot be made ({error.strerror}); use another folder") from error
     if not os.access(outputs, os.W_OK | os.X_OK):
         raise ConfigError(f"paths.outputs={outputs} cannot be written; use another folder")
-
-
-@contextmanager
-def preemptible() -> Iterator[None]:
-    """Turn SIGTERM into `Preempted` while inside, unless somebody else (a Slurm plug-in) handles it."""
-    try:
-        default = signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
-        if default:
-            signal.signal(signal.SIGTERM, raise_preempted)
-    except ValueError:  # not the main thread
-        default = False
-    try:
-        yield
-    finally:
-        if default:
-            signal.signal(signal.SIGTERM, signal.SIG_DFL)
-
-
-def raise_preempted(signum: int, frame: object) -> None:
-    """The SIGTERM handler; the jobs of a parallel sweep hear of it too, before their launcher kills them."""
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a second one must not interrupt what the first one closes
-    if workers := multiprocessing.active_children():
-        for worker in workers:
-            worker.terminate()
-        time.sleep(SECONDS_TO_CLOSE)
-    raise Preempted(EXIT_CODES["preempted"])
 
 
 @contextmanager

@@ -43,7 +43,7 @@ def live(job: Job, slot: Slot, shared: Shared, channel: Connection) -> None:
         os.setsid()
     Thread(target=leave_with_parent, daemon=True).start()
 
-    from cu.job import preemptible
+    from cu.preemption import preemptible
 
     with preemptible():
         channel.send_bytes(pickled(done(job, *shared)))
