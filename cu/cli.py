@@ -17,7 +17,7 @@ from cu.complaints import complaint, own_folders, say
 from cu.config import ConfigError, config_folder
 from cu.help import help_text
 from cu.job import JobFailed, work
-from cu.multirun import Ended, Sweep, accounted, announce
+from cu.multirun import Ended, Sweep, accounted, announce, fruitless
 from cu.objective import objective_value
 from cu.plan import NAMED, plan_training, plan_unlearning
 from cu.preemption import Preempted, preemptible
@@ -71,7 +71,7 @@ def command(name: str, job: Callable[[DictConfig], Any]) -> None:
     except JobFailed:  # said when it happened
         code = 1
     except Exception as error:
-        found = complaint(error, name, sys.argv[1:])
+        found = complaint(error, name, sys.argv[1:]) or fruitless(error)
         if found is None:
             raise
         line, code = found

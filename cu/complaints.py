@@ -53,9 +53,10 @@ def mistake(error: Exception, name: str, arguments: Sequence[str]) -> str:
     text = str(error)
     if isinstance(error, OverrideParseException):
         return f"cannot read {error.override!r}: {first_line(error)}; quote special characters: 'key=\"a,b\"'"
+    absent = re.search(r"Could not (?:find|load) '([^']+)'", text)
+    if absent and (extra := next((EXTRAS[name] for name in EXTRAS if absent[1].startswith(name)), None)):
+        return f"{absent[1]} needs the extra {extra[0]!r}: pip install {extra[1]}"
     if isinstance(error, MissingConfigException) and error.missing_cfg_file and error.options:
-        if extra := next((EXTRAS[name] for name in EXTRAS if error.missing_cfg_file.startswith(name)), None):
-            return f"{error.missing_cfg_file} needs the extra {extra[0]!r}: pip install {extra[1]}"
         group, _, option = error.missing_cfg_file.rpartition("/")
         close = get_close_matches(option, error.options, 1)
         hint = f"did you mean {group}={close[0]}? " if close else ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import traceback
+from collections import Counter
 from collections.abc import Callable
 from functools import wraps
 from math import prod
@@ -21,7 +22,7 @@ from cu.complaints import complaint, say
 from cu.config import ConfigError, NotMeant, first_line
 from cu.job import JobFailed
 from cu.plan import Plan
-from cu.sweep import EXIT_CODES, State, note, note_running
+from cu.sweep import EXIT_CODES, State, note, note_running, tally
 
 Ended = tuple[State, Any]
 
@@ -79,6 +80,14 @@ def announce(plan: Plan) -> None:
     if reads_values(context) and plan.config.get("objective") is None:
         raise ConfigError("objective must be given, the metric that the sweeper reads, e.g. objective=agg/val_gap")
     note_running(Path(context.sweep.dir), context.job.num, context.overrides.task, plan.folder.path)
+
+
+def fruitless(error: Exception) -> tuple[str, int] | None:
+    """One line and the exit code for a sweeper that fails because no job finished; None if that is not why."""
+    counts = tally(Sweep.folder, Sweep.planned) if Sweep.folder is not None else Counter()
+    if not counts or counts["finished"] or counts["already finished"]:
+        return None
+    return f"no job finished, so the sweeper has no result ({first_line(error)})", EXIT_CODES["failed"]
 
 
 def accounted(job: Callable[[DictConfig], Ended]) -> Callable[[DictConfig], Any]:

@@ -170,6 +170,19 @@ def test_the_command_line_wins_over_what_is_tuned():
     assert composed(*cell, "method.recipe.epochs=77")["method"]["recipe"]["epochs"] == 77
 
 
+@pytest.mark.parametrize("option", options("hydra/launcher"))
+def test_launchers_compose(option):
+    if option == "slurm":
+        pytest.importorskip("hydra_plugins.hydra_submitit_launcher")
+    with initialize_config_dir(str(config_folder()), version_base="1.3"):
+        config = compose("unlearn", [f"hydra/launcher={option}"], return_hydra_config=True)
+    plain = OmegaConf.to_container(OmegaConf.load(config_folder() / "hydra" / "launcher" / f"{option}.yaml"))
+    own = {name: value for name, value in plain.items() if name != "defaults"}
+    chosen = OmegaConf.to_container(config.hydra.launcher)
+    assert {name: chosen[name] for name in own} == own
+    assert locate(chosen["_target_"], "hydra.launcher")
+
+
 @pytest.mark.parametrize("option", options("experiment"))
 def test_experiments_compose_and_the_command_line_wins(option):
     config = composed(f"experiment={option}", "reference.k=7", "method=finetune")
