@@ -19,6 +19,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from cu.config import ConfigError, config_folder, first_line
 
+LAUNCHERS = ("submitit", "ray")  # raise errors of their own where a job's process is gone
 UNWRITABLE = (EACCES, EPERM, EROFS, ENOTDIR, EEXIST)
 # Options that come with a package of their own, and the extra that installs it.
 EXTRAS = {
@@ -45,6 +46,8 @@ def complaint(error: Exception, name: str, arguments: Sequence[str]) -> tuple[st
         return str(error), 1
     if isinstance(error, BrokenExecutor):
         return "a worker process was killed, perhaps for lack of memory; type the command again to go on", 1
+    if type(error).__module__.split(".")[0] in LAUNCHERS:
+        return f"a job is lost: {first_line(error)}; type the command again to go on", 1
     return None
 
 
