@@ -11,6 +11,8 @@ from typing import Any
 from hydra.utils import instantiate
 
 from cu.data.types import ImageData
+from cu.evaluation import spec_of
+from cu.objective import check_objective
 from cu.validation import check
 
 GROUPS = ("dataset", "model", "recipe", "scenario", "method", "evaluation", "hardware", "tracking")
@@ -24,6 +26,9 @@ def validate(config: Mapping[str, Any]) -> None:
         if isinstance(node, Mapping):
             node = {k: v for k, v in node.items() if (group, k) != ("model", "checkpoint")}
             check(node, group, SUPPLIED.get(group, frozenset()))
+    if config.get("objective") is not None:
+        metrics = [build(node) for node in config["evaluation"]["metrics"].values() if node is not None]
+        check_objective(config, {key for function in metrics for key in spec_of(function).keys})
 
 
 def build(node: Mapping[str, Any], **extra: Any) -> Any:

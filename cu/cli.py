@@ -6,25 +6,24 @@ import logging
 import os
 import sys
 from collections.abc import Callable
-from functools import wraps
 from pathlib import Path
-from textwrap import fill, indent
 from typing import Any
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.experimental.callback import Callback
-from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from cu.complaints import complaint, own_folders
+from cu.complaints import complaint, own_folders, say
 from cu.config import ConfigError, config_folder
-from cu.job import JobFailed, Preempted, preemptible, work
+from cu.help import help_text
+from cu.job import JobFailed, work
+from cu.multirun import Ended, Sweep, accounted, announce, fruitless
+from cu.objective import objective_value
 from cu.plan import NAMED, plan_training, plan_unlearning
-from cu.sweep import EXIT_CODES, State, exit_code, note, summary, tally
+from cu.preemption import Preempted, preemptible
+from cu.sweep import exit_code, summary, tally
 
 AGAIN = "type the command again to go on"
-Ended = tuple[State, Any]
 
 
 def unlearn() -> None:
@@ -57,7 +56,7 @@ def command(name: str, job: Callable[[DictConfig], Any]) -> None:
     logging.raiseExceptions = False  # where the disk is full, each line of a log would fail with a traceback
     main = hydra.main(version_base="1.3", config_path=str(config_folder()), config_name=name)(job)
     code: Any = 0
-    Sweep.folder = None
+    Sweep.folder = Sweep.planned = None
     try:
         with preemptible():
             main()
@@ -69,98 +68,39 @@ def command(name: str, job: Callable[[DictConfig], Any]) -> None:
     except KeyboardInterrupt:
         code = 130
         say(f"interrupted; {AGAIN}")
+    except JobFailed:  # said when it happened
+        code = 1
     except Exception as error:
-        found = complaint(error, name, sys.argv[1:])
+        found = complaint(error, name, sys.argv[1:]) or fruitless(error)
         if found is None:
             raise
         line, code = found
         say(f"error: {line}")
-    if Sweep.folder is not None and (ended := tally(Sweep.folder)):
+    if Sweep.folder is not None and (ended := tally(Sweep.folder, Sweep.planned)):
         say(summary(ended))
         code = code or exit_code(ended)
     sys.exit(code)
 
 
-def help_text(name: str, folders: list[Path]) -> str:
-    """The help that the primary config holds; Hydra's own way to it takes a second more."""
-    config = OmegaConf.load(config_folder() / f"{name}.yaml")
-    own = {str(key).split()[-1] for entry in config.defaults if isinstance(entry, DictConfig) for key in entry}
-    options: dict[str, set[str]] = {}
-    for folder in folders:
-        for path in folder.glob("*/**/*.yaml"):
-            group, *option = path.relative_to(folder).with_suffix("").parts
-            options.setdefault(group, set()).add("/".join(option))
-    lines = [
-        fill(f"{group}: {', '.join(sorted(found))}", 110, subsequent_indent="    ")
-        for group, found in sorted(options.items())
-        if group in own - {"tuned"}  # nobody names these on a command line
-    ]
-    groups = indent("\n".join(lines) + "\n", "  ")
-    return str(config.hydra.help.template).replace("$APP_CONFIG_GROUPS", groups)
-
-
-class Sweep(Callback):
-    """Remembers where the sweep that this process started keeps its notes."""
-
-    folder: Path | None = None
-
-    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Called by Hydra before the first job."""
-        Sweep.folder = Path(config.hydra.sweep.dir)
-
-
-def accounted(job: Callable[[DictConfig], Ended]) -> Callable[[DictConfig], Any]:
-    """A job whose failure ends in one line on stderr: the process ends with its exit code, a sweep goes on."""
-
-    @wraps(job)
-    def run(cfg: DictConfig) -> Any:
-        context = HydraConfig.get()
-        in_sweep = context.mode == RunMode.MULTIRUN
-        where = f"#{context.job.num} " if in_sweep else ""
-        state, value, reason = "failed", None, None
-        try:
-            warn_of_unswept_grid(context)
-            state, value = job(cfg)
-        except JobFailed as error:
-            state, reason = error.state, str(error)
-            say(f"{state}: {where}{reason}")
-        except (KeyboardInterrupt, SystemExit):
-            state = "preempted"
-            raise
-        except Exception as error:
-            if (found := complaint(error, str(context.job.config_name), sys.argv[1:])) is None:
-                raise
-            reason, code = found
-            state = "mistaken" if code == EXIT_CODES["mistaken"] else "failed"
-            say(f"error: {where}{reason}")
-        finally:
-            if in_sweep:
-                about = {"overrides": list(context.overrides.task), "reason": reason}
-                note(Path(context.sweep.dir), context.job.num, state, about)
-        if not in_sweep and EXIT_CODES[state]:
-            sys.exit(EXIT_CODES[state])
-        return value
-
-    return run
-
-
 @accounted
 def unlearning_job(cfg: DictConfig) -> Ended:
     """One job of `cu-unlearn`; its value is the metric named by `objective`, for sweepers."""
-    config = plain(cfg)
-    state, result = work(plan_unlearning(config, choices()), "unlearn")
+    plan = plan_unlearning(plain(cfg), choices())
+    announce(plan)
+    state, result = work(plan, "unlearn")
     if state == "finished":
         from cu.reporting.summary import show
 
         show(result, sys.stdout)
-    entry = result["metrics"].get(config["objective"], {})
-    return state, entry.get("gap" if config["objective_is_gap"] else "value")
+    return state, objective_value(plan.config, result["metrics"])
 
 
 @accounted
 def training_job(cfg: DictConfig) -> Ended:
     """One job of `cu-train`."""
-    state, result = work(plan_training(plain(cfg), choices()), "train")
+    plan = plan_training(plain(cfg), choices())
+    announce(plan)
+    state, result = work(plan, "train")
     accuracies = ", ".join(f"{k.removesuffix('_acc')} {v:.2%}" for k, v in result["accuracies"].items())
     print(f"accuracy: {accuracies}\nmodel: {result['model']}")
     return state, None
@@ -218,16 +158,3 @@ def choices() -> dict[str, str]:
     """The chosen option of each named group."""
     chosen = HydraConfig.get().runtime.choices
     return {group: str(chosen[group]) for group in NAMED if group in chosen}
-
-
-def warn_of_unswept_grid(context: Any) -> None:
-    """Say so if an experiment brings a grid that Hydra does not sweep."""
-    given = {override.split("=")[0].lstrip("+~") for override in context.overrides.task}
-    idle = [key for key in context.sweeper.get("params") or {} if key not in given]
-    if idle:
-        say(f"warning: the grid over {', '.join(idle)} is not swept; add -m, and sweep one experiment per command")
-
-
-def say(line: str) -> None:
-    """One line on stderr."""
-    print(" ".join(line.split()), file=sys.stderr, flush=True)

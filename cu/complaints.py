@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Sequence
 from concurrent.futures import BrokenExecutor
 from difflib import get_close_matches
@@ -18,7 +19,15 @@ from omegaconf.errors import OmegaConfBaseException
 
 from cu.config import ConfigError, config_folder, first_line
 
+LAUNCHERS = ("submitit", "ray")  # raise errors of their own where a job's process is gone
 UNWRITABLE = (EACCES, EPERM, EROFS, ENOTDIR, EEXIST)
+# Options that come with a package of their own, and the extra that installs it.
+EXTRAS = {
+    "hydra/launcher/joblib": ("joblib", "hydra-joblib-launcher"),
+    "hydra/launcher/submitit_": ("slurm", "hydra-submitit-launcher"),
+    "hydra/launcher/ray": ("ray", "hydra-ray-launcher"),
+    "hydra/sweeper/optuna": ("optuna", "hydra-optuna-sweeper"),
+}
 
 
 def complaint(error: Exception, name: str, arguments: Sequence[str]) -> tuple[str, int] | None:
@@ -37,6 +46,8 @@ def complaint(error: Exception, name: str, arguments: Sequence[str]) -> tuple[st
         return str(error), 1
     if isinstance(error, BrokenExecutor):
         return "a worker process was killed, perhaps for lack of memory; type the command again to go on", 1
+    if type(error).__module__.split(".")[0] in LAUNCHERS:
+        return f"a job is lost: {first_line(error)}; type the command again to go on", 1
     return None
 
 
@@ -45,6 +56,9 @@ def mistake(error: Exception, name: str, arguments: Sequence[str]) -> str:
     text = str(error)
     if isinstance(error, OverrideParseException):
         return f"cannot read {error.override!r}: {first_line(error)}; quote special characters: 'key=\"a,b\"'"
+    absent = re.search(r"Could not (?:find|load) '([^']+)'", text)
+    if absent and (extra := next((EXTRAS[name] for name in EXTRAS if absent[1].startswith(name)), None)):
+        return f"{absent[1]} needs the extra {extra[0]!r}: pip install {extra[1]}"
     if isinstance(error, MissingConfigException) and error.missing_cfg_file and error.options:
         group, _, option = error.missing_cfg_file.rpartition("/")
         close = get_close_matches(option, error.options, 1)
@@ -93,3 +107,8 @@ def own_folders(arguments: Sequence[str]) -> list[Path]:
     """The user's own config folders, from `--config-dir`."""
     words = [part for argument in arguments for part in argument.split("=", 1 if argument.startswith("-") else 0)]
     return [Path(after).resolve() for word, after in pairwise(words) if word in ("--config-dir", "-cd")]
+
+
+def say(line: str) -> None:
+    """One line on stderr."""
+    print(" ".join(line.split()), file=sys.stderr, flush=True)

@@ -9,6 +9,10 @@ class ConfigError(ValueError):
     """A setting that cannot be used. Its message is one line that names the key and what it may be."""
 
 
+class NotMeant(ConfigError):
+    """A combination that is no mistake in a sweep over both of its parts: the sweep skips it."""
+
+
 def config_folder() -> Path:
     """The folder of the Hydra groups: inside an installed package, beside it in a checkout."""
     package = Path(__file__).resolve().parent

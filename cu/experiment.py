@@ -12,7 +12,7 @@ from cu.assembly import build
 from cu.audits.memorisation import informed
 from cu.audits.scene import Scene
 from cu.bench import Bench, provenance, replay, set_up
-from cu.config import ConfigError
+from cu.config import NotMeant
 from cu.data.scenarios import make_task
 from cu.data.types import UnlearningTask
 from cu.engine.ledger import Ledger
@@ -62,7 +62,7 @@ def unlearn(plan: Plan, tracker: Tracker) -> dict[str, Any]:
     method: Method = build(config["method"])
     scenario = build(config["scenario"])
     if scenario.kind not in scenarios_of(method):
-        raise ConfigError(
+        raise NotMeant(
             f"method={plan.names['method']} is meant for {' and '.join(scenarios_of(method))} scenarios, "
             f"not for scenario={plan.names['scenario']}"
         )

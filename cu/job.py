@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import logging
-import multiprocessing
 import os
-import signal
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,23 +11,23 @@ from typing import Any, Literal
 
 from cu.config import ConfigError, first_line
 from cu.plan import NAMED, Plan
+from cu.preemption import Preempted, preemptible
 from cu.sweep import EXIT_CODES, State
 
 log = logging.getLogger("cu")
 tracebacks = logging.getLogger("cu.traceback")
-SECONDS_TO_CLOSE = 2.0
 
 
 class JobFailed(RuntimeError):
     """A job ended early and its status says so; the message says why and where to read more."""
 
-    def __init__(self, state: Literal["failed", "diverged"], reason: str, folder: Path) -> None:
-        super().__init__(f"{' '.join(reason.split())} [{folder / 'run.log'}]")
-        self.state: State = state
+    def __init__(self, state: State, reason: str, log: Path | None = None) -> None:
+        super().__init__(state, reason, log)  # all of them, or it cannot be pickled
+        self.state, self.reason, self.log = state, reason, log
 
-
-class Preempted(SystemExit):
-    """SIGTERM, turned into an exception so that everything is closed in order."""
+    def __str__(self) -> str:
+        where = "" if self.log is None else f" [{self.log}]"
+        return " ".join(self.reason.split()) + where
 
 
 def work(plan: Plan, kind: Literal["train", "unlearn"]) -> tuple[State, Mapping[str, Any]]:
@@ -41,6 +38,7 @@ def work(plan: Plan, kind: Literal["train", "unlearn"]) -> tuple[State, Mapping[
         JobFailed: Anything else went wrong.
     """
     if (earlier := settled(plan)) is not None:
+        tell_again(plan, kind, earlier[1])
         return earlier
     with preemptible():
         from cu.assembly import validate
@@ -65,6 +63,24 @@ def settled(plan: Plan) -> tuple[State, Mapping[str, Any]] | None:
     return "already finished", result
 
 
+def tell_again(plan: Plan, kind: Literal["train", "unlearn"], result: Mapping[str, Any]) -> None:
+    """Mirror a result that is known to a W&B sweep that asks for it once more."""
+    from cu.tracking.mode import awaited
+
+    if not awaited():
+        return
+    from cu.assembly import build
+    from cu.tracking.flat import flattened
+
+    folder = plan.folder
+    with folder.locked():
+        tracker = build(plan.config["tracking"]).open(
+            label(plan, kind, int(folder.status().get("attempt", 1))), folder.path, plan.config
+        )
+        tracker.summarize(flattened(result))
+        tracker.close(EXIT_CODES["finished"])
+
+
 def recorded(plan: Plan, kind: Literal["train", "unlearn"]) -> Mapping[str, Any]:
     """Do the job between `running` and its final status."""
     from cu.engine.fit import Diverged
@@ -77,7 +93,7 @@ def recorded(plan: Plan, kind: Literal["train", "unlearn"]) -> Mapping[str, Any]
         return done(plan, kind, folder.begin())
     except Diverged as error:
         end(plan, "diverged", str(error))
-        raise JobFailed("diverged", str(error), folder.path) from error
+        raise JobFailed("diverged", str(error), folder.path / "run.log") from error
     except ConfigError as error:
         end(plan, "failed", str(error))
         raise
@@ -89,7 +105,7 @@ def recorded(plan: Plan, kind: Literal["train", "unlearn"]) -> Mapping[str, Any]
         reason = f"{type(error).__name__}: {first_line(error)}"
         tracebacks.exception("%s", folder.path)
         end(plan, "failed", reason)
-        raise JobFailed("failed", reason, folder.path) from error
+        raise JobFailed("failed", reason, folder.path / "run.log") from error
 
 
 def done(plan: Plan, kind: Literal["train", "unlearn"], attempt: int) -> Mapping[str, Any]:
@@ -152,31 +168,6 @@ def require_writable(outputs: Path) -> None:
         raise ConfigError(f"paths.outputs={outputs} cannot be made ({error.strerror}); use another folder") from error
     if not os.access(outputs, os.W_OK | os.X_OK):
         raise ConfigError(f"paths.outputs={outputs} cannot be written; use another folder")
-
-
-@contextmanager
-def preemptible() -> Iterator[None]:
-    """Turn SIGTERM into `Preempted` while inside, unless somebody else (a Slurm plug-in) handles it."""
-    try:
-        default = signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
-        if default:
-            signal.signal(signal.SIGTERM, raise_preempted)
-    except ValueError:  # not the main thread
-        default = False
-    try:
-        yield
-    finally:
-        if default:
-            signal.signal(signal.SIGTERM, signal.SIG_DFL)
-
-
-def raise_preempted(signum: int, frame: object) -> None:
-    """The SIGTERM handler; the jobs of a parallel sweep hear of it too, before their launcher kills them."""
-    if workers := multiprocessing.active_children():
-        for worker in workers:
-            worker.terminate()
-        time.sleep(SECONDS_TO_CLOSE)
-    raise Preempted(EXIT_CODES["preempted"])
 
 
 @contextmanager

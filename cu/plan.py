@@ -24,7 +24,7 @@ RUNNER_SETTINGS = {
     "revision": int,
     "resume": Literal["skip", "rerun", "error"],
     "save_model": bool,
-    "objective": str,
+    "objective": str | None,
     "objective_is_gap": bool,
     "paths.outputs": str,
     "paths.data": str,

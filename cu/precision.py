@@ -14,6 +14,12 @@ def available_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def usable_threads() -> int:
+    """CPU threads a process should use if nobody says otherwise: its cores, or fewer if OMP_NUM_THREADS says so."""
+    asked = os.environ.get("OMP_NUM_THREADS", "").split(",")[0]  # one number per nesting level
+    return min(available_cores(), int(asked)) if asked.isdigit() and int(asked) else available_cores()
+
+
 def resolve_precision(precision: str, device: str) -> Precision:
     """`auto` becomes bf16 where there are bf16 matrix units (CUDA 8.0+, AMX or AVX512-BF16), else fp32."""
     if precision != "auto":

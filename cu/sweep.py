@@ -2,49 +2,89 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 from cu.store.files import read_json, write_json
+from cu.store.runs import RunFolder
 
-State = Literal["finished", "already finished", "failed", "diverged", "mistaken", "preempted"]
+State = Literal[
+    "running", "finished", "already finished", "skipped", "failed", "diverged", "mistaken", "preempted", "missing"
+]
 EXIT_CODES: Mapping[State, int] = {
     "finished": 0,
     "already finished": 0,
+    "skipped": 0,
     "failed": 1,
     "diverged": 1,
     "mistaken": 2,
     "preempted": 143,
+    "running": 1,
+    "missing": 1,
 }
 
 
 def note(folder: Path, number: int, state: State, about: Mapping[str, Any]) -> None:
-    """Keep how job `number` of the sweep in `folder` ended."""
+    """Keep how job `number` of the sweep in `folder` ended, or that it is running."""
     write_json(folder / f"{number}.json", {"state": state, **about})
 
 
-def tally(folder: Path) -> Counter[State]:
-    """How many jobs of a sweep ended in which state."""
-    return Counter(read_json(path)["state"] for path in folder.glob("[0-9]*.json"))
+def note_running(folder: Path, number: int, overrides: Sequence[str], run: Path) -> None:
+    """Keep which run a job of a sweep works on, for whoever finds its process dead."""
+    note(folder, number, "running", {"overrides": list(overrides), "run": str(run), "pid": os.getpid()})
 
 
-def summary(ended: Counter[State]) -> str:
+def last_words(folder: Path, number: int) -> tuple[State, str | None]:
+    """The state of a job and why, as last noted; a job without a note is missing."""
+    found = read_json(folder / f"{number}.json") or {}
+    return found.get("state", "missing"), found.get("reason")
+
+
+def bury(folder: Path, number: int, reason: str, overrides: Sequence[str], log: Path, state: State = "failed") -> None:
+    """Note the end of a job whose process is gone without having noted it, here and in the run it worked on."""
+    found = read_json(folder / f"{number}.json") or {}
+    if found.get("state", "running") != "running":
+        return
+    if "run" in found:
+        RunFolder(Path(found["run"])).bury(found["pid"], "preempted" if state == "preempted" else "failed", reason)
+    note(folder, number, state, {"overrides": list(overrides), "reason": f"{reason} [{log}]"})
+
+
+def tally(folder: Path, planned: int | None) -> Counter[State]:
+    """How many jobs of a sweep ended in which state.
+
+    Args:
+        folder: Where the notes are.
+        planned: How many jobs there should be; None if only the sweeper knows. Those without a note are missing, and
+            so are those that say they are running: a sweep is over when it is counted.
+    """
+    states: list[State] = [read_json(path)["state"] for path in folder.glob("[0-9]*.json")]
+    counts: Counter[State] = Counter(states)
+    del counts["running"]
+    if states:
+        counts["missing"] = max(planned or 0, len(states)) - counts.total()
+    return counts
+
+
+def summary(counts: Counter[State]) -> str:
     """One line for the end of a sweep; a job with a wrong setting counts as failed."""
-    counts = {
-        "finished": ended["finished"],
-        "already finished": ended["already finished"],
-        "failed": ended["failed"] + ended["mistaken"],
-        "diverged": ended["diverged"],
+    shown: dict[str, int] = {
+        "finished": counts["finished"],
+        "already finished": counts["already finished"],
+        "skipped": counts["skipped"],
+        "failed": counts["failed"] + counts["mistaken"],
+        "diverged": counts["diverged"],
+        "preempted": counts["preempted"],
+        "missing": counts["missing"],
     }
-    if ended["preempted"]:
-        counts["preempted"] = ended["preempted"]
-    return "sweep: " + ", ".join(f"{count} {state}" for state, count in counts.items())
+    return f"sweep of {counts.total()}: " + ", ".join(f"{count} {state}" for state, count in shown.items())
 
 
-def exit_code(ended: Counter[State]) -> int:
-    """0 if every job finished, 2 if every job had a wrong setting, else 1."""
-    if ended["mistaken"] and ended["mistaken"] == ended.total():
+def exit_code(counts: Counter[State]) -> int:
+    """0 if every job finished, 2 if no job had a setting that can be used, else 1."""
+    if counts["mistaken"] + counts["skipped"] == counts.total():
         return 2
-    return int(any(EXIT_CODES[state] for state in ended))
+    return int(any(EXIT_CODES[state] for state, count in counts.items() if count))

@@ -11,11 +11,11 @@ import cu
 
 # Imports only point to the left.
 LAYERS = (
-    *("config", "randomness", "precision", "fingerprint", "validation"),
+    *("config", "randomness", "precision", "fingerprint", "validation", "objective"),
     *("data", "models", "losses", "metrics", "engine", "methods"),
     *("evaluation", "tracking", "store", "plan", "reporting"),
     *("assembly", "bench", "audits", "judging"),
-    *("experiment", "reevaluation", "sweep", "job", "complaints", "cli", "__main__"),
+    *("experiment", "reevaluation", "sweep", "preemption", "job", "complaints", "help", "multirun", "cli", "__main__"),
 )
 PACKAGE = Path(cu.__file__).parent
 
@@ -75,7 +75,7 @@ def test_imports_have_no_cycle():
 
 
 def test_only_the_top_knows_hydra():
-    assert users(PACKAGE, "hydra") <= {"cu.assembly", "cu.cli", "cu.complaints"}
+    assert users(PACKAGE, "hydra") <= {"cu.assembly", "cu.cli", "cu.complaints", "cu.multirun"}
 
 
 def test_only_tracking_knows_wandb():
@@ -129,9 +129,15 @@ def imported(*names):
 
 
 def test_the_command_line_starts_light():
-    light = ("cli", "complaints", "config", "fingerprint", "plan", "precision", "randomness", "validation")
-    light += ("tracking.mirror", "tracking.types", "tracking.flat")
+    light = (
+        *("cli", "complaints", "config", "fingerprint", "help", "multirun", "objective", "plan", "precision"),
+        *("randomness", "validation", "tracking.mirror", "tracking.types", "tracking.flat"),
+    )
     assert imported(*(f"cu.{name}" for name in light)) == set()
+
+
+def test_hydra_finds_the_launcher_without_loading_anything_heavy():
+    assert imported("hydra_plugins.cu_pool.launcher") == set()
 
 
 def test_metrics_load_without_torch():

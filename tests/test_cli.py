@@ -37,6 +37,9 @@ MISTAKES = [
     ("resume=maybe", "resume", "'skip', 'rerun' or 'error'"),
     ("tracking.mode=live", "tracking.mode", "'auto', 'online', 'offline' or 'disabled'"),
     ("tracking.init_timeout=0", "tracking.init_timeout", "must be greater than 0"),
+    ("objective=agg/val_gab", "objective=agg/val_gab", "did you mean agg/val_gap?"),
+    ("objective=loss evaluation=paper", "objective=loss", "it has "),
+    ("objective=3", "objective", "must be a string"),
     ("+method.tau=1", "method.tau", "is not a setting"),
     ("scenario=indices", "scenario.file", "must be given"),
     ("scenario=indices scenario.file=none.csv", "scenario.file=none.csv", "cannot be read"),
@@ -182,6 +185,12 @@ def test_resume_error_refuses_a_finished_run(command, tiny, finished):
     ended = command("unlearn", *tiny, f"paths.outputs={finished}", "resume=error")
     assert (ended.code, len(ended.err)) == (2, 1)
     assert "resume=skip or resume=rerun" in ended.err[0]
+
+
+def test_a_misspelt_objective_of_a_finished_run_is_one_line_too(command, tiny, finished):
+    ended = command("unlearn", *tiny, f"paths.outputs={finished}", "objective=retain_tset_acc")
+    assert (ended.code, len(ended.err)) == (2, 2)
+    assert "did you mean retain_test_acc?" in ended.err[1]
 
 
 def test_a_report_of_nothing_is_one_line_and_leaves_nothing(command, tmp_path, monkeypatch):

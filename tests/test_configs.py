@@ -143,10 +143,10 @@ def test_no_two_metrics_share_a_key(option):
     assert len(keys) == len(set(keys)) > 0
 
 
-def test_the_default_objective_is_a_metric():
-    config = composed(name="unlearn")
-    keys = {key for node in config["evaluation"]["metrics"].values() if node for key in spec_of(build(node)).keys}
-    assert config["objective"] in keys
+def test_an_objective_is_a_metric_of_the_suite():
+    validate(composed("objective=agg/avg_gap"))
+    with pytest.raises(ConfigError, match=r"^objective=agg/avg_gab is not a metric .*: did you mean agg/avg_gap\?"):
+        validate(composed("objective=agg/avg_gab"))
 
 
 def assert_within(part, whole):
@@ -168,6 +168,22 @@ def test_tuned_settings_reach_their_cell(cell):
 def test_the_command_line_wins_over_what_is_tuned():
     cell = ("dataset=fashion_mnist", "scenario=class", "method=finetune")
     assert composed(*cell, "method.recipe.epochs=77")["method"]["recipe"]["epochs"] == 77
+
+
+PLUGINS = {"slurm": "submitit", "ray_cluster": "ray"}
+
+
+@pytest.mark.parametrize("option", options("hydra/launcher"))
+def test_launchers_compose(option):
+    if option in PLUGINS:
+        pytest.importorskip(f"hydra_plugins.hydra_{PLUGINS[option]}_launcher")
+    with initialize_config_dir(str(config_folder()), version_base="1.3"):
+        config = compose("unlearn", [f"hydra/launcher={option}"], return_hydra_config=True)
+    plain = OmegaConf.to_container(OmegaConf.load(config_folder() / "hydra" / "launcher" / f"{option}.yaml"))
+    own = {name: value for name, value in plain.items() if name != "defaults"}
+    chosen = OmegaConf.to_container(config.hydra.launcher)
+    assert_within(own, chosen)
+    assert locate(chosen["_target_"], "hydra.launcher")
 
 
 @pytest.mark.parametrize("option", options("experiment"))

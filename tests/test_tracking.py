@@ -366,3 +366,21 @@ def test_media_arrive_as_tables_pictures_and_pages(tmp_path):
     assert media["page/_type"] == "html-file"
     (kept,) = tmp_path.rglob("media/table/*.json")
     assert json.loads(kept.read_text())["data"] == [["contrastive", 0.5], ["retrain", None]]
+
+
+@pytest.mark.slow
+def test_a_trial_of_a_wandb_sweep_reports_under_the_servers_run_even_if_it_is_known(start, tiny, outputs, tmp_path):
+    trial = {"WANDB_SWEEP_ID": "s1", "WANDB_SWEEP_PARAM_PATH": str(tmp_path / "params.yaml")}
+    (tmp_path / "params.yaml").write_text("wandb_version: 1\nmethod.recipe.epochs: {value: 1}\n", encoding="utf-8")
+    for name, setting in (("first", "resume=rerun"), ("second", "resume=skip")):
+        words = [*tiny, *OFFLINE, f"paths.outputs={outputs}", setting]
+        process = start("unlearn", *words, WANDB_RUN_ID=name, NETRC=str(tmp_path / "none"), **trial)
+        errors = process.communicate(timeout=120)[1]
+        assert process.returncode == 0, errors
+    assert "already finished" in errors
+    first, second = mirrors(outputs)
+    assert [mirror.run.run_id for mirror in (first, second)] == ["first", "second"]
+    assert [mirror.run.sweep_id for mirror in (first, second)] == ["s1", "s1"]
+    assert first.summary["forget_train_acc"] == second.summary["forget_train_acc"]
+    assert first.config["method"] == second.config["method"]
+    assert (first.exit, second.exit) == (0, 0)

@@ -13,7 +13,7 @@ from torch import nn
 
 from cu.config import ConfigError
 from cu.data.batches import Placement
-from cu.precision import available_cores, resolve_precision
+from cu.precision import available_cores, resolve_precision, usable_threads
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,7 +25,7 @@ class Hardware:
         precision: Of training: `auto` (bf16 where there are bf16 matrix units), `fp32` or `bf16`.
         scoring_precision: Of every reported prediction.
         channels_last: Memory layout of images and convolutions; faster on CPUs and tensor cores.
-        num_threads: CPU threads of torch; None for all this process may use. It changes last digits.
+        num_threads: CPU threads of torch; None for one per core, or OMP_NUM_THREADS if set. It changes last digits.
         deterministic: Whether cuDNN may only use repeatable algorithms.
     """
 
@@ -51,13 +51,13 @@ class Hardware:
             precision=resolve_precision(self.precision, device),
             scoring_precision=self.scoring_precision,
             channels_last=self.channels_last,
-            num_threads=self.num_threads or available_cores(),
+            num_threads=self.num_threads or usable_threads(),
             deterministic=self.deterministic,
         )
 
     def activate(self) -> None:
         """Set the process-wide switches: threads and repeatable algorithms."""
-        torch.set_num_threads(self.num_threads or available_cores())
+        torch.set_num_threads(self.num_threads or usable_threads())
         torch.backends.cudnn.deterministic = self.deterministic
         torch.backends.cudnn.benchmark = not self.deterministic
 

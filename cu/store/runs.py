@@ -59,6 +59,12 @@ class RunFolder:
         """Mark how the run ended."""
         self._write(state, error, int(self.status().get("attempt", 1)), ended=True)
 
+    def bury(self, pid: int, state: State, error: str) -> None:
+        """Mark how a run ended whose process is gone; nothing if it ended itself, or is in other hands by now."""
+        status = self.status()
+        if (status.get("state"), status.get("pid"), status.get("host")) == ("running", pid, socket.gethostname()):
+            self.end(state, error)
+
     def _write(self, state: State, error: str | None, attempt: int, ended: bool) -> None:
         now = datetime.now(timezone.utc).isoformat(timespec="seconds")
         status = {

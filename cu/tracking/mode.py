@@ -28,6 +28,11 @@ def resolve_mode(mode: str) -> Mode:
     return "offline"
 
 
+def awaited() -> bool:
+    """Whether this process is a trial of a W&B sweep, whose server waits for a result under a run id of its own."""
+    return bool(os.environ.get("WANDB_SWEEP_ID"))
+
+
 def has_key() -> bool:
     """Whether W&B finds a key for its server: in the environment, its settings, or the user's netrc file."""
     if os.environ.get("WANDB_API_KEY") or os.environ.get("WANDB_IDENTITY_TOKEN_FILE"):

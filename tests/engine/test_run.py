@@ -96,9 +96,19 @@ def settings(**changes):
     return Hardware(**{**plain, **changes})
 
 
-def test_auto_becomes_what_is_there():
+@pytest.mark.parametrize("said", ["", "1", "100000", "1,2", "0", "many"])
+def test_threads_are_as_many_as_cores_or_fewer_if_the_environment_says_so(monkeypatch, said):
+    from cu.precision import available_cores
+
+    monkeypatch.setenv("OMP_NUM_THREADS", said)
+    expected = 1 if said in ("1", "1,2") else available_cores()
+    assert settings(device="cpu").resolved().num_threads == expected
+
+
+def test_auto_becomes_what_is_there(monkeypatch):
     from cu.precision import available_cores, resolve_precision
 
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     resolved = settings(device="cpu").resolved()
     assert resolved.device == "cpu"
     assert resolved.precision == resolve_precision("auto", "cpu")
