@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,10 +18,9 @@ from cu.reporting.figures.types import Drawing, LacksDataError
 
 SPLITS = {"forget": "forgotten training samples", "matched": "unseen samples of the same classes"}
 DESTINATIONS = ("own class", "same mistake as retrained", "another mistake")
-_LOOKS = (
+_MISTAKES: tuple[dict[str, Any], ...] = (
     {"facecolor": style.BLUE},
-    {"facecolor": style.GREEN, "hatch": "///"},
-    {"facecolor": style.VERMILLION, "hatch": "xxx"},
+    {"facecolor": "none", "edgecolor": style.VERMILLION, "hatch": "////"},
 )
 
 
@@ -42,8 +42,8 @@ def draw(scene: Scene) -> Drawing:
     canvas, axes = style.grid(len(SPLITS), 1, 0.6 + 0.24 * len(order), sharex=True)
     for ax, (split, title) in zip(axes, SPLITS.items(), strict=True):
         _panel(ax, title, {label: shares[label, split] for label in order})
-    axes[-1].set_xlabel("share of samples [%]")
-    style.legend_below(canvas, *axes[0].get_legend_handles_labels(), columns=3)
+    axes[-1].set_xlabel("samples given another class than their own [%]")
+    style.legend_below(canvas, *axes[0].get_legend_handles_labels())
     data = pd.DataFrame(
         {"model": model, "split": split, "destination": name, "share": share}
         for (model, split), found in shares.items()
@@ -51,8 +51,9 @@ def draw(scene: Scene) -> Drawing:
     )
     return Drawing(
         title="Where forgotten samples go",
-        reading="Share of samples given their own class, the wrong class that a retrained model gives them too, or "
-        "another wrong class; mean over seeds. A model that never saw the samples treats both panels alike.",
+        reading="Share of samples given the wrong class that a retrained model gives them too, or another wrong class, "
+        "and in figures the share given their own; mean over seeds. A model that never saw the samples "
+        "treats both panels alike.",
         alt=_alt(shares, order),
         data=data,
         canvas=canvas,
@@ -75,14 +76,15 @@ def _mean_shares(scene: Scene, model: Subject, split: str) -> np.ndarray:
 
 def _panel(ax: Axes, title: str, shares: Mapping[str, np.ndarray]) -> None:
     labels, left = list(shares), np.zeros(len(shares))
-    for place, (name, how) in enumerate(zip(DESTINATIONS, _LOOKS, strict=True)):
+    for place, how in enumerate(_MISTAKES, start=1):
         widths = np.array([100 * shares[label][place] for label in labels])
-        ax.barh(labels, widths, left=left, height=0.7, label=name, edgecolor=style.INK, linewidth=0.4, **how)
+        ax.barh(labels, widths, left=left, height=0.65, label=DESTINATIONS[place], linewidth=1, **how)
         left = left + widths
-    for y, label in enumerate(labels):
-        ax.text(2, y, f"{100 * shares[label][0]:.1f}", va="center", fontsize=8, color="#FFFFFF")
+    for y, (label, end) in enumerate(zip(labels, left, strict=True)):
+        ax.annotate(f"own {100 * shares[label][0]:.1f}", (end, y), (3, 0), textcoords="offset points", va="center")
     ax.set_title(title, loc="left")
-    ax.set_xlim(0, 100)
+    ax.margins(x=0.25)
+    ax.set_xlim(left=0)
     ax.invert_yaxis()
 
 

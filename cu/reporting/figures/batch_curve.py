@@ -50,7 +50,7 @@ def draw(scene: Scene) -> Drawing:
         ax.plot(own["batch"], 100 * own["accuracy"], color=style.INK, linestyle=dash, label=f"published: {name}")
     for row, run, curve in ours:
         how = {**style.look(scene.colour_index(row)), "linewidth": 1.8, "markersize": 4}
-        name = f"{row.label}, seed {run.result['seeds']['seed']}"
+        name = row.label if run is row.runs[0] else None
         ax.plot(curve["batch"], 100 * curve["accuracy"], **how, markevery=max(1, len(curve) // 12), label=name)
     ax.set(xlabel="unlearn batch", ylabel="accuracy on forgotten training samples [%]", ylim=(-3, 103))
     style.legend_below(canvas, *ax.get_legend_handles_labels())
@@ -64,8 +64,8 @@ def draw(scene: Scene) -> Drawing:
     ]
     return Drawing(
         title="Forgetting within one pass (Figure 2 of the paper)",
-        reading="First pass over the forget set. Published points: arXiv 2401.10458 Figure 2, digitised; the paper "
-        "names neither data set nor model, so shapes can be compared, not values.",
+        reading="First pass over the forget set, one line per seed. Published points: arXiv 2401.10458 Figure 2, "
+        "digitised; the paper names neither data set nor model, so shapes can be compared, not values.",
         alt="Lines of accuracy on forgotten training samples over unlearn batches. " + "; ".join(told) + ". Published "
         "contrastive: 100 % to batch 17, 46 % at 25, up again to 71 % at 33, 1 % from 60; boundary shrink and "
         "expansion: 98 % at 3, 38 % at 14, 13 % from 49.",

@@ -81,10 +81,8 @@ def _panel(ax: Axes, title: str, models: Sequence[str], classes: Sequence[str], 
     ax.set_title(title, loc="left")
     ax.set_yticks(np.arange(len(models)) + 0.5, models)
     long = max(map(len, classes)) > 3
-    ax.set_xticks(
-        np.arange(len(classes)) + 0.5, classes, rotation=35 if long else 0, ha="right" if long else "center"
-    )
-    ax.tick_params(length=0)
+    ax.set_xticks(np.arange(len(classes)) + 0.5, classes, rotation=35 if long else 0, ha="right" if long else "center")
+    style.framed(ax)
     ax.invert_yaxis()
 
 

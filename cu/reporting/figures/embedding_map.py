@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,10 +18,14 @@ from cu.reporting.figures.subjects import TARGET, subjects
 from cu.reporting.figures.types import Drawing, LacksDataError
 
 READING = (
-    "The same samples under each model; crosses are {gone}, dots the others, numbers the classes{legend}. Purity: share "
-    f"of the {NEIGHBOURS} nearest neighbours of a cross, in the embedding itself, that have its class; the value to "
-    "match is the retrained model's. "
+    "The same samples under each model; crosses are {gone}, dots the others, numbers the classes{legend}. Purity: "
+    f"share of the {NEIGHBOURS} nearest neighbours of a cross, in the embedding itself, that have its class; the value "
+    "to match is the retrained model's. "
 )
+_MARKS: Mapping[bool, Mapping[str, Any]] = {
+    False: {"marker": "o", "s": 9, "linewidths": 0, "alpha": 0.6},
+    True: {"marker": "x", "s": 26, "linewidths": 1.1, "alpha": 0.95},
+}
 
 
 def draw(scene: Scene) -> Drawing:
@@ -58,7 +63,7 @@ def _draw(scene: Scene, by: str, reading: str, project: Callable[[Floats, Floats
         _panel(ax, own, samples, names)
         ax.set_title(model, loc="left")
         ax.set_xlabel(f"purity {100 * purity[model]:.0f} %")
-    gone = "samples of the forgotten classes" if scene.kind == "class" else "forgotten training samples"
+    gone = f"samples of {scene.forgotten()}" if scene.kind == "class" else "forgotten training samples"
     short = {str(i): name for i, name in enumerate(names) if name != str(i)}
     shown = [f"{i} {name}" for i, name in short.items()] if len(names) <= len(style.CLASSES) else []
     legend = f" ({', '.join(shown)})" if shown else ""
@@ -91,19 +96,20 @@ def _panel(ax: Axes, points: Floats, samples: MapSamples, names: list[str]) -> N
     classes = np.unique(samples.label)
     for c in classes:
         colour = style.CLASSES[int(c) % len(style.CLASSES)]
-        for gone, how in ((False, {"marker": "o", "s": 7, "linewidths": 0}), (True, {"marker": "x", "s": 22, "linewidths": 1})):
+        for gone, how in _MARKS.items():
             own = points[(samples.label == c) & (samples.forgotten == gone)]
             if len(own):
-                ax.scatter(own[:, 0], own[:, 1], color=colour, alpha=0.95 if gone else 0.6, **how)
+                ax.scatter(own[:, 0], own[:, 1], color=colour, **how)
     if len(names) <= len(style.CLASSES):
         for c in classes:
-            x, y = np.median(points[samples.label == c], axis=0)
-            box = {"boxstyle": "circle,pad=0.15", "facecolor": "#FFFFFF", "edgecolor": style.INK, "linewidth": 0.5}
-            ax.text(x, y, str(c), ha="center", va="center", fontsize=7, color="#222222", bbox={**box, "alpha": 0.85})
+            own = points[(samples.label == c) & ~samples.forgotten]
+            if len(own):
+                x, y = np.median(own, axis=0)
+                ax.annotate(str(c), (x, y), (4, 4), textcoords="offset points", fontsize=9, weight="bold")
+    ax.margins(0.09)
     ax.set_xticks([])
     ax.set_yticks([])
-    for side in ax.spines.values():
-        side.set_visible(True)
+    style.framed(ax)
 
 
 def _frame(points: Mapping[str, Floats], samples: MapSamples, purity: Mapping[str, float]) -> pd.DataFrame:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -12,8 +13,10 @@ from matplotlib.patches import Ellipse
 
 from cu.reporting.figures import style
 from cu.reporting.figures.scene import Scene
+from cu.reporting.figures.subjects import BEFORE
 from cu.reporting.figures.types import Drawing, LacksDataError
 
+FEWEST_SEEDS = 3  # of two seeds, the 95 % interval is 9 standard deviations wide to either side
 # (utility, what is remembered): of the latter the first that is there.
 _AXES = {
     "class": ("retain_test_acc", ("probe/fewshot10_forget_acc", "probe/linear_forget_test_acc", "forget_train_acc")),
@@ -49,7 +52,7 @@ def draw(scene: Scene) -> Drawing:
     points = pd.DataFrame(_points(scene, utility, remembered))
     if points.empty:
         raise LacksDataError(f"no method has gaps of both {utility} and {remembered}; they need reference.k=1 or more")
-    own = points.loc[points["method"] != "original"]
+    own = points.loc[points["method"] != BEFORE]
     chosen = own.index[pareto(list(zip(own["x"], own["y"], strict=True)))]
     points["on_front"] = points.index.isin(chosen)
     floors = tuple(_floor(scene, key) for key in (utility, remembered))
@@ -65,8 +68,8 @@ def draw(scene: Scene) -> Drawing:
     ellipse = f" Noise floor: {floors[0]:.2g} and {floors[1]:.2g}." if not any(map(math.isnan, floors)) else ""
     return Drawing(
         title="What forgetting costs",
-        reading="Distance to the retrained models, mean over seeds with 95 % t-intervals where there are two seeds or "
-        "more; the star is retraining"
+        reading="Distance to the retrained models, mean over seeds with 95 % t-intervals from three seeds on; "
+        "the star is retraining"
         + (", the ellipse what two retrained models differ by" if ellipse else "")
         + ". The line joins the methods that no other beats on both axes.",
         alt=f"Scatter of |gap| in {_NAMES[utility]} and |gap| in {_NAMES[remembered]}: {'; '.join(told)}. "
@@ -84,21 +87,18 @@ def _keys(scene: Scene) -> tuple[str, str]:
 
 def _points(scene: Scene, utility: str, remembered: str) -> list[dict]:
     found = []
-    rows = [(row.label, row.method, i, row.stat(scene, utility), row.stat(scene, remembered)) for i, row in _rows(scene)]
-    before = tuple(scene.reference("original", key) for key in (utility, remembered))
-    rows.append(("original", "original", None, *before))
-    for label, method, index, x, y in rows:
+    methods = list(dict.fromkeys(row.method for row in scene.rows))  # settings of one method look alike
+    rows = [
+        *((row.label, row.method, methods.index(row.method), partial(row.stat, scene)) for row in scene.rows),
+        (BEFORE, BEFORE, None, partial(scene.reference, BEFORE)),
+    ]
+    for label, method, index, stat in rows:
+        x, y = stat(utility), stat(remembered)
         if x and y and not math.isnan(x["gap"]) and not math.isnan(y["gap"]):
             measured = {"x": _scaled(utility, abs(x["gap"])), "x_ci95": _scaled(utility, x["gap_ci95"])}
             measured |= {"y": _scaled(remembered, abs(y["gap"])), "y_ci95": _scaled(remembered, y["gap_ci95"])}
             found.append({"model": label, "method": method, "place": index, **measured, "seeds": int(x["gap_n"])})
     return found
-
-
-def _rows(scene: Scene):
-    """Rows with a number per method: settings of one method look alike."""
-    methods = list(dict.fromkeys(row.method for row in scene.rows))
-    return [(methods.index(row.method), row) for row in scene.rows]
 
 
 def _scaled(key: str, value: float) -> float:
@@ -112,7 +112,8 @@ def _floor(scene: Scene, key: str) -> float:
 
 
 def _frame(ax: Axes, points: pd.DataFrame, floors: tuple[float, ...]) -> None:
-    limits = [1.15 * max(float(points[c].max()), 1.5 * np.nan_to_num(f), 1e-3) for c, f in zip("xy", floors, strict=True)]
+    extents = [(float(points[c].max()), 1.5 * np.nan_to_num(f), 1e-3) for c, f in zip("xy", floors, strict=True)]
+    limits = [1.15 * max(extent) for extent in extents]
     ax.set(xlim=(-0.03 * limits[0], limits[0]), ylim=(-0.03 * limits[1], limits[1]))
     if not any(map(math.isnan, floors)):
         size = {"width": 2 * floors[0], "height": 2 * floors[1]}
@@ -127,7 +128,11 @@ def _marks(ax: Axes, points: pd.DataFrame) -> None:
     for method, own in points.groupby("method", sort=False):
         place = own["place"].iloc[0]
         how = style.look(None if pd.isna(place) else int(place))
-        hollow = {"markerfacecolor": "none", "marker": "o"} if pd.isna(place) else {"marker": how["marker"]}
         label = own["model"].iloc[0] if named[str(method)] == 1 else f"{method} ({named[str(method)]} settings)"
-        bars = {"xerr": own["x_ci95"], "yerr": own["y_ci95"], "elinewidth": 0.8}
-        ax.errorbar(own["x"], own["y"], **bars, linestyle="", color=how["color"], markersize=7, label=label, **hollow)
+        told = own.loc[own["seeds"] >= FEWEST_SEEDS]
+        bars = {"xerr": told["x_ci95"], "yerr": told["y_ci95"], "linestyle": "", "elinewidth": 0.8}
+        ax.errorbar(told["x"], told["y"], **bars, color=how["color"], alpha=0.7)
+        # Hollow, so that methods in one place are all seen.
+        hollow = {"markersize": 9, "markerfacecolor": "none", "markeredgewidth": 1.6, "linestyle": ""}
+        marker = "P" if pd.isna(place) else how["marker"]
+        ax.plot(own["x"], own["y"], marker=marker, color=how["color"], label=label, **hollow)

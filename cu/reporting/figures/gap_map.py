@@ -61,7 +61,7 @@ def draw(scene: Scene) -> Drawing:
     ax.set_yticks(np.arange(len(keys)) + 0.5, keys)
     ax.set_xticks(np.arange(len(models)) + 0.5, models, rotation=40, ha="left", rotation_mode="anchor")
     ax.xaxis.tick_top()
-    ax.tick_params(length=0)
+    style.framed(ax)
     ax.invert_yaxis()
     rows = [
         {"metric": key, "model": model, "gap_in_floors": value}
@@ -71,8 +71,8 @@ def draw(scene: Scene) -> Drawing:
     return Drawing(
         title="Distance to retraining by metric, in noise floors",
         reading="Mean signed gap to the retrained models divided by the noise floor, the mean difference between two "
-        f"retrained models: within ±1 a gap is noise. Colours end at ±{CLIP:g}; blue is below, orange above. The "
-        "first column is one retrained model against another.",
+        "retrained models: within ±1 a gap is noise, and where they agree exactly every gap is ∞. Colours end at "
+        f"±{CLIP:g}; blue is below, orange above. The first column is one retrained model against another.",
         alt=_alt(pd.DataFrame(rows), models[1:], len(keys)),
         data=pd.DataFrame(rows),
         canvas=canvas,
@@ -89,7 +89,7 @@ def _cells(ax: Axes, table: np.ndarray) -> None:
     norm = Normalize(-CLIP, CLIP)
     ax.pcolormesh(clipped, cmap=colours, norm=norm, edgecolors=style.INK, linewidth=0.3)
     for (y, x), value in np.ndenumerate(table):
-        strong = math.isfinite(value) and x > 0 and abs(value) > 0.6 * CLIP or math.isinf(value)
+        strong = x > 0 and abs(value) > 0.6 * CLIP
         ax.text(
             *(x + 0.5, y + 0.5, "±1" if x == 0 else written(value)),
             **{"ha": "center", "va": "center", "fontsize": 7.5, "color": "#FFFFFF" if strong else style.INK},
@@ -100,6 +100,8 @@ def written(value: float) -> str:
     """A ratio in at most four characters; minus is U+2212."""
     if math.isnan(value):
         return ""
+    if math.isinf(value):
+        return "∞" if value > 0 else "−∞"
     if abs(value) >= 99.5:
         return ">99" if value > 0 else "<−99"
     text = f"{value:.1f}" if abs(value) < 9.95 else f"{value:.0f}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from cu.metrics import primitives
 from cu.metrics.types import Predictions
@@ -14,7 +15,7 @@ from cu.reporting.figures.scene import Scene
 from cu.reporting.figures.subjects import subjects
 from cu.reporting.figures.types import Drawing
 
-LEAST_LOSS = 1e-4
+LEAST_LOSS, MOST_LOSS = 1e-4, 20.0
 BINS = 24
 _STATISTICS = {"loss": "loss [nats]", "entropy": "entropy [nats]"}
 _GROUPS = {
@@ -34,11 +35,12 @@ def membership_auc(name: str, shown: Shown) -> float:
     return primitives.auc(-statistic(name, shown.forget), -statistic(name, shown.matched))
 
 
-def bin_edges(name: str, num_classes: int, largest: float) -> np.ndarray:
-    """Edges [25] that all panels share: logarithmic for the loss, whose smallest bin holds all below it."""
+def bin_edges(name: str, values: np.ndarray, num_classes: int) -> np.ndarray:
+    """Edges [25] that all panels share, over the range of all values; logarithmic, and within limits, for the loss."""
     if name == "entropy":
-        return np.linspace(0, np.log(num_classes), BINS + 1)
-    return np.geomspace(LEAST_LOSS, max(largest, 10.0), BINS + 1)
+        return np.linspace(min(values.min(), 0.5 * np.log(num_classes)), np.log(num_classes), BINS + 1)
+    low, high = np.clip([values.min(), values.max()], LEAST_LOSS, MOST_LOSS)
+    return np.geomspace(low, max(high, 10 * low), BINS + 1)
 
 
 def bin_shares(values: np.ndarray, edges: np.ndarray) -> np.ndarray:
@@ -55,8 +57,7 @@ def draw(scene: Scene) -> Drawing:
     rows, areas = [], {}
     for column, name in enumerate(_STATISTICS):
         values = {(m, g): statistic(name, getattr(s, g)) for m, s in shown.items() for g in _GROUPS}
-        largest = max((float(v.max(initial=0)) for v in values.values()), default=0)
-        edges = bin_edges(name, len(scene.class_names()), largest)
+        edges = bin_edges(name, np.concatenate(list(values.values())), len(scene.class_names()))
         for place, (model, outputs) in enumerate(shown.items()):
             areas[model, name] = membership_auc(name, outputs)
             shares = {group: bin_shares(values[model, group], edges) for group in _GROUPS}
@@ -68,6 +69,7 @@ def draw(scene: Scene) -> Drawing:
             ]
     for ax, label in zip(axes[-2:], _STATISTICS.values(), strict=True):
         ax.set_xlabel(label)
+    canvas.supylabel("samples per bin [%]", fontsize=9)
     style.legend_below(canvas, *axes[0].get_legend_handles_labels())
     told = [
         f"{model}: AUC of loss {areas[model, 'loss']:.2f}, of entropy {areas[model, 'entropy']:.2f}, median loss "
@@ -77,7 +79,7 @@ def draw(scene: Scene) -> Drawing:
     seed = models[0].sources[0][0].result["seeds"]["seed"]
     return Drawing(
         title="Loss and entropy of forgotten, unseen and kept samples",
-        reading=f"Share of samples per bin [%], seed {seed}; a loss below {LEAST_LOSS:g} counts in the first bin. AUC: "
+        reading=f"Share of samples per bin [%], seed {seed}; a loss outside counts in the first or last bin. AUC: "
         "chance that a forgotten sample scores lower than an unseen one of the same classes. The panels to look like "
         "are those of the retrained model.",
         alt=f"Histograms of loss and entropy, seed {seed}. " + "; ".join(told) + ".",
@@ -92,6 +94,9 @@ def _panel(ax: Axes, name: str, edges: np.ndarray, shares: dict, model: str, are
         ax.stairs(100 * own, edges, **_GROUPS[group])
     if name == "loss":
         ax.set_xscale("log")
+        ax.xaxis.set_major_locator(LogLocator(subs=(1,) if edges[-1] > 100 * edges[0] else (1, 2, 5)))
+        ax.xaxis.set_major_formatter("{x:g}")
+        ax.xaxis.set_minor_formatter(NullFormatter())
         ax.set_title(model, loc="left")
     ax.set_title(f"AUC {area:.2f}", loc="right")
     ax.set_ylim(bottom=0)

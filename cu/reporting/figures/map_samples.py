@@ -30,13 +30,11 @@ class MapSamples:
 
     def embedding(self, train: Predictions, test: Predictions) -> np.ndarray:
         """The embeddings [N, D] of these samples, from the outputs of any model."""
-        both = np.concatenate([train.embedding[_rows(train, self._ids("train"))], test.embedding[_rows(test, self._ids("test"))]])
-        back = np.empty(len(self.id), dtype=np.int64)
-        back[np.concatenate([np.flatnonzero(self.split == name) for name in ("train", "test")])] = np.arange(len(back))
-        return both[back]
-
-    def _ids(self, split: str) -> np.ndarray:
-        return self.id[self.split == split]
+        found = np.empty((len(self.id), train.embedding.shape[1]), dtype=np.float32)
+        for name, part in (("train", train), ("test", test)):
+            own = self.split == name
+            found[own] = part.embedding[_rows(part, self.id[own])]
+        return found
 
 
 def _rows(part: Predictions, ids: np.ndarray) -> np.ndarray:
@@ -63,8 +61,8 @@ def choose(
     each = max(1, most // max(1, len(classes)) // 2)
     for c in classes:
         kept = (train.label == c) & (~forgotten | np.isin(train.label, forget_classes))
-        for name, part, rows in (("train", train, np.flatnonzero(kept)), ("test", test, np.flatnonzero(test.label == c))):
-            found.append((name, part, np.sort(rng.permutation(rows)[:each])))
+        for name, part, own in (("train", train, kept), ("test", test, test.label == c)):
+            found.append((name, part, np.sort(rng.permutation(np.flatnonzero(own))[:each])))
     split = np.concatenate([np.repeat(name, len(rows)) for name, _, rows in found])
     ids = np.concatenate([part.id[rows] for _, part, rows in found])
     label = np.concatenate([part.label[rows] for _, part, rows in found])

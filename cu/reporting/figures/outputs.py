@@ -155,4 +155,3 @@ def _predictions(arrays: Mapping[str, np.ndarray], split: str) -> Predictions:
     none = np.empty((len(label), 0), dtype=np.float32)
     embedding = arrays.get(f"{split}/embedding", none).astype(np.float32)
     return Predictions(arrays[f"{split}/logits"], embedding, label, arrays[f"{split}/id"])
-

@@ -41,7 +41,8 @@ def draw(scene: Scene) -> Drawing:
         raise LacksDataError("no run reports forget_test_acc and a probe; evaluation=default has both")
     data = pd.DataFrame(found)
     order = [label for label, _, _ in sources if label in set(data["model"])]
-    colours = {label: style.look(None if row is None else scene.colour_index(row))["color"] for label, row, _ in sources}
+    places = {label: None if row is None else scene.colour_index(row) for label, row, _ in sources}
+    colours = {label: style.look(place)["color"] for label, place in places.items()}
     shown = [key for key in MEASURES if key in there]
     canvas, axes = style.grid(len(shown), 2, 0.7 + 0.22 * len(order), sharex=True, sharey=True)
     for ax, key in zip(axes, shown, strict=True):

@@ -79,10 +79,9 @@ class Scene:
 
     def few(self) -> list[Row]:
         """At most five rows; the first setting of every method comes before the second of any."""
-        seen: dict[str, int] = {}
-        turns = [(seen.setdefault(row.method, 0), seen.update({row.method: seen[row.method] + 1})) for row in self.rows]
-        ranked = sorted(range(len(self.rows)), key=lambda i: (turns[i][0], i))[:MOST_ROWS]
-        return [self.rows[i] for i in ranked]
+        turns = [[row.method for row in self.rows[:i]].count(row.method) for i, row in enumerate(self.rows)]
+        ranked = sorted(range(len(self.rows)), key=lambda i: (turns[i], i))
+        return [self.rows[i] for i in ranked[:MOST_ROWS]]
 
     def reference(self, which: str, key: str) -> Mapping:
         """Statistics of a metric of the `original` or `retrained` models; empty if unknown."""
@@ -94,12 +93,18 @@ class Scene:
         seeds = sorted({result["seeds"]["seed"] for result in results})
         counts = _span([result["references"] for result in results])
         sizes = {name: _span([r["split_sizes"][name] for r in results]) for name in results[0]["split_sizes"]}
-        within = f" ({sizes['test_forget']} of forgotten classes)" if self.kind == "class" else ""
+        within = f" ({sizes['test_forget']} of {self.forgotten()})" if self.kind == "class" else ""
         return (
             f"{self.title}: {'seed' if len(seeds) == 1 else 'seeds'} {', '.join(map(str, seeds))}; {counts} retrained "
             f"{'model' if counts == '1' else 'models'} per run; {sizes['forget']} forget, {sizes['retain']} retain, "
             f"{sizes['test']} test samples{within}."
         )
+
+    def forgotten(self) -> str:
+        """The forgotten classes by number and name, such as `class 5 (Sandal)`; empty in sample scenarios."""
+        names, classes = self.class_names(), self.runs[0].result["forget_classes"]
+        told = [str(c) if names[c] == str(c) else f"{c} ({names[c]})" for c in classes]
+        return f"{'class' if len(told) == 1 else 'classes'} {', '.join(told)}" if told else ""
 
     def class_names(self) -> list[str]:
         """Names of the classes, by index."""
@@ -121,9 +126,11 @@ def scenes(collection: Collection, cells: Cells, report: Report, cache: Path | N
 
 def _scene(name: Mapping, finished: pd.DataFrame, cells: Cells, report: Report, cache: Path | None) -> Scene:
     runs = _of(finished, name).sort_values(SEEDS)
-    groups = {key: group for key, group in runs.groupby(["method", "setting"])}
-    order = sorted(groups, key=lambda key: (_rank(key[0], report.methods), natural(key[1])))
-    rows = [Row(*key, tuple(RunRecord(Path(path)) for path in groups[key]["path"])) for key in order]
+    found: dict[tuple[str, str], list[RunRecord]] = {}
+    for run in runs.to_dict("records"):
+        found.setdefault((run["method"], run["setting"]), []).append(RunRecord(Path(run["path"])))
+    order = sorted(found, key=lambda key: (_rank(key[0], report.methods), natural(key[1])))
+    rows = [Row(*key, tuple(found[key])) for key in order]
     setting = f" ({name['data_setting']})" if name["data_setting"] else ""
     kind = scenario_kind(runs)
     return Scene(

@@ -8,23 +8,24 @@ from contextlib import contextmanager
 from typing import Any
 
 import matplotlib as mpl
+import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.colors import LinearSegmentedColormap, to_rgb
+from matplotlib.colors import LinearSegmentedColormap, to_rgb, to_rgba_array
 from matplotlib.figure import Figure as Canvas
 
 # Of all greys the one whose contrast is the same on white and on #121212: 4.3 to 1.
 INK = "#797979"
+PAPER_INK, PAPER = "#222222", "#FFFFFF"  # of PDF and PNG, which cannot ask the page
 BLUE, VERMILLION, GREEN, PURPLE = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
-# Okabe & Ito 2008, those first whose contrast is at least 3 to 1 on white and on #121212. Colour is never alone.
-COLOURS = (VERMILLION, BLUE, GREEN, PURPLE, "#E69F00", "#56B4E9")
+# Okabe & Ito 2008, orange and sky blue darkened: contrast at least 3 to 1 on white and on #121212. Never alone.
+COLOURS = (VERMILLION, BLUE, GREEN, PURPLE, "#B27D00", "#3A93C8")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "h")
 DASHES: tuple[Any, ...] = ("-", (0, (4, 1.5)), (0, (1, 1.2)), (0, (4, 1.2, 1, 1.2)), (0, (6, 1, 1, 1, 1, 1)))
-# Ten that stay apart: Okabe & Ito's eight without black, and three darker ones; for classes, which carry numbers too.
-CLASSES = (*COLOURS, "#B8A800", "#882255", "#7A6A53", "#6A51C7")
+CLASSES = (*COLOURS, "#8A8A00", "#B5446E", "#8C6D5A", "#8B6FD6")
 WIDTH = 5.0  # inches: on a phone (390 px) text of 9 pt is still 10 px high
 DPI = 160
 
-_RC: dict[str, Any] = {
+_RC: Any = {
     "figure.facecolor": "none",
     "axes.facecolor": "none",
     "savefig.facecolor": "none",
@@ -49,7 +50,6 @@ _RC: dict[str, Any] = {
     "axes.linewidth": 0.8,
     "axes.unicode_minus": True,
     "hatch.linewidth": 0.6,
-    "hatch.color": INK,
     "svg.fonttype": "none",
     "svg.hashsalt": "cu",
     "pdf.fonttype": 42,
@@ -82,13 +82,33 @@ def legend_below(canvas: Canvas, handles: Sequence[Any], labels: Sequence[str], 
 
 
 def render(canvas: Canvas) -> tuple[str, bytes, bytes]:
-    """SVG, PDF and PNG; without dates, so that equal drawings give equal bytes."""
-    files = {}
-    for suffix, empty in (("svg", ("Date",)), ("pdf", ("CreationDate",)), ("png", ("Software",))):
-        buffer = io.BytesIO()
-        canvas.savefig(buffer, format=suffix, dpi=DPI, metadata=dict.fromkeys(empty))
-        files[suffix] = buffer.getvalue()
-    return _adaptive(files["svg"].decode("utf-8")), files["pdf"], files["png"]
+    """SVG, PDF and PNG; without dates, so that equal drawings give equal bytes. The canvas is spent."""
+    canvas.draw_without_rendering()  # lays out, which is slow, once instead of in every format
+    canvas.set_layout_engine("none")
+    svg = _saved(canvas, "svg", "Date")
+    _reink(canvas)
+    pdf = _saved(canvas, "pdf", "CreationDate")
+    return _adaptive(svg.decode("utf-8")), pdf, _saved(canvas, "png", "Software", facecolor=PAPER, transparent=False)
+
+
+def _saved(canvas: Canvas, suffix: str, undated: str, **more: Any) -> bytes:
+    buffer = io.BytesIO()
+    canvas.savefig(buffer, format=suffix, dpi=DPI, metadata={undated: None}, **more)
+    return buffer.getvalue()
+
+
+def _reink(canvas: Canvas) -> None:
+    """Turn all that is drawn in `INK` into `PAPER_INK`, and keep what is transparent so."""
+    for artist in canvas.findobj():
+        for name in ("color", "facecolor", "edgecolor", "markerfacecolor", "markeredgecolor", "hatchcolor"):
+            get, put = (getattr(artist, f"{verb}_{name}", None) for verb in ("get", "set"))
+            if get is None or put is None:
+                continue
+            colours = to_rgba_array(get())
+            inked = np.isclose(colours[:, :3], to_rgb(INK)).all(axis=1)
+            if inked.any():
+                colours[inked, :3] = to_rgb(PAPER_INK)
+                put(colours if len(colours) > 1 else tuple(colours[0]))
 
 
 def _adaptive(svg: str) -> str:
@@ -109,6 +129,12 @@ def look(index: int | None) -> dict[str, Any]:
     }
 
 
+def framed(ax: Axes) -> None:
+    """A box around a panel that has no scale of its own, and no tick marks."""
+    ax.spines[:].set_visible(True)
+    ax.tick_params(length=0)
+
+
 def shares_map() -> LinearSegmentedColormap:
     """From nothing, whatever the page's colour, to blue."""
     red, green, blue = to_rgb(BLUE)
@@ -117,4 +143,4 @@ def shares_map() -> LinearSegmentedColormap:
 
 def text_on_share(share: float) -> str:
     """The colour of text that can be read on `shares_map` at `share`, on any page."""
-    return "#FFFFFF" if share > 0.5 else INK
+    return "#FFFFFF" if share > 0.6 else INK

@@ -4,22 +4,28 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
 
 from cu.reporting.figures import style
 from cu.reporting.figures.outputs import RunRecord
-from cu.reporting.figures.scene import Row, Scene
+from cu.reporting.figures.scene import Scene
 from cu.reporting.figures.types import Drawing, LacksDataError
 from cu.store.files import read_rows
 
 PREFIX = "trajectory/"
 HOW_TO = "evaluation.trajectory_every=N keeps one"
-_LINES = {
-    "forget_train_acc": {"color": style.VERMILLION, "linestyle": "-", "marker": "o", "name": "forgotten training samples"},
-    "retain_test_acc": {"color": style.BLUE, "linestyle": (0, (4, 1.5)), "marker": "s", "name": "retained test samples"},
-    "forget_test_acc": {"color": style.GREEN, "linestyle": (0, (1, 1.2)), "marker": "^", "name": "forgotten test samples"},
+_LINES: Mapping[str, Mapping[str, Any]] = {
+    "forget_train_acc": {"color": style.VERMILLION, "linestyle": "-", "marker": "o"},
+    "retain_test_acc": {"color": style.BLUE, "linestyle": (0, (4, 1.5)), "marker": "s"},
+    "forget_test_acc": {"color": style.GREEN, "linestyle": (0, (1, 1.2)), "marker": "^"},
+}
+_FORGOTTEN = "forgotten training samples"
+_NAMES = {
+    "class": dict(zip(_LINES, (_FORGOTTEN, "retained test samples", "forgotten test samples"), strict=True)),
+    "sample": dict(zip(_LINES, (_FORGOTTEN, "test samples", "none"), strict=True)),
 }
 
 
@@ -48,7 +54,9 @@ def draw(scene: Scene) -> Drawing:
     canvas, axes = style.grid(len(there), 2, 1.9, sharey=True)
     bands = {key: scene.reference("retrained", key) for key in _LINES}
     for ax, (row, found) in zip(axes, there, strict=True):
-        _panel(ax, row, [own for _, own in found], bands)
+        _panel(ax, row.label, [own for _, own in found], bands, _NAMES[scene.kind])
+    lowest = min(float(own[list(_LINES)].min().min()) for _, found in there for _, own in found)
+    axes[0].set_ylim(max(-3.0, 100 * lowest - 8), 102)  # shared by all panels
     for ax in axes[::2]:
         ax.set_ylabel("accuracy [%]")
     for ax in axes[-2:]:
@@ -56,9 +64,9 @@ def draw(scene: Scene) -> Drawing:
     style.legend_below(canvas, *axes[0].get_legend_handles_labels())
     data = pd.concat(
         [
-            own.melt("step", var_name="key", value_name="accuracy").dropna().assign(
-                model=row.label, seed=run.result["seeds"]["seed"]
-            )
+            own.melt("step", var_name="key", value_name="accuracy")
+            .dropna()
+            .assign(model=row.label, seed=run.result["seeds"]["seed"])
             for row, found in there
             for run, own in found
         ],
@@ -68,24 +76,24 @@ def draw(scene: Scene) -> Drawing:
         title="Accuracy during unlearning",
         reading="One line per seed; step 0 is the original model. Horizontal bands: mean ± standard deviation of the "
         "retrained models.",
-        alt=_alt(there, bands),
+        alt=_alt(there, bands, _NAMES[scene.kind]),
         data=data.loc[:, ["model", "seed", "key", "step", "accuracy"]],
         canvas=canvas,
         notes=(f"no trajectory of {', '.join(absent)}; {HOW_TO} for methods that descend",) if absent else (),
     )
 
 
-def _panel(ax: Axes, row: Row, runs: list[pd.DataFrame], bands: Mapping[str, Mapping]) -> None:
+def _panel(
+    ax: Axes, title: str, runs: list[pd.DataFrame], bands: Mapping[str, Mapping], names: Mapping[str, str]
+) -> None:
     for key, how in _LINES.items():
-        line = {name: value for name, value in how.items() if name != "name"}
         for i, own in enumerate(own[["step", key]].dropna() for own in runs):
             every = max(1, len(own) // 6)
-            label = how["name"] if i == 0 and len(own) else None
-            ax.plot(own["step"], 100 * own[key], **line, markevery=every, markersize=4, linewidth=1.3, label=label)
+            label = names[key] if i == 0 and len(own) else None
+            ax.plot(own["step"], 100 * own[key], **how, markevery=every, markersize=4, linewidth=1.3, label=label)
         if band := bands[key]:
             _band(ax, 100 * band["mean"], 100 * band["std"], str(how["color"]))
-    ax.set_title(row.label, loc="left")
-    ax.set_ylim(-3, 103)
+    ax.set_title(title, loc="left")
 
 
 def _band(ax: Axes, mean: float, std: float, colour: str) -> None:
@@ -96,15 +104,19 @@ def _band(ax: Axes, mean: float, std: float, colour: str) -> None:
         ax.axhspan(mean - std, mean + std, color=colour, alpha=0.2, linewidth=0)
 
 
-def _alt(there: list, bands: Mapping[str, Mapping]) -> str:
+def _alt(there: list, bands: Mapping[str, Mapping], names: Mapping[str, str]) -> str:
     told = []
     for row, found in there:
         ends = []
-        for key, how in _LINES.items():
+        for key in _LINES:
             last = [own[key].dropna().iloc[-1] for _, own in found if own[key].notna().any()]
             if last:
-                ends.append(f"{how['name']} {100 * sum(last) / len(last):.1f} %")
+                ends.append(f"{names[key]} {100 * sum(last) / len(last):.1f} %")
         steps = sorted({int(own["step"].iloc[-1]) for _, own in found})
         told.append(f"{row.label} ends after {' or '.join(map(str, steps))} steps with {', '.join(ends)}")
-    target = [f"{how['name']} {100 * bands[k]['mean']:.1f} %" for k, how in _LINES.items() if bands[k]]
+    target = [
+        f"{names[key]} {100 * band['mean']:.1f} %"
+        for key, band in bands.items()
+        if band and not math.isnan(band["mean"])
+    ]
     return f"Lines of accuracy over steps. {'; '.join(told)}. Retrained: {', '.join(target) or 'unknown'}."
