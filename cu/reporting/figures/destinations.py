@@ -37,7 +37,7 @@ def draw(scene: Scene) -> Drawing:
         for model in models
         for split in SPLITS
     }
-    labels, shares = _largest(names, shares)
+    labels, shares = largest_columns(names, shares)
     rows = [
         {"model": model, "split": split, "predicted": label, "share": share}
         for (model, split), row in shares.items()
@@ -59,7 +59,7 @@ def draw(scene: Scene) -> Drawing:
     )
 
 
-def _largest(names: list[str], shares: dict) -> tuple[list[str], dict]:
+def largest_columns(names: list[str], shares: dict) -> tuple[list[str], dict]:
     """At most twelve columns: the classes that most samples go to, and the sum of the others."""
     if len(names) <= MOST_CLASSES:
         return names, shares

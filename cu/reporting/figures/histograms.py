@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.ticker import LogLocator, NullFormatter
+from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
 from cu.metrics import primitives
 from cu.metrics.types import Predictions
@@ -96,10 +96,11 @@ def _panel(ax: Axes, name: str, edges: np.ndarray, shares: dict, model: str, are
         ax.set_xscale("log")
         ax.xaxis.set_major_locator(LogLocator(subs=(1,) if edges[-1] > 100 * edges[0] else (1, 2, 5)))
         ax.xaxis.set_major_formatter("{x:g}")
-        ax.xaxis.set_minor_formatter(NullFormatter())
+        ax.xaxis.set_minor_locator(NullLocator())
         ax.set_title(model, loc="left")
     ax.set_title(f"AUC {area:.2f}", loc="right")
     ax.set_ylim(bottom=0)
+    ax.yaxis.set_major_locator(MaxNLocator(2))
 
 
 def _median(part: Predictions) -> str:

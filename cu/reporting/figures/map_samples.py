@@ -8,7 +8,7 @@ import numpy as np
 
 from cu.metrics.types import Predictions
 
-MOST = 400
+MOST = 300
 FORGOTTEN_SHARE = 0.25
 
 

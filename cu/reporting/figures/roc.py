@@ -47,10 +47,11 @@ def draw(scene: Scene) -> Drawing:
     ax.set(xscale="log", yscale="log", xlim=(1 / fewest, 1.05), ylim=(low, 1.05))
     ax.set(xlabel="false-positive rate", ylabel="true-positive rate")
     style.legend_below(canvas, *ax.get_legend_handles_labels())
-    at = [rate for rate in MARKED if rate >= 1 / fewest]
+    at = sorted({max(rate, 1 / fewest) for rate in MARKED})
     found = {label: mean_curve(shown[label], np.array(at)) for label in shown}
     told = [
-        f"{label} " + " and ".join(f"{100 * tpr:.1f} % at {100 * rate:g} %" for tpr, rate in zip(own, at, strict=True))
+        f"{label} "
+        + " and ".join(f"{100 * tpr:.1f} % at {100 * rate:.3g} %" for tpr, rate in zip(own, at, strict=True))
         for label, own in found.items()
     ]
     return Drawing(

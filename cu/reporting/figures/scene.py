@@ -16,7 +16,7 @@ from cu.reporting.figures.types import LacksDataError
 from cu.reporting.labels import natural
 from cu.reporting.types import Report
 
-MOST_ROWS = 5  # where every method costs a panel
+MOST_ROWS = 4  # where every method costs a panel
 FIRST = "contrastive"
 
 
@@ -78,7 +78,7 @@ class Scene:
         return self.rows.index(row)
 
     def few(self) -> list[Row]:
-        """At most five rows; the first setting of every method comes before the second of any."""
+        """At most four rows; the first setting of every method comes before the second of any."""
         turns = [[row.method for row in self.rows[:i]].count(row.method) for i, row in enumerate(self.rows)]
         ranked = sorted(range(len(self.rows)), key=lambda i: (turns[i], i))
         return [self.rows[i] for i in ranked[:MOST_ROWS]]
