@@ -23,6 +23,7 @@ from cu.models.types import Classifier
 from cu.plan import Plan
 from cu.randomness import generator
 from cu.store.files import Damaged, JsonLines, read_json, read_rows, write_json
+from cu.store.forget_ids import write_forget_ids
 from cu.store.models import StoredModel, save_weights
 from cu.store.scores import load_scores, save_scores
 from cu.tracking.types import Tracker
@@ -68,6 +69,7 @@ def unlearn(plan: Plan, tracker: Tracker) -> dict[str, Any]:
         )
     with threadpool_limits(bench.hardware.num_threads):
         task = make_task(bench.data, informed(scenario, bench), generator(config["forget_seed"], "forget"))
+        write_forget_ids(plan.folder.path, task.forget.ids.tolist())
         original = bench.original()
         references = [bench.retrained(task.retain, bench.seed + k) for k in range(config["reference"]["k"])]
         arrays, cost, unlearned = forget(bench, method, task, original, tracker)

@@ -1,4 +1,4 @@
-"""A report on disk: Markdown to read, CSV to compute with, LaTeX to paste."""
+"""A report on disk: Markdown to read, CSV to compute with, LaTeX to paste, and figures."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from cu.config import ConfigError
-from cu.reporting.aggregate import aggregate
+from cu.reporting.aggregate import Cells, aggregate
 from cu.reporting.collect import Collection, collect
 from cu.reporting.columns import missing_columns
 from cu.reporting.render import latex, markdown
 from cu.reporting.tables import build_tables
 from cu.reporting.types import Report
-from cu.store.files import write_text
+from cu.store.files import write_text, writing
 
 logger = logging.getLogger(__name__)
 
@@ -27,7 +27,7 @@ def write_report(settings: Report, outputs: Path, target: Path) -> list[Path]:
         target: The folder to write to; made if needed.
 
     Returns:
-        The written files, Markdown first.
+        The written files, Markdown first, figures last.
 
     Raises:
         ConfigError: There are no runs, or none that the report asks for.
@@ -50,6 +50,29 @@ def write_report(settings: Report, outputs: Path, target: Path) -> list[Path]:
     files = {target / f"{stem}.{suffix}": text for suffix, text in texts.items()}
     for path, text in files.items():
         write_text(path, text)
+    return [*files, *write_figures(chosen, cells, settings, target / "figures")]
+
+
+def write_figures(chosen: Collection, cells: Cells, settings: Report, target: Path) -> list[Path]:
+    """Write `<name>.svg`, `.pdf`, `.png` and `.csv` of every figure; what is missing is logged with the reason."""
+    if not settings.figures:
+        return []
+    from cu.reporting.figures.build import build_figures  # draws: seconds of import that tables do not need
+
+    figures, notes = build_figures(chosen, cells, settings, target / ".coordinates")
+    for note in notes:
+        logger.warning(note)
+    files = {
+        target / f"{figure.name}.{suffix}": content
+        for figure in figures
+        for suffix, content in (
+            *(("svg", figure.svg.encode()), ("pdf", figure.pdf), ("png", figure.png)),
+            ("csv", figure.data.to_csv(index=False).encode()),
+        )
+    }
+    for path, content in files.items():
+        with writing(path) as temporary:
+            temporary.write_bytes(content)
     return list(files)
 
 
