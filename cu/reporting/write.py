@@ -1,4 +1,4 @@
-"""A report on disk: Markdown to read, CSV to compute with, LaTeX to paste."""
+"""A report on disk: Markdown and a page to read, CSV to compute with, LaTeX to paste."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from cu.config import ConfigError
 from cu.reporting.aggregate import aggregate
 from cu.reporting.collect import Collection, collect
 from cu.reporting.columns import missing_columns
-from cu.reporting.render import latex, markdown
+from cu.reporting.latex import latex
+from cu.reporting.page.page import page
+from cu.reporting.render import markdown
 from cu.reporting.tables import build_tables
 from cu.reporting.types import Report
 from cu.store.files import write_text
@@ -19,7 +21,7 @@ logger = logging.getLogger(__name__)
 
 
 def write_report(settings: Report, outputs: Path, target: Path) -> list[Path]:
-    """Write `<name>.md`, `<name>.csv` and `<name>.tex` from the run folders below `outputs`.
+    """Write `<name>.md`, `<name>.csv`, `<name>.tex` and `<name>.html` from the run folders below `outputs`.
 
     Args:
         settings: What to show.
@@ -46,6 +48,7 @@ def write_report(settings: Report, outputs: Path, target: Path) -> list[Path]:
         "md": markdown(settings.name, tables, warnings),
         "csv": cells.long_form().to_csv(index=False),
         "tex": latex(tables),
+        "html": page(settings.name, tables, (), warnings),
     }
     files = {target / f"{stem}.{suffix}": text for suffix, text in texts.items()}
     for path, text in files.items():

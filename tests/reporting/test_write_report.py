@@ -1,6 +1,4 @@
 import csv
-import shutil
-import subprocess
 
 import pytest
 import yaml
@@ -8,7 +6,6 @@ import yaml
 from cu.config import ConfigError, config_folder
 from cu.reporting.aggregate import aggregate
 from cu.reporting.collect import collect
-from cu.reporting.render import escape
 from cu.reporting.types import Report
 from cu.reporting.write import write_report
 
@@ -25,10 +22,10 @@ def filled(run_folders, make_metric):
     return run_folders
 
 
-def test_three_files_and_no_litter(filled, make_report):
+def test_four_files_and_no_litter(filled, make_report):
     target = filled.outputs / "reports" / "test"
     paths = write_report(make_report(["test_acc"]), filled.outputs, target)
-    assert [path.name for path in paths] == ["test.md", "test.csv", "test.tex"]
+    assert [path.name for path in paths] == ["test.md", "test.csv", "test.tex", "test.html"]
     assert sorted(target.iterdir()) == sorted(paths)
 
 
@@ -62,30 +59,6 @@ def test_markdown_is_aligned_and_reads_back(filled, make_report, tmp_path):
     assert ["finetune", "**83.5 ± 0.1 (+3.5)**", "3/3"] in body
     assert ["noise floor", "0.3", ""] in body
     assert "- scrub, seed 0: failed: 100% of" in text
-
-
-def test_latex_escapes_everything():
-    assert escape("a_b & 5% ±1 −2 #{}$~^\\<>") == (
-        r"a\_b \& 5\% $\pm$1 $-$2 \#\{\}\$\textasciitilde{}\textasciicircum{}\textbackslash{}$<$$>$"
-    )
-    assert escape("é漢\x1b") == r"é\texttt{U+6F22}\texttt{U+001B}"
-
-
-def test_latex_rows_have_as_many_cells_as_columns(filled, make_report, tmp_path):
-    text = write_report(make_report(["test_acc", "no_such"]), filled.outputs, tmp_path)[2].read_text()
-    rows = [line for line in text.splitlines() if line.endswith(r"\\")]
-    assert {line.replace(r"\&", "").count("&") for line in rows} == {3}
-    assert r"\begin{tabular}{lrrr}" in text
-    assert r"\textbf{83.5 $\pm$ 0.1 (+3.5)}" in text
-    assert text.isascii() or "é" in text
-
-
-@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
-def test_latex_compiles_with_booktabs_only(filled, make_report, tmp_path):
-    text = write_report(make_report(["test_acc", "no_such"]), filled.outputs, tmp_path)[2].read_text()
-    document = "\\documentclass{article}\n\\usepackage{booktabs}\n\\begin{document}\n" + text + "\\end{document}\n"
-    (tmp_path / "document.tex").write_text(document)
-    subprocess.run(["pdflatex", "-halt-on-error", "document.tex"], cwd=tmp_path, check=True, capture_output=True)
 
 
 def test_selection(filled, make_report, make_metric, tmp_path):
