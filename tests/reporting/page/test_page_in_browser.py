@@ -145,7 +145,7 @@ def test_tables_are_announced(opened):
     named = {(node["role"]["value"], node.get("name", {}).get("value", "")) for node in nodes if not node["ignored"]}
     assert ("button", "forget acc [%] match retrained") in named
     assert ("searchbox", "Filter rows") in named
-    assert ("region", "digits / slim / class") in named
+    assert ("region", "Table of digits / slim / class") in named
     assert ("image", "Bars: 1 and 2.") in named
     assert {"main", "navigation", "banner", "status"} <= {role for role, _ in named}
 
