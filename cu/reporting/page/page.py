@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
@@ -22,7 +23,7 @@ _HERE = "cu.reporting.page"
 
 @dataclass(frozen=True, kw_only=True)
 class Part:
-    """One section of the page: a table, and its figures. `notes` are (mark, text), in the order they stand."""
+    """One section of the page: a table, and its figures. `notes` are (mark, text), "" where there is no mark."""
 
     table: Table
     headings: tuple[Heading, ...]
@@ -68,16 +69,22 @@ def page(name: str, tables: Sequence[Table], figures: Sequence[Picture], warning
 
 
 def _part(table: Table, pictures: Sequence[tuple[Picture, Inline]]) -> Part:
-    notes = tuple((mark, text) for mark, _, text in (note.partition(" ") for note in table.footnotes))
+    notes = tuple(_note(text) for text in table.footnotes)
+    marks = {mark: text for mark, text in notes if mark}
     return Part(
         table=table,
         headings=tuple(heading(text) for text in table.headings),
-        lines=tuple(line(row, dict(notes)) for row in table.rows),
-        floor=line(table.floor, dict(notes)) if table.floor else None,
+        lines=tuple(line(row, marks) for row in table.rows),
+        floor=line(table.floor, marks) if table.floor else None,
         published=any(any(row.published) for row in table.rows),
         notes=notes,
         pictures=tuple(pair for pair in pictures if pair[0].table == table.title),
     )
+
+
+def _note(text: str) -> tuple[str, str]:
+    match = re.fullmatch(r"(\[\d+\]|[^\w\s]) (.*)", text, re.DOTALL)
+    return (match[1], match[2]) if match else ("", text)
 
 
 def _asset(name: str) -> str:

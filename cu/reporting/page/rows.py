@@ -52,7 +52,7 @@ def line(row: Row, notes: Mapping[str, str]) -> Line:
     return Line(
         name=row.label,
         label=split(row.label, notes),
-        yardstick=any(row.label == own or row.label.startswith(f"{own} (") for own in _STANDARDS),
+        yardstick=_is_yardstick(row.label),
         cells=tuple(
             Cell(
                 text=split(text, notes),
@@ -68,7 +68,11 @@ def line(row: Row, notes: Mapping[str, str]) -> Line:
     )
 
 
-_STANDARDS = (*YARDSTICKS, RETRAINED, ORIGINAL)
+def _is_yardstick(label: str) -> bool:
+    """Where a table holds several models, rows are named model / method, and each model has its own noise floor."""
+    model, _, name = label.rpartition(" / ")
+    standards = (*YARDSTICKS, RETRAINED, ORIGINAL, *(["noise floor"] if model else []))
+    return any(name == own or name.startswith(f"{own} (") for own in standards)
 
 
 def split(text: str, notes: Mapping[str, str]) -> Text:

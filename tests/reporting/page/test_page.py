@@ -116,6 +116,14 @@ def test_the_page_asks_for_nothing(full, drawing):
     assert not re.search(r"url\(|@import|fetch\(|XMLHttpRequest|https?://", text)
 
 
+def test_notes_with_and_without_a_mark(make_row, make_table):
+    notes = ("† looks forgotten", "[12] a: no run", "published: of the paper, in brackets", "(in brackets) too")
+    table = make_table(make_row("near †", 1.0, 2.0), footnotes=notes)
+    text = page("night", [table], [], [])
+    assert re.findall("<dt>(.*?)</dt>", text) == ["†", "[12]"]
+    assert re.findall('<p class="notes">(.*?)</p>', text) == list(notes[2:])
+
+
 def test_equal_reports_give_equal_pages(full, drawing):
     assert page("night", full, [drawing()], ["w"]) == page("night", full, [drawing()], ["w"])
 
