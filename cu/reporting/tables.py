@@ -35,6 +35,7 @@ class Row:
         cells: One text per column.
         values: The number behind each text in the column's unit, to sort by; NaN where there is none.
         best: Positions of bold columns.
+        published: The published value and its difference per column, or empty.
     """
 
     label: str
@@ -42,6 +43,7 @@ class Row:
     cells: tuple[str, ...]
     values: tuple[float, ...]
     best: frozenset[int] = frozenset()
+    published: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

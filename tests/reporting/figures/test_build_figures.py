@@ -121,7 +121,7 @@ def test_every_method_comes_before_the_second_setting_of_any(study):
 
 def test_files_on_disk(filled, make_report, caplog):
     target = filled.outputs / "reports" / "test"
-    files = write_report(make_report(["test_acc"], figures=["front", "batch_curve"]), filled.outputs, target)
+    files = write_report(make_report(["test_acc"], figures=["front", "batch_curve"]), filled.outputs, target).files
     assert [file.name for file in files[:3]] == ["test.md", "test.csv", "test.tex"]
     stem = "front-digits-slim-class"
     assert [file.relative_to(target).as_posix() for file in files[3:]] == [
