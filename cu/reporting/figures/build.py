@@ -63,6 +63,8 @@ def build_figures(
                 if (draw := DRAW[kind].get(scene.kind)) is None:
                     continue
                 try:
+                    if not scene.rows:
+                        raise LacksDataError("no finished run of an unlearning method")
                     drawing = draw(scene)
                     figures.append(_figure(kind, scene, drawing, {figure.name for figure in figures}))
                 except LacksDataError as why:

@@ -93,15 +93,12 @@ def _embeddings(scene: Scene) -> tuple[MapSamples, dict[str, Floats], tuple[str,
 
 
 def _panel(ax: Axes, points: Floats, samples: MapSamples, names: list[str]) -> None:
-    classes = np.unique(samples.label)
-    for c in classes:
-        colour = style.CLASSES[int(c) % len(style.CLASSES)]
-        for gone, how in _MARKS.items():
-            own = points[(samples.label == c) & (samples.forgotten == gone)]
-            if len(own):
-                ax.scatter(own[:, 0], own[:, 1], color=colour, **how)
+    colours = np.array([style.CLASSES[int(c) % len(style.CLASSES)] for c in samples.label])
+    for gone, how in _MARKS.items():
+        chosen = samples.forgotten == gone
+        ax.scatter(points[chosen, 0], points[chosen, 1], color=colours[chosen].tolist(), **how)
     if len(names) <= len(style.CLASSES):
-        for c in classes:
+        for c in np.unique(samples.label):
             own = points[(samples.label == c) & ~samples.forgotten]
             if len(own):
                 x, y = np.median(own, axis=0)

@@ -44,8 +44,8 @@ def draw(scene: Scene) -> Drawing:
     stats = [stat for stat in scene.stats.values() if stat["direction"] == "match_retrained"]
     judged = {stat["key"] for stat in stats if not math.isnan(stat["floor"])}
     keys = [key for key in dict.fromkeys((*_MORE[scene.kind], *scene.columns)) if key in judged]
-    if not keys or not scene.rows:
-        raise LacksDataError("no noise floor; it needs two retrained models (reference.k=2) and a method")
+    if not keys:
+        raise LacksDataError("no noise floor; it needs two retrained models, reference.k=2")
     ratios = {
         (row.label, key): ratio(stat["gap"], stat["floor"]) if (stat := row.stat(scene, key)) else math.nan
         for row in scene.rows

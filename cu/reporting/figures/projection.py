@@ -12,7 +12,7 @@ from cu.store.files import Damaged
 from cu.store.scores import load_scores, save_scores
 
 PERPLEXITY = 30
-ITERATIONS = 500
+ITERATIONS = 400
 SEED = 0
 NEIGHBOURS = 10
 
@@ -20,7 +20,7 @@ NEIGHBOURS = 10
 def tsne(embedding: Floats, cache: Path | None) -> Floats:
     """Two-dimensional t-SNE [N, 2] of embeddings [N, D], from PCA, of unit variance; the same for the same input.
 
-    van der Maaten & Hinton 2008, perplexity 30. It takes half a second for 300 samples, so that it is kept in
+    van der Maaten & Hinton 2008, perplexity 30. It takes some tenths of a second for 300 samples, so that it is kept in
     `cache`, named by its content.
     """
     import sklearn

@@ -12,7 +12,6 @@ from cu.reporting.aggregate import ORIGINAL, RETRAINED, Cells
 from cu.reporting.collect import SEEDS, TABLE, YARDSTICKS, Collection
 from cu.reporting.columns import scenario_kind
 from cu.reporting.figures.outputs import RunRecord
-from cu.reporting.figures.types import LacksDataError
 from cu.reporting.labels import natural
 from cu.reporting.types import Report
 
@@ -159,13 +158,7 @@ def _rank(method: str, order: Sequence[str] | None) -> tuple:
 
 
 def same_seed(scene: Scene, rows: Sequence[Row]) -> tuple[list[tuple[Row, RunRecord]], list[str]]:
-    """One run of each row, all with the seeds of the first row's first run; and one line on rows that lack it.
-
-    Raises:
-        LacksDataError: There are no rows.
-    """
-    if not rows:
-        raise LacksDataError("no finished run of an unlearning method")
+    """One run of each row, all with the seeds of the first row's first run; and one line on rows that lack it."""
     seeds = rows[0].runs[0].result["seeds"]
     wanted = {name: seeds[name] for name in ("seed", "forget_seed")}
     chosen, absent = [], []
