@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from itertools import chain
 
-from cu.reporting.tables import LEGEND, Row, Table
+from cu.reporting.table import Row, Table
+from cu.reporting.tables import LEGEND
 
 _LATEX = {
     "\\": r"\textbackslash{}",
@@ -44,7 +46,7 @@ def markdown(name: str, tables: Iterable[Table], warnings: Sequence[str]) -> str
 
 def _grid(table: Table) -> str:
     rows = [*table.rows, *([table.floor] if table.floor else [])]
-    grid = [["method", *table.headings, "seeds"], *(_cells(row) for row in rows)]
+    grid = [_headings(table), *(_cells(table, row, "**{}**".format) for row in rows)]
     grid = [[_md(text).replace("|", r"\|") for text in line] for line in grid]
     widths = [max(len(line[i]) for line in grid) for i in range(len(grid[0]))]
     rule = [":" + "-" * (widths[0] - 1), *("-" * (width - 1) + ":" for width in widths[1:])]
@@ -54,8 +56,20 @@ def _grid(table: Table) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in [lines[0], rule, *lines[1:]])
 
 
-def _cells(row: Row) -> list[str]:
-    return [row.label, *(f"**{t}**" if i in row.best else t for i, t in enumerate(row.cells)), row.seeds]
+def _headings(table: Table) -> list[str]:
+    """One text per column; a published value has its own, after ours."""
+    pairs = [[text, *["published"] * (i in table.published_columns)] for i, text in enumerate(table.headings)]
+    return ["method", *chain.from_iterable(pairs), "seeds"]
+
+
+def _cells(table: Table, row: Row, bold: Callable[[str], str], plain: Callable[[str], str] = str) -> list[str]:
+    """The texts of a row below `_headings`."""
+    cells = [plain(row.label)]
+    for i, text in enumerate(row.cells):
+        cells.append(bold(plain(text)) if i in row.best else plain(text))
+        if i in table.published_columns:
+            cells.append(plain(row.published[i]) if row.published else "")
+    return [*cells, plain(row.seeds)]
 
 
 def _md(text: str) -> str:
@@ -68,18 +82,18 @@ def latex(tables: Iterable[Table]) -> str:
 
 
 def _environment(table: Table) -> str:
-    body = [_line(row) for row in table.rows]
+    body = [_line(table, row) for row in table.rows]
     if table.floor:
-        body += [r"\midrule", _line(table.floor)]
+        body += [r"\midrule", _line(table, table.floor)]
     notes = [*table.footnotes, *(f"Warning: {warning}" for warning in table.warnings), *table.holes, table.provenance]
     return "\n".join(
         [
             r"\begin{table}[t]",
             r"\centering\small",
             rf"\caption{{{escape(table.title)}: {escape(LEGEND)}}}",
-            rf"\begin{{tabular}}{{l{'r' * (len(table.headings) + 1)}}}",
+            rf"\begin{{tabular}}{{l{'r' * (len(_headings(table)) - 1)}}}",
             r"\toprule",
-            " & ".join(escape(text) for text in ("method", *table.headings, "seeds")) + r" \\",
+            " & ".join(map(escape, _headings(table))) + r" \\",
             r"\midrule",
             *body,
             r"\bottomrule",
@@ -91,9 +105,8 @@ def _environment(table: Table) -> str:
     )
 
 
-def _line(row: Row) -> str:
-    cells = [rf"\textbf{{{escape(t)}}}" if i in row.best else escape(t) for i, t in enumerate(row.cells)]
-    return " & ".join([escape(row.label), *cells, escape(row.seeds)]) + r" \\"
+def _line(table: Table, row: Row) -> str:
+    return " & ".join(_cells(table, row, r"\textbf{{{}}}".format, escape)) + r" \\"
 
 
 def escape(text: str) -> str:

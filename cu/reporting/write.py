@@ -6,11 +6,15 @@ import logging
 from dataclasses import replace
 from pathlib import Path
 
+import pandas as pd
+
 from cu.config import ConfigError
-from cu.reporting.aggregate import aggregate
+from cu.reporting.aggregate import Cells, aggregate
 from cu.reporting.collect import Collection, collect
 from cu.reporting.columns import missing_columns
+from cu.reporting.literature import printed_numbers, with_printed
 from cu.reporting.render import latex, markdown
+from cu.reporting.selection import said
 from cu.reporting.tables import build_tables
 from cu.reporting.types import Report
 from cu.store.files import write_text
@@ -32,8 +36,10 @@ def write_report(settings: Report, outputs: Path, target: Path) -> list[Path]:
     Raises:
         ConfigError: There are no runs, or none that the report asks for.
     """
-    everything = collect(outputs)
+    everything = collect(outputs, settings.where)
     if everything.runs.empty:
+        if settings.where and not collect(outputs).runs.empty:
+            raise ConfigError(f"report.where: no run has {said(settings.where)}; change it, e.g. report.where.KEY=VALUE")
         raise ConfigError(f"paths.outputs: no runs below {outputs / 'runs'}; make some with cu-unlearn first")
     chosen = select(everything, settings)
     cells = aggregate(chosen, settings.seeds, settings.methods, settings.margins)
@@ -44,13 +50,18 @@ def write_report(settings: Report, outputs: Path, target: Path) -> list[Path]:
     stem = Path(settings.name).name
     texts = {
         "md": markdown(settings.name, tables, warnings),
-        "csv": cells.long_form().to_csv(index=False),
+        "csv": _long_form(cells, settings.published).to_csv(index=False),
         "tex": latex(tables),
     }
     files = {target / f"{stem}.{suffix}": text for suffix, text in texts.items()}
     for path, text in files.items():
         write_text(path, text)
     return list(files)
+
+
+def _long_form(cells: Cells, published: str | None) -> pd.DataFrame:
+    long = cells.long_form()
+    return long if published is None else with_printed(long, printed_numbers(published))
 
 
 def select(collection: Collection, settings: Report) -> Collection:
