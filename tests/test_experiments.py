@@ -1,7 +1,7 @@
 """The paper's experiments: every cell of every table composes, means what it should, and has a row in a report."""
 
 from functools import cache
-from itertools import chain, cycle
+from itertools import chain, cycle, product
 
 import pytest
 from hydra import compose, initialize_config_dir
@@ -11,9 +11,9 @@ from cu.assembly import build, validate
 from cu.config import config_folder
 from cu.fingerprint import original_identity, run_identity
 from cu.methods.types import scenarios_of
+from cu.reporting.labels import flatten
 from cu.reporting.literature import printed_numbers
 from cu.reporting.selection import agrees
-from cu.reporting.labels import flatten
 
 PRINTED = printed_numbers("arxiv_2401_10458")
 SIZES = ("paper", "small")
@@ -123,8 +123,8 @@ def test_a_paper_table_has_a_column_for_every_printed_number(number):
     (scenario,), (dataset,) = report["scenarios"], report["datasets"]
     columns = [column["key"] for column in report["columns"][scenario]]
     per_cell = {1: 3, 2: 3, 3: 1, 4: 2, 5: 2, 6: 2, 7: 1}[number]
-    wanted = [(dataset, m, scenario, method, key) for m in report["models"] for method in report["methods"] for key in columns]
-    assert sum(name in PRINTED for name in wanted) == 4 * 6 * per_cell
+    rows = product([dataset], report["models"], [scenario], report["methods"], columns)
+    assert sum(row in PRINTED for row in rows) == 4 * 6 * per_cell
     assert composed("report", f"report=small/table{number}")["report"]["published"] is None
 
 

@@ -32,13 +32,14 @@ def printed_numbers(name: str | None) -> dict[tuple[str, ...], float]:
 
 def footnote(name: str) -> str:
     """What the published numbers in a table are, and where they come from."""
-    return f"published: the printed value (ours less it). {_text(name).partition(chr(10))[0].lstrip('# ')}"
+    source = _text(name).splitlines()[0].lstrip("# ")
+    return f"published: the printed value (ours less it). {source}"
 
 
 def beside(
     printed: Printed, row: tuple[str, ...], columns: Sequence[Column], means: Sequence[float]
 ) -> tuple[str, ...]:
-    """Per column the published value and, in brackets, `means` less it, such as "85.79 (−0.42)"; "" where there is none.
+    """Per column the published value and, in brackets, `means` less it: "85.79 (−0.42)"; "" where there is none.
 
     Args:
         printed: What `printed_numbers` returns.

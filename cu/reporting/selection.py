@@ -8,7 +8,7 @@ from cu.reporting.labels import Flat, flatten
 
 
 def agrees(settings: Flat, where: Mapping[str, object]) -> bool:
-    """Whether flattened settings have the values that `where` (nested, or with dotted keys) asks for; 1.0 counts as 1."""
+    """Whether flattened settings have the values that `where` asks for, nested as in the config; 1.0 counts as 1."""
     return all(_same(settings.get(key), wanted) for key, wanted in flatten(where).items())
 
 

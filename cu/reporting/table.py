@@ -42,4 +42,5 @@ class Table:
     @property
     def published_columns(self) -> tuple[int, ...]:
         """Positions of the columns that a published value stands beside."""
-        return tuple(i for i in range(len(self.headings)) if any(row.published and row.published[i] for row in self.rows))
+        named = [row.published for row in self.rows if row.published]
+        return tuple(i for i in range(len(self.headings)) if any(texts[i] for texts in named))

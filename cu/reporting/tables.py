@@ -32,6 +32,8 @@ def build_tables(collection: Collection, cells: Cells, report: Report) -> list[T
     """All tables of a report; `collection` and `cells` hold the selected runs only."""
     names = cells.counts.loc[:, TABLE].drop_duplicates().to_dict("records")
     names.sort(key=lambda name: [natural(name[level]) for level in TABLE])
+    if report.models:  # which are in the paper's order, say; data sets stay together
+        names.sort(key=lambda name: (natural(name["dataset"]), list(report.models or ()).index(name["model"])))
     printed = printed_numbers(report.published)
     parts = [_Part.cut(collection, cells, name, printed) for name in names]
     if report.together is None:

@@ -39,7 +39,9 @@ def write_report(settings: Report, outputs: Path, target: Path) -> list[Path]:
     everything = collect(outputs, settings.where)
     if everything.runs.empty:
         if settings.where and not collect(outputs).runs.empty:
-            raise ConfigError(f"report.where: no run has {said(settings.where)}; change it, e.g. report.where.KEY=VALUE")
+            wanted = said(settings.where)
+            key = wanted.partition("=")[0]
+            raise ConfigError(f"report.where: no run has {wanted}; ask for others, e.g. report.where.{key}=...")
         raise ConfigError(f"paths.outputs: no runs below {outputs / 'runs'}; make some with cu-unlearn first")
     chosen = select(everything, settings)
     cells = aggregate(chosen, settings.seeds, settings.methods, settings.margins)
