@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from cu.reporting.latex_text import breakable, escape
 from cu.reporting.layout import Column, Layer, columns_of, height, layers, pack, panels
-from cu.reporting.tables import LEGEND, Row, Table
+from cu.reporting.table import Row, Table
+from cu.reporting.tables import LEGEND
 
 # Lines of \footnotesize that a page holds besides a caption, those that a heading and rules may take, characters of
 # \scriptsize in a line of notes, and the height of such a line.

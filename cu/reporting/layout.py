@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
-from cu.reporting.tables import Row, Table
+from cu.reporting.table import Row, Table
 
 # The article class: 345 points of text width, at most 4 points a character on average; 6 points between columns.
 WIDTH, POINTS, GAP = 86.0, 4.0, 1.5

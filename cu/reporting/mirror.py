@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from cu.reporting.tables import Row
+from cu.reporting.table import Row
 from cu.reporting.write import Written
 from cu.tracking.types import Tracker
 

@@ -8,15 +8,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pandas as pd
+
 from cu.config import ConfigError
 from cu.reporting.aggregate import Cells, aggregate
+from cu.reporting.asked import absent, select
 from cu.reporting.collect import Collection, collect
 from cu.reporting.columns import missing_columns
 from cu.reporting.latex import latex
+from cu.reporting.literature import printed_numbers, with_printed
 from cu.reporting.page.page import page
 from cu.reporting.render import markdown
-from cu.reporting.selection import absent, select
-from cu.reporting.tables import Table, build_tables
+from cu.reporting.selection import said
+from cu.reporting.table import Table
+from cu.reporting.tables import build_tables
 from cu.reporting.types import Report
 from cu.store.files import write_text, writing
 
@@ -60,8 +65,12 @@ def write_report(settings: Report, outputs: Path, target: Path) -> Written:
     Raises:
         ConfigError: There are no runs, or none that the report asks for.
     """
-    everything = collect(outputs)
+    everything = collect(outputs, settings.where)
     if everything.runs.empty:
+        if settings.where and not collect(outputs).runs.empty:
+            wanted = said(settings.where)
+            key = wanted.partition("=")[0]
+            raise ConfigError(f"report.where: no run has {wanted}; ask for others, e.g. report.where.{key}=...")
         raise ConfigError(f"paths.outputs: no runs below {outputs / 'runs'}; make some with cu-unlearn first")
     chosen = select(everything, settings)
     cells = aggregate(chosen, settings.seeds, settings.methods, settings.margins)
@@ -72,7 +81,7 @@ def write_report(settings: Report, outputs: Path, target: Path) -> Written:
     stem = target / Path(settings.name).name
     texts = {
         stem.with_suffix(".md"): markdown(settings.name, tables, warnings),
-        stem.with_suffix(".csv"): cells.long_form().to_csv(index=False),
+        stem.with_suffix(".csv"): _long_form(cells, settings.published).to_csv(index=False),
         stem.with_suffix(".tex"): latex(tables),
     }
     for path, text in texts.items():
@@ -114,3 +123,8 @@ def write_figures(
         with writing(path) as temporary:
             temporary.write_bytes(content)
     return figures, list(files)
+
+
+def _long_form(cells: Cells, published: str | None) -> pd.DataFrame:
+    long = cells.long_form()
+    return long if published is None else with_printed(long, printed_numbers(published))

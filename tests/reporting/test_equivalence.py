@@ -9,7 +9,8 @@ from cu.reporting.aggregate import aggregate
 from cu.reporting.collect import CELL, collect
 from cu.reporting.equivalence import footnote
 from cu.reporting.gap_of_means import COMPONENTS, KEY, gaps_of_means
-from cu.reporting.render import latex, markdown
+from cu.reporting.latex import latex
+from cu.reporting.render import markdown
 from cu.reporting.tables import build_tables
 
 MARGINS = {"percent": 0.01, "fraction": 0.02}

@@ -5,7 +5,7 @@ import pytest
 from cu.reporting.aggregate import aggregate
 from cu.reporting.collect import collect
 from cu.reporting.illusion import FOOTNOTE, HEAD, INSIDE, betrayed_by
-from cu.reporting.render import latex
+from cu.reporting.latex import latex
 from cu.reporting.summary import text
 from cu.reporting.tables import build_tables
 

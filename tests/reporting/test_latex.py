@@ -9,7 +9,8 @@ import pytest
 from cu.reporting.latex import latex
 from cu.reporting.latex_text import breakable, escape
 from cu.reporting.layout import WIDTH, columns_of, layers, pack, panels
-from cu.reporting.tables import LEGEND, Row, Table
+from cu.reporting.table import Row, Table
+from cu.reporting.tables import LEGEND
 
 HARD = "100% of <GPU_0> memory & more: {50} #1 ~ ^ \\ $ é 漢 \x1b| [x] * ± → −"
 

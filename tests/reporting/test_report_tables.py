@@ -7,7 +7,8 @@ from cu.reporting.aggregate import aggregate
 from cu.reporting.collect import collect
 from cu.reporting.columns import missing_columns
 from cu.reporting.marks import closest
-from cu.reporting.tables import Table, build_tables
+from cu.reporting.table import Table
+from cu.reporting.tables import build_tables
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from cu.reporting.page.headings import Heading, heading
 from cu.reporting.page.inline import Inline, inline
 from cu.reporting.page.rows import Line, line
 from cu.reporting.page.types import Picture
-from cu.reporting.tables import Table
+from cu.reporting.table import Table
 
 _HERE = "cu.reporting.page"
 

@@ -10,7 +10,7 @@ from itertools import zip_longest
 
 from cu.reporting.aggregate import ORIGINAL, RETRAINED
 from cu.reporting.collect import YARDSTICKS
-from cu.reporting.tables import Row
+from cu.reporting.table import Row
 
 
 @dataclass(frozen=True, kw_only=True)

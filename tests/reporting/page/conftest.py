@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from cu.reporting.tables import Row, Table
+from cu.reporting.table import Row, Table
 
 PATIENCE = 120.0  # seconds; a machine may be busy
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
