@@ -177,9 +177,12 @@ def report_job(cfg: DictConfig) -> Ended:
     check(config["report"], "report")
     settings = Report(**{name: value for name, value in config["report"].items() if name != "_target_"})
     outputs = Path(config["paths"]["outputs"])
-    files = write_report(settings, outputs, outputs / "reports" / settings.name)
+    target = outputs / "reports" / settings.name
+    files = write_report(settings, outputs, target)
     print(files[0].read_text(encoding="utf-8"))
-    print("written: " + ", ".join(map(str, files)))
+    figures = {file.stem for file in files if file.parent != target}
+    drawn = [f"{len(figures)} figures in {target / 'figures'}"] if figures else []
+    print("written: " + ", ".join([*(str(file) for file in files if file.parent == target), *drawn]))
     return "finished", None
 
 
