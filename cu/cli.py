@@ -6,7 +6,6 @@ import logging
 import os
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import hydra
@@ -109,17 +108,13 @@ def training_job(cfg: DictConfig) -> Ended:
 @accounted
 def report_job(cfg: DictConfig) -> Ended:
     """`cu-report`."""
-    from cu.reporting.types import Report
-    from cu.reporting.write import write_report
-    from cu.validation import check
+    from cu.publishing import publish
 
-    config = plain(cfg)
-    check(config["report"], "report")
-    settings = Report(**{name: value for name, value in config["report"].items() if name != "_target_"})
-    outputs = Path(config["paths"]["outputs"])
-    files = write_report(settings, outputs, outputs / "reports" / settings.name)
-    print(files[0].read_text(encoding="utf-8"))
-    print("written: " + ", ".join(map(str, files)))
+    written = publish(plain(cfg))
+    print(written.markdown.read_text(encoding="utf-8"))
+    print("written: " + ", ".join(str(path) for path in written.files if path.parent == written.folder))
+    if written.figures:
+        print(f"figures: {len(written.figures)} in {written.folder / 'figures'}; open {written.page}")
     return "finished", None
 
 

@@ -19,7 +19,7 @@ from cu.models.types import Classifier
 Metrics = Mapping[str, Any]
 Values = Mapping[str, float | str]
 SPLITS = ("train", "val", "test")
-AUDITED = ("relearning", "shadows", "ensembles", "over_unlearning")
+AUDITED = ("relearning", "shadows", "ensembles", "over_unlearning", "layers")
 
 
 def score(model: Classifier, data: ImageData, hardware: Hardware) -> dict[str, np.ndarray]:

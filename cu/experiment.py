@@ -12,17 +12,17 @@ from cu.assembly import build
 from cu.audits.memorisation import informed
 from cu.audits.scene import Scene
 from cu.bench import Bench, provenance, replay, set_up
-from cu.config import NotMeant
 from cu.data.scenarios import make_task
 from cu.data.types import UnlearningTask
 from cu.engine.ledger import Ledger
 from cu.evaluation import score
 from cu.judging import judge
-from cu.methods.types import Method, scenarios_of
+from cu.methods.types import Method
 from cu.models.types import Classifier
 from cu.plan import Plan
 from cu.randomness import generator
 from cu.store.files import Damaged, JsonLines, read_json, read_rows, write_json
+from cu.store.forget_ids import write_forget_ids
 from cu.store.models import StoredModel, save_weights
 from cu.store.scores import load_scores, save_scores
 from cu.tracking.types import Tracker
@@ -61,13 +61,9 @@ def unlearn(plan: Plan, tracker: Tracker) -> dict[str, Any]:
     config = plan.config
     method: Method = build(config["method"])
     scenario = build(config["scenario"])
-    if scenario.kind not in scenarios_of(method):
-        raise NotMeant(
-            f"method={plan.names['method']} is meant for {' and '.join(scenarios_of(method))} scenarios, "
-            f"not for scenario={plan.names['scenario']}"
-        )
     with threadpool_limits(bench.hardware.num_threads):
         task = make_task(bench.data, informed(scenario, bench), generator(config["forget_seed"], "forget"))
+        write_forget_ids(plan.folder.path, task.forget.ids.tolist())
         original = bench.original()
         references = [bench.retrained(task.retain, bench.seed + k) for k in range(config["reference"]["k"])]
         arrays, cost, unlearned = forget(bench, method, task, original, tracker)

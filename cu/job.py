@@ -42,9 +42,11 @@ def work(plan: Plan, kind: Literal["train", "unlearn"]) -> tuple[State, Mapping[
         tell_again(plan, kind, earlier[1])
         return earlier
     with preemptible():
-        from cu.assembly import validate
+        from cu.assembly import require_meant, validate
 
         validate(plan.config)
+        if kind == "unlearn":
+            require_meant(plan.config, plan.names)
         require_writable(plan.outputs)
         with plan.folder.locked():
             if (earlier := settled(plan)) is not None:

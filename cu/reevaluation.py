@@ -23,6 +23,7 @@ from cu.judging import judge
 from cu.plan import plan_evaluation, safe
 from cu.randomness import generator
 from cu.store.files import Damaged, read_json, write_json
+from cu.store.forget_ids import write_forget_ids
 from cu.store.models import KeptModels, StoredModel
 from cu.store.scores import load_scores
 
@@ -130,6 +131,7 @@ def evaluate_run(folder: Path, config: Mapping[str, Any]) -> Ending:
         bench = replace(set_up(plan), store=kept)
         with threadpool_limits(bench.hardware.num_threads):
             task = task_of(bench, references)
+            write_forget_ids(folder, task.forget.ids.tolist())
             metrics, _ = judge(bench, task, arrays, result["cost"], original, references)
         about = {"judged_by": plan.judged_by, "evaluation": stored["evaluation"]["name"], "metrics": metrics}
         write_json(folder / "result.json", {**result, **about})

@@ -15,7 +15,19 @@ LAYERS = (
     *("data", "models", "losses", "metrics", "engine", "methods"),
     *("evaluation", "tracking", "store", "plan", "reporting"),
     *("assembly", "bench", "audits", "judging"),
-    *("experiment", "reevaluation", "sweep", "preemption", "job", "complaints", "help", "multirun", "cli", "__main__"),
+    *(
+        "experiment",
+        "reevaluation",
+        "publishing",
+        "sweep",
+        "preemption",
+        "job",
+        "complaints",
+        "help",
+        "multirun",
+        "cli",
+        "__main__",
+    ),
 )
 PACKAGE = Path(cu.__file__).parent
 

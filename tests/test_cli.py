@@ -195,7 +195,7 @@ def test_a_misspelt_objective_of_a_finished_run_is_one_line_too(command, tiny, f
 
 def test_a_report_of_nothing_is_one_line_and_leaves_nothing(command, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    ended = command("report")
+    ended = command("report", "tracking=none")
     assert (ended.code, ended.out, len(ended.err)) == (2, "", 1)
     assert "make some with cu-unlearn first" in ended.err[0]
     assert list(tmp_path.iterdir()) == []

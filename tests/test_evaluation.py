@@ -192,6 +192,16 @@ def test_comparison_by_hand():
     assert entries["twice"]["gap"] == -9.0
 
 
+def test_two_models_of_one_law_differ_by_more_than_one_standard_deviation():
+    # 2 s / sqrt(pi): a gap smaller than that is what chance makes, which is why the floor is reported.
+    draws = np.random.default_rng(0).normal(5, 3, size=(4000, 3))
+    floors = [
+        compare({"level": level}, {"level": 5.0, "twice": 0.0}, [{"level": v} for v in row], {})["level"]["floor"]
+        for row in draws
+    ]
+    assert np.mean(floors) / 3 == pytest.approx(1.128, abs=0.02) == pytest.approx(2 / math.sqrt(math.pi), abs=0.02)
+
+
 def test_one_reference_has_no_spread_and_none_has_no_gap():
     one = compare({"level": level}, {"level": 1.0, "twice": 2.0}, [{"level": 0.25, "twice": 1.0}], {})["level"]
     assert (one["ref"], one["gap"]) == (0.25, 0.75)

@@ -180,6 +180,7 @@ def test_a_method_that_is_not_meant_for_a_scenario_is_skipped(command, tiny, out
     ended = command("unlearn", *words, "method=original,unsir")
     assert (ended.code, counts(ended)) == (0, {"finished": 1, "skipped": 1})
     assert "skipped: #1 method=unsir is meant for class scenarios, not for scenario=sample" in ended.err
+    assert not list(outputs.glob("runs/*/*/*/unsir/*"))  # no report shows a hole for it
     assert command("unlearn", *words, "method=unsir").code == 2
 
 

@@ -67,6 +67,12 @@ def test_the_wheel_carries_the_launcher(elsewhere, tmp_path):
     assert ended.stderr == "error: hydra.launcher.n_jobs must be greater than 0, got 0\n"
 
 
+def test_the_wheel_carries_the_page_of_a_report(site):
+    templates = Path("cu", "reporting", "page", "templates")
+    names = {path.name for path in (site / templates).iterdir()}
+    assert names == {path.name for path in (ROOT / templates).iterdir()} >= {"page.html", "page.css", "page.js"}
+
+
 def test_the_installed_command_shows_its_config(elsewhere, tmp_path):
     shown = elsewhere("cu-unlearn", "--cfg", "job", "method=finetune")
     assert (shown.returncode, shown.stderr) == (0, "")

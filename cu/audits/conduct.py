@@ -23,10 +23,9 @@ def conduct(audits: Mapping[str, Audit], metrics: Mapping[str, Any], scene: Scen
     """
     specs = [spec_of(function) for function in metrics.values()]
     wanted = {need for spec in specs if scene.task.scenario in spec.scenarios for need in spec.needs}
-    found = {}
-    for name, audit in audits.items():
-        if audit.provides not in wanted:
-            continue
+    found, due = {}, {name: audit for name, audit in audits.items() if audit.provides in wanted}
+    for number, (name, audit) in enumerate(due.items(), start=1):
+        log.info("audit %d of %d: %s", number, len(due), name)
         try:
             found[audit.provides] = audit.examine(scene)
         except Diverged as error:

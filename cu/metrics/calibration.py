@@ -7,10 +7,10 @@ from typing import Annotated
 import numpy as np
 from annotated_types import Gt
 
-from cu.metrics.primitives import loss, softmax
-from cu.metrics.types import Case, Floats, Integers, metric
+from cu.metrics.primitives import auc, loss, predicted, softmax
+from cu.metrics.types import Case, Floats, Integers, Predictions, metric
 
-KEYS = ("calib/retain_test_ece", "calib/retain_test_nll", "calib/retain_test_brier")
+NAMES = ("ece", "nll", "brier")
 
 
 def expected_calibration_error(confidence: Floats, correct: Floats, bins: int) -> float:
@@ -42,7 +42,17 @@ def brier_score(probabilities: Floats, label: Integers) -> float:
     return float(np.square(probabilities - target).sum(axis=1).mean())
 
 
-@metric(keys=KEYS)
+def scores(part: Predictions, bins: int) -> tuple[float, float, float]:
+    """Calibration error, negative log-likelihood and Brier score of some samples; NaN without one."""
+    nothing = float("nan")
+    if not len(part):
+        return nothing, nothing, nothing
+    p = softmax(part.logits)
+    error = expected_calibration_error(p.max(axis=1), p.argmax(axis=1) == part.label, bins)
+    return error, float(loss(part.logits, part.label).mean()), brier_score(p, part.label)
+
+
+@metric(keys=tuple(f"calib/retain_test_{name}" for name in NAMES))
 def calibration(case: Case, /, *, bins: Annotated[int, Gt(0)]) -> dict[str, float]:
     """Expected calibration error, negative log-likelihood (nats) and Brier score (in [0, 2]) on retained test samples.
 
@@ -52,14 +62,36 @@ def calibration(case: Case, /, *, bins: Annotated[int, Gt(0)]) -> dict[str, floa
         case: The judged model and what it is compared with.
         bins: Number of equal-width confidence bins.
     """
-    test = case.model.test_retain
-    if not len(test):
-        return dict.fromkeys(KEYS, float("nan"))
-    probabilities = softmax(test.logits)
-    correct = probabilities.argmax(axis=1) == test.label
-    values = (
-        expected_calibration_error(probabilities.max(axis=1), correct, bins),
-        float(loss(test.logits, test.label).mean()),
-        brier_score(probabilities, test.label),
-    )
-    return dict(zip(KEYS, values, strict=True))
+    return _named("retain_test", scores(case.model.test_retain, bins))
+
+
+@metric(keys=tuple(f"calib/forget_train_{name}" for name in NAMES), scenarios=("sample",))
+def forget_calibration(case: Case, /, *, bins: Annotated[int, Gt(0)]) -> dict[str, float]:
+    """Expected calibration error, negative log-likelihood (nats) and Brier score (in [0, 2]) on forgotten samples.
+
+    The target is the retrained model's value. A model made to be wrong about single samples loses calibration there
+    first. Guo et al. 2017, "On Calibration of Modern Neural Networks".
+
+    Args:
+        case: The judged model and what it is compared with.
+        bins: Number of equal-width confidence bins.
+    """
+    return _named("forget_train", scores(case.model.forget, bins))
+
+
+@metric(keys=("calib/ood_auroc",), scenarios=("class",))
+def out_of_distribution(case: Case, /) -> dict[str, float]:
+    """AUROC of low confidence for telling forgotten from retained test samples, in [0, 1].
+
+    The largest probability is the confidence (Hendrycks & Gimpel 2017). To a retrained model the forgotten class is
+    out of distribution, and its value is the target: below, the model is still sure of the class; above, forgetting
+    shows.
+    """
+    sides = (case.model.test_forget, case.model.test_retain)
+    # Minus the log of the largest probability, as the loss of what was predicted: it does not round to a tie.
+    unseen, known = (loss(part.logits, predicted(part.logits)) for part in sides)
+    return {"calib/ood_auroc": auc(unseen, known)}
+
+
+def _named(split: str, values: tuple[float, float, float]) -> dict[str, float]:
+    return {f"calib/{split}_{name}": value for name, value in zip(NAMES, values, strict=True)}

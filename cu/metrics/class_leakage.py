@@ -70,12 +70,16 @@ def class_profile(case: Case, /) -> dict[str, float]:
 
 def _rates(case: Case, model: ModelPredictions, rows: NDArray[np.int64]) -> Doubles:
     kept = np.setdiff1d(np.arange(case.num_classes), case.forget_classes)
-    return acceptance_rates(
-        retained_logits(model.test_retain.logits[rows], case.forget_classes),
-        np.searchsorted(kept, model.test_retain.label[rows]),
-        retained_logits(model.test_forget.logits, case.forget_classes),
-        len(kept),
-    )
+
+    def rates() -> Doubles:
+        return acceptance_rates(
+            retained_logits(model.test_retain.logits[rows], case.forget_classes),
+            np.searchsorted(kept, model.test_retain.label[rows]),
+            retained_logits(model.test_forget.logits, case.forget_classes),
+            len(kept),
+        )
+
+    return model.once(("acceptance_rates", case.forget_classes, rows.tobytes()), rates)
 
 
 @metric(

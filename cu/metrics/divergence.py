@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Annotated
 
 import numpy as np
+from annotated_types import Gt
 from numpy.typing import ArrayLike
 from scipy.stats import ks_2samp
 
@@ -50,6 +52,42 @@ def kolmogorov_smirnov(values: ArrayLike, other: ArrayLike) -> tuple[float, floa
     return float(distance), float(np.log10(max(p_value, SMALLEST_P)))
 
 
+def paired_kolmogorov_smirnov(
+    values: ArrayLike, other: ArrayLike, permutations: int, generator: np.random.Generator
+) -> tuple[float, float]:
+    """Kolmogorov-Smirnov distance of two statistics of the same samples, and log10 of a p-value that knows they are.
+
+    Under the hypothesis that the two models are exchangeable, each sample's two values can be swapped: the p-value is
+    (1 + swaps at least as distant) / (1 + permutations), the test of `scipy.stats.permutation_test` for samples.
+
+    Args:
+        values: Statistic [n] under the first model.
+        other: The same [n] of the same samples under the second.
+        permutations: Random swaps; the smallest p-value is 1 / (1 + permutations).
+        generator: Draws them.
+
+    Returns:
+        Distance in [0, 1], and log10 p in [-log10(1 + permutations), 0]; NaN if empty.
+    """
+    pair = np.stack([np.asarray(values, dtype=np.float64), np.asarray(other, dtype=np.float64)])
+    n = pair.shape[1]
+    if not n:
+        return float("nan"), float("nan")
+    pooled = pair.ravel()
+    order = np.argsort(pooled, kind="stable")
+    # The distance is read where the pooled value changes: only there have all ties been counted on both sides.
+    ends = np.append(np.diff(pooled[order]) > 0, True)
+    sample, side = order % n, np.where(order < n, 1, -1)
+
+    def distance(swap: Values) -> int:
+        return int(np.abs(np.cumsum(side * swap[sample])[ends]).max())
+
+    observed = distance(np.ones(n, dtype=np.int64))
+    swaps = (2 * generator.integers(2, size=n) - 1 for _ in range(permutations))
+    as_far = sum(distance(swap) >= observed for swap in swaps)
+    return observed / n, float(np.log10((1 + as_far) / (1 + permutations)))
+
+
 @metric(keys=tuple(f"agree/{split}" for split in SPLITS), direction="higher", needs=("retrained",))
 def agreements(case: Case, /) -> dict[str, float]:
     """Share of samples on which the model and a retrained one predict the same class, in [0, 1], higher is better.
@@ -91,6 +129,28 @@ def loss_log_p(case: Case, /) -> dict[str, float]:
     describes and does not test: above log10(0.05) is "not rejected", never "equal".
     """
     return {"dist/ks_loss_logp": primitives.mean([log_p for _, log_p in _loss_tests(case)])}
+
+
+@metric(keys=("dist/ks_margin_stat", "dist/ks_margin_logp"), needs=("retrained",))
+def margin_distance(case: Case, /, *, permutations: Annotated[int, Gt(0)]) -> dict[str, float]:
+    """Kolmogorov-Smirnov distance of the margins of forgotten samples to a retrained model's, with a paired p-value.
+
+    Averaged over the retrained models, whose own values are the target. The distance is that of the losses, because
+    the loss falls with the margin: `dist/ks_loss_stat` again. The p-value is another: it takes into account that both
+    models saw the same images. Source: Maini et al. 2024, "TOFU" (forget quality), on margins.
+
+    Args:
+        case: The judged model and what it is compared with.
+        permutations: Random swaps; log10 p is in [-log10(1 + permutations), 0].
+    """
+    rng, tests = case.generator("divergence/margins"), []
+    for other in case.retrained:
+        own, target = (primitives.margin(p.logits, p.label) for p in compared(case.model, other, "forget_train"))
+        tests.append(paired_kolmogorov_smirnov(own, target, permutations, rng))
+    return {
+        "dist/ks_margin_stat": primitives.mean([distance for distance, _ in tests]),
+        "dist/ks_margin_logp": primitives.mean([log_p for _, log_p in tests]),
+    }
 
 
 def _average(case: Case, split: str, distance: Callable[[Floats, Floats], float]) -> float:

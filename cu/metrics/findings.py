@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.floating[Any]]
+
+# At how many depths of an encoder its representation is looked at.
+DEPTHS = 5
+Activations = Mapping[str, Sequence[Floats]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,3 +92,21 @@ class OverUnlearning:
 
     judged: Floats
     original: Floats
+
+
+@dataclass(frozen=True, eq=False)
+class Layers:
+    """Representations of the same images on their way through models.
+
+    Each model has, for `forget` images and for `retain` images, `DEPTHS` matrices [n, D] from the first block of the
+    encoder to the last; D may differ between blocks.
+
+    Attributes:
+        judged: The judged model.
+        original: The original model.
+        retrained: The retrained models that it is set against.
+    """
+
+    judged: Activations
+    original: Activations
+    retrained: tuple[Activations, ...]

@@ -8,6 +8,7 @@ import numpy as np
 from annotated_types import Gt
 from numpy.typing import NDArray
 from scipy.linalg import orthogonal_procrustes
+from scipy.spatial.distance import pdist
 
 from cu.metrics.types import Case, Floats, Integers, metric
 
@@ -71,6 +72,32 @@ def centroid_cosines(embedding: Floats, label: Integers, own: Doubles, retained:
     known = not (np.isnan(to_own).any() or np.isnan(nearest).any())
     escape = float((nearest > to_own).mean()) if known else unknown
     return {"own": float(to_own.mean()), "nearest": float(nearest.mean()), "escape": escape}
+
+
+def alignment(embedding: Floats, label: Integers) -> float:
+    """Mean squared distance of two unit embeddings of one class, over all such pairs (Wang & Isola 2020, eq. 2).
+
+    Returns:
+        In [0, 4], smaller is more aligned; NaN without a pair.
+    """
+    unit, total, pairs = unit_rows(embedding), 0.0, 0
+    for c in np.unique(label):
+        own = unit[label == c]
+        # The sum over ordered pairs is 2 n sum |x|^2 - 2 |sum x|^2.
+        total += 2 * float(len(own) * np.square(own).sum() - np.square(own.sum(axis=0)).sum())
+        pairs += len(own) * (len(own) - 1)
+    return total / pairs if pairs else float("nan")
+
+
+def uniformity(embedding: Floats) -> float:
+    """Log of the mean Gaussian potential exp(-2 d^2) over pairs of unit embeddings (Wang & Isola 2020, eq. 3).
+
+    Returns:
+        In [-8, 0], smaller is more evenly spread over the sphere; NaN below two rows. O(n^2) time and memory.
+    """
+    if len(embedding) < 2:
+        return float("nan")
+    return float(np.log(np.exp(-2 * pdist(unit_rows(embedding), "sqeuclidean")).mean()))
 
 
 def neural_collapse(embedding: Floats, label: Integers) -> float:
@@ -141,3 +168,22 @@ def forget_geometry(case: Case, /, *, max_samples: Annotated[int, Gt(0)]) -> dic
 def collapse(case: Case, /) -> dict[str, float]:
     """NC1 of the retained test samples' embeddings (at least 0); the target is the retrained model's value."""
     return {"geom/nc1": neural_collapse(case.model.test_retain.embedding, case.model.test_retain.label)}
+
+
+@metric(keys=("geom/retain_alignment", "geom/retain_uniformity"))
+def retained_spread(case: Case, /, *, max_samples: Annotated[int, Gt(0)]) -> dict[str, float]:
+    """Alignment (in [0, 4]) and uniformity (in [-8, 0]) of the retained test samples' unit embeddings.
+
+    What a contrastive loss trades against each other. The target is the retrained model's value: classes that fell
+    apart raise alignment, a representation that collapsed raises uniformity.
+
+    Args:
+        case: The judged model and what it is compared with.
+        max_samples: Uniformity takes the pairs of at most this many samples.
+    """
+    test = case.model.test_retain
+    rows = case.generator("geometry/uniformity").permutation(len(test))[:max_samples]
+    return {
+        "geom/retain_alignment": alignment(test.embedding, test.label),
+        "geom/retain_uniformity": uniformity(test.embedding[rows]),
+    }

@@ -23,6 +23,7 @@ NEIGHBOURS = 20
 NEIGHBOUR_TEMPERATURE = 0.07
 FEW = 10
 FEW_SHOT_TRAIN = 10_000
+CHUNK = 128  # queries at a time
 
 
 def logistic_probe(inverse_penalty: float, class_weight: str | None = None) -> Pipeline:
@@ -46,11 +47,13 @@ def knn_classify(bank: Floats, bank_label: Integers, query: Floats, *, k: int, t
     classes, index = np.unique(bank_label, return_inverse=True)
     unit_bank, unit_query, k = unit_rows(bank), unit_rows(query), min(k, len(bank))
     votes = np.zeros((len(query), len(classes)))
-    for start in range(0, len(query), 1024):
-        cosine = unit_query[start : start + 1024] @ unit_bank.T
-        nearest = np.argpartition(-cosine, k - 1, axis=1)[:, :k]
-        weight = np.exp((np.take_along_axis(cosine, nearest, axis=1) - 1) / temperature)
-        row = np.repeat(np.arange(start, start + len(cosine)), k)
+    for start in range(0, len(query), CHUNK):
+        # Small and in place: with a bank of 10,000, fresh memory would cost more than the product itself.
+        distance = unit_query[start : start + CHUNK] @ unit_bank.T
+        np.negative(distance, out=distance)
+        nearest = np.argpartition(distance, k - 1, axis=1)[:, :k]
+        weight = np.exp((-np.take_along_axis(distance, nearest, axis=1) - 1) / temperature)
+        row = np.repeat(np.arange(start, start + len(distance)), k)
         np.add.at(votes, (row, index[nearest].ravel()), weight.ravel())
     return classes[votes.argmax(axis=1)]
 
@@ -109,7 +112,7 @@ def few_shot_rows(
     return np.sort(np.concatenate(rows)) if rows else np.empty(0, dtype=np.int64)
 
 
-def _training_pool(case: Case) -> tuple[Floats, Integers]:
+def training_pool(case: Case) -> tuple[Floats, Integers]:
     """Embeddings and true labels of all training samples, kept and forgotten."""
     retain, forget = case.model.retain, case.model.forget
     return np.concatenate([retain.embedding, forget.embedding]), np.concatenate([retain.label, forget.label])
@@ -125,6 +128,14 @@ def _probe_accuracy(embedding: Floats, label: Integers, tests: tuple[Predictions
     ]
 
 
+def few_shot_accuracy(case: Case, shots: int, most: int, draws: int, rng: np.random.Generator) -> float:
+    """Accuracy on forgotten test samples of a linear probe on `few_shot_rows` of the training pool, mean of draws."""
+    embedding, label = training_pool(case)
+    chosen = [few_shot_rows(label, case.forget_classes, shots, most, rng) for _ in range(draws)]
+    accuracy = [_probe_accuracy(embedding[rows], label[rows], (case.model.test_forget,))[0] for rows in chosen]
+    return float(np.mean(accuracy))
+
+
 @metric(keys=("probe/linear_forget_test_acc", "probe/linear_retain_test_acc"), scenarios=("class",))
 def linear_probe(case: Case, /, *, max_train: Annotated[int, Gt(0)]) -> dict[str, float]:
     """Test accuracy of a linear classifier trained on the frozen embeddings of all training samples, with true labels.
@@ -136,7 +147,7 @@ def linear_probe(case: Case, /, *, max_train: Annotated[int, Gt(0)]) -> dict[str
         case: The judged model and what it is compared with.
         max_train: At most about this many training samples, each class in its share.
     """
-    embedding, label = _training_pool(case)
+    embedding, label = training_pool(case)
     rows = stratified_rows(label, max_train, case.generator("probes/linear"))
     forget, retain = _probe_accuracy(embedding[rows], label[rows], (case.model.test_forget, case.model.test_retain))
     return {"probe/linear_forget_test_acc": forget, "probe/linear_retain_test_acc": retain}
@@ -157,11 +168,8 @@ def few_shot_probe(
         max_per_class: At most this many images of every retained class, and fewer where these were over 10,000 in all.
         draws: How many random choices of images are averaged.
     """
-    embedding, label = _training_pool(case)
-    rng = case.generator("probes/few_shot")
-    chosen = [few_shot_rows(label, case.forget_classes, FEW, max_per_class, rng) for _ in range(draws)]
-    accuracy = [_probe_accuracy(embedding[rows], label[rows], (case.model.test_forget,))[0] for rows in chosen]
-    return {"probe/fewshot10_forget_acc": float(np.mean(accuracy))}
+    accuracy = few_shot_accuracy(case, FEW, max_per_class, draws, case.generator("probes/few_shot"))
+    return {"probe/fewshot10_forget_acc": accuracy}
 
 
 @metric(keys=("probe/knn20_forget_test_acc", "probe/ncm_forget_test_acc"), scenarios=("class",))
@@ -174,7 +182,7 @@ def neighbour_probes(case: Case, /, *, max_train: Annotated[int, Gt(0)]) -> dict
         case: The judged model and what it is compared with.
         max_train: At most about this many training samples, each class in its share.
     """
-    embedding, label = _training_pool(case)
+    embedding, label = training_pool(case)
     rows = stratified_rows(label, max_train, case.generator("probes/neighbours"))
     test, bank, bank_label = case.model.test_forget, embedding[rows], label[rows]
     if not (len(test) and len(rows)):

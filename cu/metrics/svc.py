@@ -60,10 +60,16 @@ def attack_rows(case: Case, max_per_side: int) -> tuple[Integers, Integers]:
 
 
 def svc_score(model: ModelPredictions, name: str, rows: tuple[Integers, Integers]) -> float:
-    """`non_member_rate` of the forgotten samples for one feature; `rows` from `attack_rows`."""
-    kept, unseen = model.retain.take(rows[0]), model.test_retain.take(rows[1])
-    members, non_members, target = (attack_feature(part, name) for part in (kept, unseen, model.forget))
-    return non_member_rate(members, non_members, target)
+    """`non_member_rate` of the forgotten samples for one feature; `rows` from `attack_rows`.
+
+    A fit takes longer than most metrics: it is shared with the composites, and with other cases of the same model.
+    """
+
+    def rate() -> float:
+        parts = model.retain.take(rows[0]), model.test_retain.take(rows[1]), model.forget
+        return non_member_rate(*(attack_feature(part, name) for part in parts))
+
+    return model.once(("svc", name, *(part.tobytes() for part in rows)), rate)
 
 
 @metric(keys=tuple(f"mia/svc_{name}" for name in FEATURES))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal, Protocol, TypeVar
@@ -11,14 +11,24 @@ from typing import Any, Literal, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from cu.metrics.findings import Ensembles, Floats, OverUnlearning, Relearning, Shadows
+from cu.metrics.findings import Ensembles, Floats, Layers, OverUnlearning, Relearning, Shadows
 
 Integers = NDArray[np.int64]
 Direction = Literal["match_retrained", "higher", "lower"]
 Need = Literal[
-    "retrained", "original", "head", "cost", "initial", "relearning", "shadows", "ensembles", "over_unlearning"
+    "retrained",
+    "original",
+    "head",
+    "cost",
+    "initial",
+    "relearning",
+    "shadows",
+    "ensembles",
+    "over_unlearning",
+    "layers",
 ]
 Scenario = Literal["class", "sample"]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,6 +76,21 @@ class ModelPredictions:
     head: tuple[Floats, Floats] | None = None
 
     @cached_property
+    def _known(self) -> dict[Hashable, Any]:
+        return {}
+
+    def once(self, key: Hashable, compute: Callable[[], T]) -> T:
+        """What `compute` finds out about this model, computed once for all metrics and cases that ask for it.
+
+        Args:
+            key: Names everything besides the model that the result depends on.
+            compute: A pure function.
+        """
+        if key not in self._known:
+            self._known[key] = compute()
+        return self._known[key]
+
+    @cached_property
     def test(self) -> Predictions:
         """The whole test set."""
         a, b = self.test_retain, self.test_forget
@@ -97,6 +122,7 @@ class Case:
         shadows: Models trained and unlearned as the judged one was, on other choices of forget samples.
         ensembles: Models like the judged one, and retrained models, from many seeds.
         over_unlearning: Outputs on images around the forget set.
+        layers: What the blocks of the encoder make of some images.
     """
 
     model: ModelPredictions
@@ -113,6 +139,7 @@ class Case:
     shadows: Shadows | None = None
     ensembles: Ensembles | None = None
     over_unlearning: OverUnlearning | None = None
+    layers: Layers | None = None
 
     def generator(self, purpose: str) -> np.random.Generator:
         """A random generator of its own for each named purpose; the same for every judged model."""

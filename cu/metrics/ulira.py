@@ -14,7 +14,7 @@ Doubles = NDArray[np.float64]
 # With fewer models in both worlds together, a spread of each sample's own is worse than one for all samples.
 ENOUGH_FOR_OWN_SPREAD = 64
 SMALLEST_SPREAD = 1e-6
-READ_OUTS = ("auc", "bacc", "tpr@0.01")
+READ_OUTS = ("auc", "bacc", "tpr@0.01", "tpr@0.001", "example_median", "example_p95", "example_max")
 
 
 def likelihood_ratios(first: Floats, second: Floats, *, pooled: bool) -> tuple[Doubles, Doubles]:
@@ -57,20 +57,46 @@ def attack(first: Floats, second: Floats) -> dict[str, float]:
         second: Margins [n, q] of non-members.
 
     Returns:
-        `auc`; `bacc`, mean accuracy of the ratio's sign on both sides, ties counting half; `tpr@0.01`.
+        In [0, 1]: `auc`; `bacc`, mean accuracy of the ratio's sign on both sides, ties counting half; `tpr@0.01` and
+        `tpr@0.001`; `example_median`, `example_p95` and `example_max`, quantiles over samples of that accuracy.
     """
     members, others = likelihood_ratios(first, second, pooled=2 * len(first) < ENOUGH_FOR_OWN_SPREAD)
     right = (np.sign(members).mean() - np.sign(others).mean()) / 4 + 0.5
-    area, rate = auc(members.ravel(), others.ravel()), tpr_at_fpr(members.ravel(), others.ravel(), 0.01)
-    return {"auc": area, "bacc": float(right), "tpr@0.01": rate}
+    rates = {f"tpr@{alpha}": tpr_at_fpr(members.ravel(), others.ravel(), alpha) for alpha in (0.01, 0.001)}
+    examples = example_accuracy(members, others)
+    return {
+        "auc": auc(members.ravel(), others.ravel()),
+        "bacc": float(right),
+        **rates,
+        "example_median": float(np.median(examples)),
+        # An observed value: with n models per world an accuracy is one of 4n + 1 numbers.
+        "example_p95": float(np.percentile(examples, 95, method="higher")),
+        "example_max": float(examples.max()),
+    }
 
 
-@metric(keys=tuple(f"mia/ulira_priv_{name}" for name in READ_OUTS), needs=("shadows",), scenarios=("sample",))
+def example_accuracy(members: Floats, others: Floats) -> Doubles:
+    """How often the sign of the ratio is right about each sample, over the models of both worlds; ties count half.
+
+    Args:
+        members: Log-likelihood ratios [n, q] in the first world.
+        others: The same [n, q] in the second.
+
+    Returns:
+        [q], in [0, 1]; 0.5 is guessing. A mean hides the few samples that are always recognised.
+    """
+    return (np.sign(members).mean(axis=0) - np.sign(others).mean(axis=0)) / 4 + 0.5
+
+
+@metric(
+    keys=tuple(f"mia/ulira_priv_{name}" for name in READ_OUTS), needs=("shadows",), scenarios=("sample",), version=2
+)
 def ulira_privacy(case: Case, /) -> dict[str, float]:
     """U-LiRA, privacy game: was a sample trained on and forgotten, or never seen, told from an unlearned model.
 
     This is what an attacker from outside faces. The target is the value of retrained models dealt into two worlds,
-    about 0.5 (AUC, balanced accuracy) and 0.01 (TPR); the original's value is that of models before unlearning.
+    about 0.5 (AUC, balanced accuracy, median over samples) and the false-positive rate (TPR); the largest accuracies
+    over samples are above 0.5 even there. The original's value is that of models before unlearning.
     """
     assert case.shadows is not None
     assert case.shadows.unseen is not None
@@ -78,13 +104,13 @@ def ulira_privacy(case: Case, /) -> dict[str, float]:
     return {f"mia/ulira_priv_{name}": value for name, value in found.items()}
 
 
-@metric(keys=tuple(f"mia/ulira_eff_{name}" for name in READ_OUTS), needs=("shadows",))
+@metric(keys=tuple(f"mia/ulira_eff_{name}" for name in READ_OUTS), needs=("shadows",), version=2)
 def ulira_efficacy(case: Case, /) -> dict[str, float]:
     """U-LiRA, efficacy game: is a sample's margin that of an unlearned model, or of one retrained without it.
 
     How close unlearning comes to retraining, per example. The target is the value of retrained against retrained
-    models, about 0.5 (AUC, balanced accuracy) and 0.01 (TPR); the original's value is that of models before
-    unlearning. In class scenarios all samples of a model are forgotten together: its evidence is the number of shadows.
+    models, see `ulira_privacy`; the original's value is that of models before unlearning. In class scenarios all
+    samples of a model are forgotten together: its evidence is the number of shadows.
     """
     assert case.shadows is not None
     found = attack(case.shadows.forgotten, case.shadows.retrained)

@@ -1,32 +1,10 @@
-"""Tables in Markdown and LaTeX."""
+"""Tables in Markdown."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
 from cu.reporting.tables import LEGEND, Row, Table
-
-_LATEX = {
-    "\\": r"\textbackslash{}",
-    **{c: f"\\{c}" for c in "&%$#_{}"},
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "<": r"$<$",
-    ">": r"$>$",
-    "|": r"$|$",
-    "±": r"$\pm$",
-    "−": r"$-$",
-    "—": "---",
-    "…": r"\ldots{}",
-    "→": r"$\rightarrow$",
-    "↑": r"$\uparrow$",
-    "↓": r"$\downarrow$",
-    "×": r"$\times$",
-    "÷": r"$\div$",
-    "∞": r"$\infty$",
-    "≈": r"$\approx$",
-    "†": r"$\dagger$",
-}
 
 
 def markdown(name: str, tables: Iterable[Table], warnings: Sequence[str]) -> str:
@@ -60,47 +38,3 @@ def _cells(row: Row) -> list[str]:
 
 def _md(text: str) -> str:
     return text.replace("<", r"\<")
-
-
-def latex(tables: Iterable[Table]) -> str:
-    r"""Table environments to `\input` into a document; they need no package but booktabs."""
-    return "% needs \\usepackage{booktabs}\n\n" + "\n".join(_environment(table) for table in tables)
-
-
-def _environment(table: Table) -> str:
-    body = [_line(row) for row in table.rows]
-    if table.floor:
-        body += [r"\midrule", _line(table.floor)]
-    notes = [*table.footnotes, *(f"Warning: {warning}" for warning in table.warnings), *table.holes, table.provenance]
-    return "\n".join(
-        [
-            r"\begin{table}[t]",
-            r"\centering\small",
-            rf"\caption{{{escape(table.title)}: {escape(LEGEND)}}}",
-            rf"\begin{{tabular}}{{l{'r' * (len(table.headings) + 1)}}}",
-            r"\toprule",
-            " & ".join(escape(text) for text in ("method", *table.headings, "seeds")) + r" \\",
-            r"\midrule",
-            *body,
-            r"\bottomrule",
-            r"\end{tabular}",
-            *(rf"\par\footnotesize {escape(note)}" for note in notes),
-            r"\end{table}",
-            "",
-        ]
-    )
-
-
-def _line(row: Row) -> str:
-    cells = [rf"\textbf{{{escape(t)}}}" if i in row.best else escape(t) for i, t in enumerate(row.cells)]
-    return " & ".join([escape(row.label), *cells, escape(row.seeds)]) + r" \\"
-
-
-def escape(text: str) -> str:
-    r"""Text that LaTeX prints as it stands; a character its default fonts lack becomes its code point."""
-    return "".join(_LATEX.get(c, c if _printable(c) else rf"\texttt{{U+{ord(c):04X}}}") for c in text)
-
-
-def _printable(character: str) -> bool:
-    accented = "À" <= character <= "ÿ" and character not in "ÐðÞþ"
-    return accented or (character.isascii() and character.isprintable())

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from cu.reporting.formats import SCALES, number, scale_of
 from cu.reporting.illusion import HEAD, betrayed_by
+from cu.reporting.statistics import wilson_interval
 
 if TYPE_CHECKING:
     from rich.console import Group
@@ -104,11 +105,13 @@ def _cost(result: Mapping[str, Any]) -> str:
         seconds = result.get("timings", {}).get("unlearn_seconds")
     samples = [_value(result, f"eff/samples_seen_{split}") for split in ("forget", "retain")]
     speedup = _value(result, "eff/speedup_vs_retrain")
-    parts = [f"{number(seconds, SCALES['seconds'])} s"]
+    shown = number(seconds, SCALES["seconds"])
+    parts = [f"{shown} s"]
     if all(sample is not None for sample in samples):
         forget, retain = (int(sample or 0) for sample in samples)
         parts.append(f"{forget + retain:,} samples seen ({forget:,} forget, {retain:,} retain)")
-    if speedup is not None:
+    # A ratio to what is shown as no time at all is not a speed.
+    if speedup is not None and shown != number(0.0, SCALES["seconds"]):
         parts.append(f"{number(speedup, SCALES['times'])}× as fast as retraining")
     return "Cost     " + ", ".join(parts)
 
@@ -156,6 +159,16 @@ _STILL = {
 }
 
 
+def _interval(result: Mapping[str, Any]) -> str | None:
+    """How far the number of images alone leaves the headline accuracy open; nothing about other seeds."""
+    key, split = ("forget_test_acc", "test_forget") if result["scenario"] == "class" else ("forget_train_acc", "forget")
+    share, trials = _value(result, key), result["split_sizes"].get(split) or 0
+    if share is None or not trials:
+        return None
+    low, high = (number(bound, SCALES["percent"]) for bound in wilson_interval(round(share * trials), trials))
+    return f"{key} of {trials:,} images: 95 % interval {low} to {high} %, within this run"
+
+
 def _illusion(result: Mapping[str, Any]) -> str | None:
     """One plain sentence if the head denies what the embedding still knows."""
     key = betrayed_by(result["metrics"], HEAD_MARGIN) if result["scenario"] == "class" else None
@@ -172,7 +185,7 @@ def _illusion(result: Mapping[str, Any]) -> str | None:
 
 def _notes(result: Mapping[str, Any]) -> list[str]:
     entries = {key: result["metrics"].get(key) for key in _HEADLINES[result["scenario"]]}
-    notes = []
+    notes = [interval] if (interval := _interval(result)) else []
     if result["references"] == 0:
         notes.append("No retrained model to compare with: set reference.k=1, or 2 for a noise floor.")
     elif result["references"] == 1:

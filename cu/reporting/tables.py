@@ -35,6 +35,7 @@ class Row:
         cells: One text per column.
         values: The number behind each text in the column's unit, to sort by; NaN where there is none.
         best: Positions of bold columns.
+        published: The published value and its difference per column, or empty.
     """
 
     label: str
@@ -42,6 +43,7 @@ class Row:
     cells: tuple[str, ...]
     values: tuple[float, ...]
     best: frozenset[int] = frozenset()
+    published: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -206,6 +208,8 @@ def _reference_row(part: _Part, method: str, columns: Sequence[Column]) -> Row:
 
 
 def _floor(part: _Part, key: str) -> float:
+    if key.startswith("eff/"):
+        return math.nan  # that two retrainings take unequally long says nothing about a method
     floors = [(m, s["floor"]) for (m, _, k), s in part.stats.items() if k == key and not math.isnan(s["floor"])]
     chosen = [floor for method, floor in floors if method not in YARDSTICKS] or [floor for _, floor in floors]
     return sum(chosen) / len(chosen) if chosen else math.nan

@@ -13,6 +13,18 @@ from cu.reporting.formats import SCALES, Scale, scale_of
 Kind = Literal["class", "sample"]
 ColumnField = Literal["key", "title", "scale"]
 MarginScale = Literal["percent", "fraction"]
+FigureName = Literal[
+    "gap_map",
+    "front",
+    "probe_bars",
+    "embedding_map",
+    "embedding_plane",
+    "destinations",
+    "histograms",
+    "roc",
+    "trajectory",
+    "batch_curve",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +50,7 @@ class Report:
         margins: By scale of a metric, the largest gap to retraining that does not matter, in stored units (0.01 is one
             percentage point). To be declared before looking; a scale without one gets no verdict.
         columns: For `class` and for `sample` scenarios, metric keys or {key, title, scale}.
+        figures: Which figures to draw for each table, in this order; null or empty for none.
     """
 
     name: str
@@ -48,6 +61,7 @@ class Report:
     seeds: list[int] | None
     margins: dict[MarginScale, Annotated[float, Gt(0)]]
     columns: dict[Kind, list[str | dict[ColumnField, str]]]
+    figures: list[FigureName] | None
 
     def columns_for(self, kind: str) -> list[Column]:
         """The columns of tables about `class` or `sample` scenarios.

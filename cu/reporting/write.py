@@ -1,33 +1,61 @@
-"""A report on disk: Markdown to read, CSV to compute with, LaTeX to paste."""
+"""A report on disk: Markdown and a page to read, CSV to compute with, LaTeX to paste, and figures."""
 
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cu.config import ConfigError
-from cu.reporting.aggregate import aggregate
+from cu.reporting.aggregate import Cells, aggregate
 from cu.reporting.collect import Collection, collect
 from cu.reporting.columns import missing_columns
-from cu.reporting.render import latex, markdown
-from cu.reporting.tables import build_tables
+from cu.reporting.latex import latex
+from cu.reporting.page.page import page
+from cu.reporting.render import markdown
+from cu.reporting.selection import absent, select
+from cu.reporting.tables import Table, build_tables
 from cu.reporting.types import Report
-from cu.store.files import write_text
+from cu.store.files import write_text, writing
+
+if TYPE_CHECKING:
+    from cu.reporting.figures.types import Figure
 
 logger = logging.getLogger(__name__)
 
 
-def write_report(settings: Report, outputs: Path, target: Path) -> list[Path]:
-    """Write `<name>.md`, `<name>.csv` and `<name>.tex` from the run folders below `outputs`.
+@dataclass(frozen=True, kw_only=True)
+class Written:
+    """A report that is on disk.
+
+    Attributes:
+        markdown: The tables to read.
+        page: The tables and figures as one HTML file.
+        files: All files, those two included.
+        tables: What the tables hold.
+        cells: The statistics behind them.
+        figures: What was drawn; `folder` holds the files.
+        folder: Where everything is.
+    """
+
+    markdown: Path
+    page: Path
+    files: tuple[Path, ...]
+    tables: tuple[Table, ...]
+    cells: Cells
+    figures: tuple[Figure, ...]
+    folder: Path
+
+
+def write_report(settings: Report, outputs: Path, target: Path) -> Written:
+    """Write `<name>.md`, `.csv`, `.tex` and `.html`, and `figures/`, from the run folders below `outputs`.
 
     Args:
         settings: What to show.
         outputs: The folder that holds `runs/`.
         target: The folder to write to; made if needed.
-
-    Returns:
-        The written files, Markdown first.
 
     Raises:
         ConfigError: There are no runs, or none that the report asks for.
@@ -37,51 +65,52 @@ def write_report(settings: Report, outputs: Path, target: Path) -> list[Path]:
         raise ConfigError(f"paths.outputs: no runs below {outputs / 'runs'}; make some with cu-unlearn first")
     chosen = select(everything, settings)
     cells = aggregate(chosen, settings.seeds, settings.methods, settings.margins)
-    warnings = [*_absent(everything, settings), *missing_columns(chosen, settings)]
+    warnings = [*absent(everything, settings), *missing_columns(chosen, settings)]
     for warning in warnings:
         logger.warning(warning)
     tables = build_tables(chosen, cells, settings)
-    stem = Path(settings.name).name
+    stem = target / Path(settings.name).name
     texts = {
-        "md": markdown(settings.name, tables, warnings),
-        "csv": cells.long_form().to_csv(index=False),
-        "tex": latex(tables),
+        stem.with_suffix(".md"): markdown(settings.name, tables, warnings),
+        stem.with_suffix(".csv"): cells.long_form().to_csv(index=False),
+        stem.with_suffix(".tex"): latex(tables),
     }
-    files = {target / f"{stem}.{suffix}": text for suffix, text in texts.items()}
-    for path, text in files.items():
+    for path, text in texts.items():
         write_text(path, text)
-    return list(files)
+    figures, drawn = write_figures(chosen, cells, settings, target / "figures")
+    whole = stem.with_suffix(".html")
+    write_text(whole, page(settings.name, tables, figures, warnings))
+    return Written(
+        markdown=stem.with_suffix(".md"),
+        page=whole,
+        files=(*texts, whole, *drawn),
+        tables=tuple(tables),
+        cells=cells,
+        figures=tuple(figures),
+        folder=target,
+    )
 
 
-def select(collection: Collection, settings: Report) -> Collection:
-    """The runs a report asks for.
+def write_figures(
+    chosen: Collection, cells: Cells, settings: Report, target: Path
+) -> tuple[Sequence[Figure], list[Path]]:
+    """Write `<name>.svg`, `.pdf`, `.png` and `.csv` of every figure; what is missing is logged with the reason."""
+    if not settings.figures:
+        return [], []
+    from cu.reporting.figures.build import build_figures  # draws: seconds of import that tables do not need
 
-    Raises:
-        ConfigError: There are none.
-    """
-    runs, values = collection.runs, collection.values
-    for column, field in _CHOICES.items():
-        wanted = getattr(settings, field)
-        if wanted is None:
-            continue
-        chosen = runs.loc[runs.loc[:, column].isin(list(wanted))]
-        # A run whose seed cannot be read may be one of those asked for: it stays, as a hole.
-        runs = runs.loc[runs.loc[:, column].isna() | runs.index.isin(chosen.index)] if column == "seed" else chosen
-        values = values.loc[values.loc[:, column].isin(list(wanted))]
-        if runs.empty:
-            there = ", ".join(sorted(str(v) for v in collection.runs[column].dropna().unique()))
-            raise ConfigError(f"report.{field}: no run matches {list(wanted)}; there are runs of {there}")
-    return replace(collection, runs=runs, values=values)
-
-
-_CHOICES = {"dataset": "datasets", "model": "models", "scenario": "scenarios", "method": "methods", "seed": "seeds"}
-
-
-def _absent(collection: Collection, settings: Report) -> list[str]:
-    """What was asked for and shows up nowhere; methods and seeds are holes inside the tables instead."""
-    return [
-        f"report.{field}: no run of {name}"
-        for column, field in list(_CHOICES.items())[:3]
-        for name in getattr(settings, field) or ()
-        if name not in set(collection.runs[column])
-    ]
+    figures, notes = build_figures(chosen, cells, settings, target / ".coordinates")
+    for note in notes:
+        logger.warning(note)
+    files = {
+        target / f"{figure.name}.{suffix}": content
+        for figure in figures
+        for suffix, content in (
+            *(("svg", figure.svg.encode()), ("pdf", figure.pdf), ("png", figure.png)),
+            ("csv", figure.data.to_csv(index=False).encode()),
+        )
+    }
+    for path, content in files.items():
+        with writing(path) as temporary:
+            temporary.write_bytes(content)
+    return figures, list(files)

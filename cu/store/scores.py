@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import zipfile
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -21,15 +21,15 @@ def save_scores(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
         np.savez(file, **arrays)  # pyright: ignore[reportArgumentType]
 
 
-def load_scores(path: Path) -> dict[str, np.ndarray] | None:
-    """Scores from an `.npz` file; None if there is no file.
+def load_scores(path: Path, only: Container[str] | None = None) -> dict[str, np.ndarray] | None:
+    """Scores from an `.npz` file; None if there is no file. The rest of the file is not read if `only` names arrays.
 
     Raises:
         Damaged: If it cannot be read.
     """
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            return {name: arrays[name] for name in arrays.files}
+            return {name: arrays[name] for name in arrays.files if only is None or name in only}
     except FileNotFoundError:
         return None
     except (ValueError, OSError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:

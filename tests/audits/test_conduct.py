@@ -30,6 +30,11 @@ class Fixed:
         return self.answer
 
 
+@dataclass(frozen=True)
+class Unread(Fixed):
+    provides: ClassVar = "layers"
+
+
 def empty_case(scenario):
     none = Predictions(np.empty((0, 4)), np.empty((0, 2)), np.empty(0, np.int64), np.empty(0, np.int64))
     model = ModelPredictions(none, none, none, none, none)
@@ -48,6 +53,13 @@ def test_divergence_ends_an_audit_and_says_so(make_scene, caplog):
         assert conduct({"x": Fixed(Diverged("at step 3"))}, {"m": ulira_efficacy}, make_scene()) == {}
     assert "audit x is given up" in caplog.text
     assert "at step 3" in caplog.text
+
+
+def test_the_log_says_which_audit_of_how_many(make_scene, caplog):
+    answer, metrics = Findings("a", (), None), {"a": ulira_efficacy, "b": relearning_speed}
+    with caplog.at_level(logging.INFO, logger="cu"):
+        conduct({"unread": Unread(answer), "x": Fixed(answer)}, metrics, make_scene())
+    assert [record.getMessage() for record in caplog.records] == ["audit 1 of 1: x"]
 
 
 def test_other_errors_are_not_swallowed(make_scene):

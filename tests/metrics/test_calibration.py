@@ -1,8 +1,17 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
-from sklearn.metrics import log_loss
+from sklearn.metrics import log_loss, roc_auc_score
 
-from cu.metrics.calibration import brier_score, calibration, expected_calibration_error
+from cu.metrics.calibration import (
+    brier_score,
+    calibration,
+    expected_calibration_error,
+    forget_calibration,
+    out_of_distribution,
+)
+from cu.metrics.primitives import softmax
 from cu.metrics.types import Case, ModelPredictions, Predictions
 
 
@@ -69,3 +78,29 @@ def test_undefined_without_samples():
     found = calibration(case_of(np.zeros((0, 3)), np.zeros(0, np.int64)), bins=15)
     assert len(found) == 3
     assert all(np.isnan(v) for v in found.values())
+
+
+def test_forgotten_samples_have_a_calibration_of_their_own(make_case, make_model):
+    case = make_case(model=make_model(boost={"forget": -4.0, "retain": 5.0, "test_retain": 2.0}))
+    found = forget_calibration(case, bins=15)
+    swapped = replace(case.model, test_retain=case.model.forget)
+    as_test = calibration(replace(case, model=swapped), bins=15)
+    assert list(found.values()) == list(as_test.values())
+    assert found["calib/forget_train_nll"] > calibration(case, bins=15)["calib/retain_test_nll"] + 2
+
+
+def test_low_confidence_shows_what_was_never_seen(make_case, make_model):
+    model = make_model("class", boost={"retain": 9.0, "test_retain": 6.0, "forget": 0.0, "test_forget": 0.0})
+    found = out_of_distribution(make_case("class", model=model))["calib/ood_auroc"]
+    confidence = [softmax(part.logits).max(axis=1) for part in (model.test_forget, model.test_retain)]
+    label = np.repeat([1, 0], [len(side) for side in confidence])
+    assert found == pytest.approx(roc_auc_score(label, -np.concatenate(confidence)))
+    assert found > 0.9
+    mirrored = replace(model, test_forget=model.test_retain, test_retain=model.test_forget)
+    assert out_of_distribution(make_case("class", model=mirrored))["calib/ood_auroc"] == pytest.approx(1 - found)
+
+
+def test_confidence_beyond_rounding_still_ranks(make_case, make_model, make_predictions):
+    sure, surer = (make_predictions([[z, 0.0, 0.0, 0.0]] * 3, [0] * 3) for z in (50.0, 60.0))
+    model = replace(make_model("class"), test_forget=sure, test_retain=surer)
+    assert out_of_distribution(make_case("class", model=model))["calib/ood_auroc"] == 1

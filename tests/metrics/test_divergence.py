@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from scipy.stats import norm
+from scipy.stats import ks_2samp, norm, permutation_test
 
 from cu.metrics import divergence
 from cu.metrics.types import Predictions
@@ -104,3 +104,47 @@ def test_the_loss_test_reads_the_label(make_case, make_model):
     assert divergence.agreements(case)["agree/forget_train"] == 1
     assert divergence.loss_distance(case)["dist/ks_loss_stat"] > 0.5
     assert divergence.loss_log_p(case)["dist/ks_loss_logp"] < -10
+
+
+def test_paired_distance_equals_scipys_and_counts_ties():
+    rng = np.random.default_rng(4)
+    for values in (rng.normal(size=(2, 90)), rng.integers(5, size=(2, 60)), np.ones((2, 7))):
+        distance, _ = divergence.paired_kolmogorov_smirnov(*values, 1, rng)
+        assert distance == pytest.approx(ks_2samp(*values).statistic)
+
+
+def test_paired_p_value_equals_scipys_permutation_test():
+    # Five pairs: 2 ** 5 swaps, which scipy goes through one by one.
+    a, b = np.array([0.1, 1.0, 2.0, 3.0, 4.0]), np.array([2.5, 3.3, 4.2, 2.9, 6.1])
+
+    def statistic(x, y):
+        return ks_2samp(x, y, method="asymp").statistic
+
+    exact = permutation_test((a, b), statistic, permutation_type="samples", alternative="greater", n_resamples=np.inf)
+    found = divergence.paired_kolmogorov_smirnov(a, b, 20_000, np.random.default_rng(0))
+    assert found[0] == pytest.approx(exact.statistic)
+    assert 0.05 < exact.pvalue < 0.9
+    assert 10 ** found[1] == pytest.approx(exact.pvalue, abs=0.01)
+
+
+def test_the_paired_p_value_is_valid_where_the_unpaired_one_is_blind():
+    rng = np.random.default_rng(5)
+    difficulty = rng.normal(0, 5, 400)
+    # Half a standard deviation of noise moves every sample; among the difficulties it is lost.
+    a, b = difficulty + 0.3 * rng.normal(size=400), difficulty + 0.3 * rng.normal(size=400) + 0.4
+    assert divergence.kolmogorov_smirnov(a, b)[1] > np.log10(0.05)
+    assert divergence.paired_kolmogorov_smirnov(a, b, 999, rng)[1] < -2
+    null = [
+        10 ** divergence.paired_kolmogorov_smirnov(*(difficulty[:80] + rng.normal(size=(2, 80))), 99, rng)[1]
+        for _ in range(200)
+    ]
+    assert np.mean(np.array(null) <= 0.1) <= 0.1 + 4 * np.sqrt(0.09 / 200)
+
+
+def test_margins_are_as_far_apart_as_losses(make_case):
+    case = make_case(retrained=2)
+    found = divergence.margin_distance(case, permutations=99)
+    assert found["dist/ks_margin_stat"] == pytest.approx(divergence.loss_distance(case)["dist/ks_loss_stat"])
+    assert -2 <= found["dist/ks_margin_logp"] <= 0
+    empty = make_case(sizes={"forget": 0})
+    assert np.isnan(list(divergence.margin_distance(empty, permutations=9).values())).all()

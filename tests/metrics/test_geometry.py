@@ -2,10 +2,12 @@ import numpy as np
 import pytest
 
 from cu.metrics.geometry import (
+    alignment,
     centroid_cosines,
     class_centroids,
     mean_pairwise_cosine,
     neural_collapse,
+    uniformity,
     unit_rows,
 )
 
@@ -58,6 +60,30 @@ def test_mean_pairwise_cosine_equals_the_double_loop():
     assert mean_pairwise_cosine(x) == pytest.approx(np.mean(cosine))
     assert mean_pairwise_cosine(np.tile(x[:1], (5, 1))) == pytest.approx(1)
     assert np.isnan(mean_pairwise_cosine(x[:1]))
+
+
+def test_alignment_and_uniformity_equal_double_loops():
+    rng = np.random.default_rng(0)
+    x, label = rng.normal(size=(25, 3)), rng.integers(3, size=25)
+    unit = [row / np.linalg.norm(row) for row in x]
+    pairs = [(i, j) for i in range(25) for j in range(25) if i != j]
+    distance = {(i, j): sum((a - b) ** 2 for a, b in zip(unit[i], unit[j], strict=True)) for i, j in pairs}
+    same = [distance[i, j] for i, j in pairs if label[i] == label[j]]
+    assert alignment(x, label) == pytest.approx(np.mean(same))
+    assert uniformity(x) == pytest.approx(np.log(np.mean([np.exp(-2 * d) for d in distance.values()])))
+
+
+def test_ends_of_alignment_and_uniformity():
+    label = np.array([0, 0, 1, 1])
+    opposite = np.array([[1.0, 0], [-1, 0], [0, 1], [0, -1]])
+    assert alignment(np.eye(2)[label], label) == 0
+    assert alignment(opposite, label) == 4
+    assert uniformity(np.ones((9, 2))) == pytest.approx(0)
+    assert uniformity(opposite[:2]) == pytest.approx(-8)
+    # Four points of a square: of six pairs four at distance^2 2 and two at 4.
+    assert uniformity(opposite) == pytest.approx(np.log((4 * np.exp(-4) + 2 * np.exp(-8)) / 6))
+    assert np.isnan(alignment(np.eye(3), np.arange(3)))
+    assert np.isnan(uniformity(np.eye(3)[:1]))
 
 
 def test_neural_collapse_equals_the_definition():

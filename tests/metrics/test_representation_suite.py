@@ -6,9 +6,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from cu.metrics.calibration import calibration
+from cu.metrics.calibration import calibration, forget_calibration, out_of_distribution
 from cu.metrics.class_leakage import class_membership, class_profile
-from cu.metrics.geometry import collapse, forget_geometry
+from cu.metrics.class_probes import binary_probe, few_shot_sweep
+from cu.metrics.divergence import margin_distance
+from cu.metrics.geometry import collapse, forget_geometry, retained_spread
 from cu.metrics.probes import few_shot_probe, linear_probe, member_probe, neighbour_probes
 from cu.metrics.relearning import head_recovery, prototype_relearning
 from cu.metrics.similarity import cka_shift, cka_to_original, cka_to_retrained
@@ -26,6 +28,12 @@ SUITE = {
     member_probe: {"max_train": 1000},
     forget_geometry: {"max_samples": 500},
     collapse: {},
+    retained_spread: {"max_samples": 100},
+    few_shot_sweep: {"max_per_class": 50, "draws": 2},
+    binary_probe: {"max_train": 1000},
+    margin_distance: {"permutations": 99},
+    forget_calibration: {"bins": 15},
+    out_of_distribution: {},
     prototype_relearning: {"mix": 0.5, "draws": 3},
     head_recovery: {"shots": 5, "max_per_class": 50, "draws": 2},
     rmia: {"gamma": 1.0, "offline_a": 0.3},
@@ -221,7 +229,7 @@ def test_no_forget_sample_at_all_is_undefined_and_never_zero(scenario):
         case, model=bare(case.model), original=bare(case.original), retrained=tuple(bare(m) for m in case.retrained)
     )
     found = values(case)
-    without = ("calib/", "geom/nc1", "cka/retain", "probe/linear_retain")
+    without = ("calib/retain", "geom/nc1", "geom/retain", "cka/retain", "probe/linear_retain")
     assert all(np.isnan(value) for key, value in found.items() if not key.startswith(without)), found
 
 

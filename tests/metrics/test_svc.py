@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from cu.metrics import svc
+from cu.metrics.composites import average_gap, tugs_of_war
 
 
 def column(values):
@@ -68,3 +69,26 @@ def test_empty_and_constant_input(make_case, make_model, make_predictions):
     case = make_case(model=replace(model, forget=empty))
     assert np.isnan(list(svc.svc_attacks(case, max_per_side=100).values())).all()
     assert svc.non_member_rate(np.ones((20, 1)), np.ones((20, 1)), np.ones((5, 1))) in {0.0, 1.0}
+
+
+def test_an_attack_is_fitted_once_for_all_metrics_and_cases_of_a_model(make_case, monkeypatch):
+    fits = []
+
+    class Counting(svc.SVC):
+        def fit(self, x, y):
+            fits.append(len(x))
+            return super().fit(x, y)
+
+    monkeypatch.setattr(svc, "SVC", Counting)
+    case = make_case(retrained=2)
+    for judged in (case, replace(case, model=case.retrained[0], retrained=case.retrained[1:])):
+        svc.svc_attacks(judged, max_per_side=60)
+        average_gap(judged, max_per_side=60)
+        tugs_of_war(judged, max_per_side=60)
+    # Five features of two judged models, and the confidence of the retrained model that was never judged.
+    assert len(fits) == 11
+    before = svc.svc_attacks(case, max_per_side=60)
+    assert svc.svc_attacks(case, max_per_side=50) != before, "other rows are another attack"
+    assert len(fits) == 16
+    fresh = svc.svc_attacks(make_case(retrained=2), max_per_side=60)
+    assert fresh == before

@@ -4,7 +4,7 @@ from scipy.stats import norm
 
 from cu.metrics.findings import Shadows
 from cu.metrics.primitives import auc
-from cu.metrics.ulira import attack, likelihood_ratios, ulira_efficacy, ulira_privacy
+from cu.metrics.ulira import READ_OUTS, attack, example_accuracy, likelihood_ratios, ulira_efficacy, ulira_privacy
 
 
 def worlds(models, samples=6000, shift=2.0, seed=0):
@@ -74,12 +74,36 @@ def test_swapping_the_worlds_mirrors_the_ratio(pooled):
 
 def test_separated_worlds():
     first, second = worlds(4, samples=50, shift=40)
-    assert attack(first, second) == {"auc": 1, "bacc": 1, "tpr@0.01": 1}
+    assert attack(first, second) == dict.fromkeys(READ_OUTS, 1)
 
 
 def test_constant_margins_are_no_error():
     flat = np.ones((4, 10))
-    assert attack(flat, flat) == pytest.approx({"auc": 0.5, "bacc": 0.5, "tpr@0.01": 0})
+    chance = {"auc": 0.5, "bacc": 0.5, "tpr@0.01": 0, "tpr@0.001": 0}
+    chance |= dict.fromkeys(("example_median", "example_p95", "example_max"), 0.5)
+    assert attack(flat, flat) == pytest.approx(chance)
+
+
+def test_accuracy_of_each_sample_equals_a_loop():
+    members, others = np.random.default_rng(0).integers(-1, 2, size=(2, 5, 8)).astype(float)
+    points = {1.0: 1.0, 0.0: 0.5, -1.0: 0.0}
+    for x, found in enumerate(example_accuracy(members, others)):
+        right = [points[v] for v in members[:, x]] + [1 - points[v] for v in others[:, x]]
+        assert found == pytest.approx(np.mean(right))
+
+
+def test_a_few_samples_that_are_always_recognised_show_in_the_quantiles_not_in_the_mean():
+    first, second = worlds(10, samples=1000, shift=0.0)
+    first[:, :60] += 30  # 6 % of the samples
+    values = attack(first, second)
+    assert values["bacc"] < 0.56
+    assert values["example_median"] == pytest.approx(0.5, abs=0.051)
+    assert values["example_p95"] == values["example_max"] == 1
+
+
+def test_mean_over_samples_is_the_balanced_accuracy_with_its_closed_form():
+    members, others = likelihood_ratios(*worlds(40), pooled=True)
+    assert example_accuracy(members, others).mean() == pytest.approx(norm.cdf(1), abs=0.01)  # shift 2: Phi(2 / 2)
 
 
 def test_unequal_or_too_few_models_are_an_error():

@@ -135,6 +135,7 @@ def make_report() -> Callable[..., Report]:
             **everything,
             "margins": {"percent": 0.01, "fraction": 0.02},
             "columns": {"class": chosen, "sample": chosen},
+            "figures": None,
             **changes,
         }
         return Report(**settings)

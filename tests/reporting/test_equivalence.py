@@ -1,13 +1,14 @@
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import stats as scipy_stats
 
 from cu.reporting.aggregate import aggregate
-from cu.reporting.collect import collect
+from cu.reporting.collect import CELL, collect
 from cu.reporting.equivalence import footnote
-from cu.reporting.gap_of_means import COMPONENTS, KEY
+from cu.reporting.gap_of_means import COMPONENTS, KEY, gaps_of_means
 from cu.reporting.render import latex, markdown
 from cu.reporting.tables import build_tables
 
@@ -102,6 +103,21 @@ def test_a_row_that_lost_a_seed_earns_no_mark(fill, run_folders, make_report):
     assert "≈" not in table.rows[-1].cells[0]
     assert table.rows[-1].seeds == "5/6 (diverged 1)"
     assert cells.long_form()["diverged"].tolist() == [1]
+
+
+@pytest.mark.parametrize(("seeds", "floor"), [(1, 1.128), (3, 0.65), (5, 0.50), (10, 0.36)])
+def test_floor_of_the_gap_of_means_falls_with_the_number_of_seeds(seeds, floor):
+    # Gaps between two models of one law, each of standard deviation 1; one cell per draw.
+    gaps = np.random.default_rng(seeds).normal(0, np.sqrt(2), size=(3000, len(COMPONENTS), seeds))
+    per_run = np.abs(gaps).mean()
+    assert per_run == pytest.approx(1.128, abs=0.02)
+    rows = [
+        {**dict.fromkeys(CELL, ""), "method": str(cell), "key": key, "gap": gap, "gap_n": seeds}
+        for cell, own in enumerate(gaps.mean(axis=2))
+        for key, gap in zip(COMPONENTS, own, strict=True)
+    ]
+    found = gaps_of_means(pd.DataFrame(rows).assign(mean=0.0, n=seeds, direction="match_retrained", versions="1"))
+    assert found["mean"].mean() == pytest.approx(floor, abs=0.02)
 
 
 def test_gap_of_means_lets_noise_cancel(run_folders, make_metric, make_report):

@@ -157,7 +157,8 @@ def test_marks_only_unlearning_methods_and_not_ties(run_folders, make_metric, ta
         metrics = {
             "forget_train_acc": make_metric(0.5 - clear, 0.5, floor=0.01),
             "retain_test_acc": make_metric(0.5 + tied, 0.5, floor=0.01),
-            "eff/unlearn_seconds": make_metric(clear, 1, direction="lower"),
+            # Retrainings take unequally long too, which is no floor for a method's time.
+            "eff/unlearn_seconds": make_metric(clear, 1, direction="lower", floor=3.1),
         }
         run_folders.add(metrics, method=method)
     (table,) = tables(["forget_train_acc", "retain_test_acc", "eff/unlearn_seconds"])

@@ -1,6 +1,7 @@
 import io
 
 import pytest
+from scipy.stats import binomtest
 
 from cu.reporting.summary import exceeds_floor, show, text
 
@@ -42,6 +43,28 @@ def test_says_what_was_forgotten_and_what_it_cost(full):
     assert "Forgot   129 of 1,294 training samples" in sample
     assert "unlearn_score" in sample
     assert "forget_test_acc" not in sample
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.004])
+def test_no_time_at_all_is_no_speed(full, make_metric, seconds):
+    costs = {"eff/unlearn_seconds": seconds, "eff/speedup_vs_retrain": 40 / seconds if seconds else None}
+    metrics = {key: make_metric(value) for key, value in costs.items()}
+    shown = text({**full, "metrics": {**full["metrics"], **metrics}})
+    assert "Cost     0.0 s, 14,190 samples seen" in shown
+    assert "retraining" not in shown
+
+
+def test_the_number_of_images_bounds_what_an_accuracy_says(full, make_metric):
+    # Wilson: 0 of 37 leaves 9.4 % open, 13 of 129 (10.1 %) lies in [6.0, 16.5] %.
+    nothing = {**full, "metrics": {**full["metrics"], "forget_test_acc": make_metric(0.0)}}
+    assert "forget_test_acc of 37 images: 95 % interval 0.0 to 9.4 %, within this run" in text(nothing)
+    sample = {**full, "scenario": "sample", "forget_classes": []}
+    sample["metrics"] = {**full["metrics"], "forget_train_acc": make_metric(13 / 129)}
+    low, high = binomtest(13, 129).proportion_ci(method="wilson")
+    wanted = f"forget_train_acc of 129 images: 95 % interval {100 * low:.1f} to {100 * high:.1f} %"
+    assert wanted in text(sample)
+    assert "interval" not in text({**full, "split_sizes": {**full["split_sizes"], "test_forget": 0}})
+    assert "interval" not in text({**full, "metrics": {}})
 
 
 def test_only_gaps_beyond_the_floor_are_starred(full):

@@ -1,6 +1,4 @@
 import csv
-import shutil
-import subprocess
 
 import pytest
 import yaml
@@ -8,7 +6,6 @@ import yaml
 from cu.config import ConfigError, config_folder
 from cu.reporting.aggregate import aggregate
 from cu.reporting.collect import collect
-from cu.reporting.render import escape
 from cu.reporting.types import Report
 from cu.reporting.write import write_report
 
@@ -25,21 +22,21 @@ def filled(run_folders, make_metric):
     return run_folders
 
 
-def test_three_files_and_no_litter(filled, make_report):
+def test_four_files_and_no_litter(filled, make_report):
     target = filled.outputs / "reports" / "test"
-    paths = write_report(make_report(["test_acc"]), filled.outputs, target)
-    assert [path.name for path in paths] == ["test.md", "test.csv", "test.tex"]
+    paths = write_report(make_report(["test_acc"]), filled.outputs, target).files
+    assert [path.name for path in paths] == ["test.md", "test.csv", "test.tex", "test.html"]
     assert sorted(target.iterdir()) == sorted(paths)
 
 
 def test_same_runs_give_same_files(filled, make_report, tmp_path):
     report = make_report(["test_acc"])
-    first = [path.read_bytes() for path in write_report(report, filled.outputs, tmp_path / "a")]
-    assert first == [path.read_bytes() for path in write_report(report, filled.outputs, tmp_path / "b")]
+    first = [path.read_bytes() for path in write_report(report, filled.outputs, tmp_path / "a").files]
+    assert first == [path.read_bytes() for path in write_report(report, filled.outputs, tmp_path / "b").files]
 
 
 def test_csv_read_back_equals_the_aggregate(filled, make_report, tmp_path):
-    path = write_report(make_report(["test_acc"]), filled.outputs, tmp_path)[1]
+    path = write_report(make_report(["test_acc"]), filled.outputs, tmp_path).files[1]
     with path.open(newline="") as file:
         back = list(csv.DictReader(file))
     expected = aggregate(collect(filled.outputs), None, None, MARGINS).long_form().to_dict("records")
@@ -54,7 +51,9 @@ def test_csv_read_back_equals_the_aggregate(filled, make_report, tmp_path):
 
 
 def test_markdown_is_aligned_and_reads_back(filled, make_report, tmp_path):
-    text = write_report(make_report([{"key": "test_acc", "title": "a|b"}]), filled.outputs, tmp_path)[0].read_text()
+    text = write_report(
+        make_report([{"key": "test_acc", "title": "a|b"}]), filled.outputs, tmp_path
+    ).markdown.read_text()
     lines = [line for line in text.splitlines() if line.startswith("|")]
     assert len({len(line) for line in lines}) == 1
     body = [[cell.strip() for cell in line.replace("\\|", "/").strip("|").split("|")] for line in lines]
@@ -64,34 +63,10 @@ def test_markdown_is_aligned_and_reads_back(filled, make_report, tmp_path):
     assert "- scrub, seed 0: failed: 100% of" in text
 
 
-def test_latex_escapes_everything():
-    assert escape("a_b & 5% ±1 −2 #{}$~^\\<>") == (
-        r"a\_b \& 5\% $\pm$1 $-$2 \#\{\}\$\textasciitilde{}\textasciicircum{}\textbackslash{}$<$$>$"
-    )
-    assert escape("é漢\x1b") == r"é\texttt{U+6F22}\texttt{U+001B}"
-
-
-def test_latex_rows_have_as_many_cells_as_columns(filled, make_report, tmp_path):
-    text = write_report(make_report(["test_acc", "no_such"]), filled.outputs, tmp_path)[2].read_text()
-    rows = [line for line in text.splitlines() if line.endswith(r"\\")]
-    assert {line.replace(r"\&", "").count("&") for line in rows} == {3}
-    assert r"\begin{tabular}{lrrr}" in text
-    assert r"\textbf{83.5 $\pm$ 0.1 (+3.5)}" in text
-    assert text.isascii() or "é" in text
-
-
-@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
-def test_latex_compiles_with_booktabs_only(filled, make_report, tmp_path):
-    text = write_report(make_report(["test_acc", "no_such"]), filled.outputs, tmp_path)[2].read_text()
-    document = "\\documentclass{article}\n\\usepackage{booktabs}\n\\begin{document}\n" + text + "\\end{document}\n"
-    (tmp_path / "document.tex").write_text(document)
-    subprocess.run(["pdflatex", "-halt-on-error", "document.tex"], cwd=tmp_path, check=True, capture_output=True)
-
-
 def test_selection(filled, make_report, make_metric, tmp_path):
     filled.add({"test_acc": make_metric(0.1)}, dataset="svhn")
     report = make_report(["test_acc"], datasets=["digits"], methods=["neg_grad", "finetune"], seeds=[2, 7])
-    text = write_report(report, filled.outputs, tmp_path)[0].read_text()
+    text = write_report(report, filled.outputs, tmp_path).markdown.read_text()
     rows = [line.strip("| ").split("|")[0].strip() for line in text.splitlines() if line.startswith("| ")]
     assert [row for row in rows if "_" in row or row == "finetune"] == ["neg_grad", "finetune"]
     assert "svhn" not in text
@@ -101,7 +76,7 @@ def test_selection(filled, make_report, make_metric, tmp_path):
 
 def test_what_was_asked_for_and_is_nowhere_is_named(filled, make_report, tmp_path, caplog):
     report = make_report(["tset_acc"], datasets=["digits", "cifar100"])
-    text = write_report(report, filled.outputs, tmp_path)[0].read_text()
+    text = write_report(report, filled.outputs, tmp_path).markdown.read_text()
     assert caplog.messages == [
         "report.datasets: no run of cifar100",
         "report.columns: no run reports tset_acc (did you mean test_acc?)",
@@ -122,7 +97,7 @@ def test_default_report_is_valid(filled, tmp_path):
     report = Report(**settings)
     assert len(report.columns_for("class")) == len({column.key for column in report.columns_for("class")})
     assert report.columns_for("sample")[0].scale.unit == "%"
-    assert write_report(report, filled.outputs, tmp_path)[0].name == "default.md"
+    assert write_report(report, filled.outputs, tmp_path).markdown.name == "default.md"
 
 
 def test_yaml_values_match_the_annotations():

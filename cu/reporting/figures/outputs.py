@@ -1,0 +1,157 @@
+"""A model's outputs as a run left them, cut into the splits that figures show."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cu.metrics.types import Case, ModelPredictions, Predictions
+from cu.randomness import derive_seed
+from cu.reporting.figures.types import LacksDataError
+from cu.store.files import Damaged
+from cu.store.forget_ids import read_forget_ids
+from cu.store.scores import load_scores
+
+MOST_RETAINED = 5000
+_PARTS = ("logits", "label", "id")
+_SPLITS = ("train", "test")
+
+
+@dataclass(frozen=True, eq=False)
+class Shown:
+    """One model on the splits that figures show.
+
+    Attributes:
+        forget: Forgotten training samples.
+        matched: Unseen samples with the classes of `forget`, those that metrics attack with.
+        retain: At most 5,000 kept training samples.
+        test: All test samples.
+    """
+
+    forget: Predictions
+    matched: Predictions
+    retain: Predictions
+    test: Predictions
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """A finished run's folder and result; every file is read when it is asked for.
+
+    Raises:
+        LacksDataError: From any member, if a file is missing or damaged.
+    """
+
+    folder: Path
+
+    @cached_property
+    def result(self) -> Mapping[str, Any]:
+        """The content of `result.json`."""
+        try:
+            return json.loads((self.folder / "result.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise LacksDataError(f"{self.folder / 'result.json'} cannot be read ({type(error).__name__})") from error
+
+    @property
+    def own_file(self) -> Path:
+        """Where the outputs of the unlearned model are."""
+        return self.folder / "predictions.npz"
+
+    @property
+    def original_file(self) -> Path:
+        """Where the outputs of the model before unlearning are."""
+        return self._model_file(self._models["original"])
+
+    @property
+    def retrained_files(self) -> list[Path]:
+        """Where the outputs of the retrained models are."""
+        names = self._models["retrained"]
+        if not names:
+            raise LacksDataError("no retrained model; make runs with reference.k=1 or more")
+        return [self._model_file(name) for name in names]
+
+    @property
+    def _models(self) -> Mapping[str, Any]:
+        models = self.result.get("models")
+        if not isinstance(models, Mapping):
+            raise LacksDataError(f"{self.folder / 'result.json'} names no models")
+        return models
+
+    def _model_file(self, name: str) -> Path:
+        folder = self.folder.parents[5] / "models" / name
+        found = sorted(folder.glob("predictions-*.npz"))
+        if not found:
+            raise LacksDataError(f"{folder} holds no predictions")
+        return next((path for path in found if path.stem.endswith("-fp32")), found[0])
+
+    def forget_ids(self, train: Predictions) -> np.ndarray:
+        """Ids of the forgotten training samples, sorted."""
+        try:
+            ids = read_forget_ids(self.folder)
+        except Damaged as error:
+            raise LacksDataError(str(error)) from error
+        if ids is not None:
+            return np.sort(np.asarray(ids, dtype=np.int64))
+        if self.result["scenario"] == "class":
+            return np.sort(train.id[np.isin(train.label, self.result["forget_classes"])])
+        raise LacksDataError(
+            f"{self.folder} does not say which samples were forgotten; cu-evaluate resume=rerun writes it down"
+        )
+
+    def shown(self, path: Path) -> Shown:
+        """A model's outputs without embeddings."""
+        train, test = self.splits(path, embedding=False)
+        forgotten = np.isin(train.id, self.forget_ids(train))
+        kept = np.flatnonzero(~forgotten)
+        if len(kept) > MOST_RETAINED:
+            kept = np.sort(np.random.default_rng(0).choice(kept, MOST_RETAINED, replace=False))
+        forget, classes = train.take(forgotten), self.result["forget_classes"]
+        of_forgotten = np.isin(test.label, classes)
+        nobody = train.take(np.zeros(len(train), dtype=bool))
+        model = ModelPredictions(
+            retain=train.take(kept),
+            forget=forget,
+            val=nobody,
+            test_retain=test.take(~of_forgotten),
+            test_forget=test.take(of_forgotten),
+        )
+        return Shown(forget, self._case(model, test).matched_non_members(), model.retain, test)
+
+    def _case(self, model: ModelPredictions, test: Predictions) -> Case:
+        """The case that metrics saw, as far as matching unseen samples goes: it draws the same ones."""
+        return Case(
+            model=model,
+            retrained=(),
+            original=None,
+            scenario=self.result["scenario"],
+            forget_classes=tuple(self.result["forget_classes"]),
+            num_classes=test.logits.shape[1],
+            seed=derive_seed(self.result["seeds"]["forget_seed"], "evaluation"),
+        )
+
+    def splits(self, path: Path, embedding: bool) -> tuple[Predictions, Predictions]:
+        """A model on training and test samples; without embeddings these have no columns."""
+        parts = (*_PARTS, "embedding") if embedding else _PARTS
+        try:
+            arrays = load_scores(path, {f"{split}/{part}" for split in _SPLITS for part in parts})
+            if arrays is None:
+                raise LacksDataError(f"{path} is missing; evaluation.save_predictions=true keeps it")
+            train, test = (_predictions(arrays, split) for split in _SPLITS)
+        except Damaged as error:
+            raise LacksDataError(str(error)) from error
+        except KeyError as error:
+            raise LacksDataError(f"{path} lacks {error}") from error
+        return train, test
+
+
+def _predictions(arrays: Mapping[str, np.ndarray], split: str) -> Predictions:
+    label = arrays[f"{split}/label"]
+    none = np.empty((len(label), 0), dtype=np.float32)
+    embedding = arrays.get(f"{split}/embedding", none).astype(np.float32)
+    return Predictions(arrays[f"{split}/logits"], embedding, label, arrays[f"{split}/id"])

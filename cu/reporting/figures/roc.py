@@ -1,0 +1,69 @@
+"""The loss attack where it hurts: few false accusations. Log-log ROC curves, forgotten against unseen samples."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from cu.metrics import primitives
+from cu.reporting.figures import style
+from cu.reporting.figures.outputs import Shown
+from cu.reporting.figures.scene import Scene
+from cu.reporting.figures.subjects import TARGET, subjects
+from cu.reporting.figures.types import Drawing, LacksDataError
+
+POINTS = 41
+MARKED = (0.01, 0.1)
+
+
+def mean_curve(models: list[Shown], rates: np.ndarray) -> np.ndarray:
+    """True-positive rates at these false-positive rates, averaged over models; low loss accuses."""
+    curves = []
+    for shown in models:
+        members, others = (-primitives.loss(p.logits, p.label) for p in (shown.forget, shown.matched))
+        curves.append([primitives.tpr_at_fpr(members, others, rate) for rate in rates])
+    return np.mean(curves, axis=0)
+
+
+def draw(scene: Scene) -> Drawing:
+    """One curve per model, mean over seeds."""
+    models, notes = subjects(scene, scene.few(), one_seed=False)
+    shown = {model.label: [s for s in model.shown(scene) if len(s.matched)] for model in models}
+    if not all(shown.values()):
+        raise LacksDataError("no unseen samples of the forgotten classes to compare with")
+    fewest = min(len(s.matched) for found in shown.values() for s in found)
+    least_tpr = 1 / min(len(s.forget) for found in shown.values() for s in found)
+    rates = np.geomspace(1 / fewest, 1, POINTS)
+    curves = {label: mean_curve(found, rates) for label, found in shown.items()}
+    canvas, (ax,) = style.grid(1, 1, 4.0)
+    ax.plot([1e-9, 1], [1e-9, 1], color=style.INK, linewidth=0.8, linestyle=(0, (1, 2)))
+    for model in models:
+        how = style.look(None if model.row is None else scene.colour_index(model.row))
+        if model.row is None:
+            how = {**how, "linestyle": "-" if model.label == TARGET else (0, (5, 2)), "linewidth": 2.2}
+        visible = np.where(curves[model.label] > 0, curves[model.label], np.nan)
+        ax.plot(rates, visible, label=model.label, **{**how, "marker": ""})
+    low = min(1 / fewest, least_tpr)
+    ax.set(xscale="log", yscale="log", xlim=(1 / fewest, 1.05), ylim=(low, 1.05))
+    ax.set(xlabel="false-positive rate", ylabel="true-positive rate")
+    style.legend_below(canvas, *ax.get_legend_handles_labels())
+    at = sorted({max(rate, 1 / fewest) for rate in MARKED})
+    found = {label: mean_curve(shown[label], np.array(at)) for label in shown}
+    told = [
+        f"{label} "
+        + " and ".join(f"{100 * tpr:.1f} % at {100 * rate:.3g} %" for tpr, rate in zip(own, at, strict=True))
+        for label, own in found.items()
+    ]
+    return Drawing(
+        title="ROC of the loss attack at few false positives",
+        reading=f"Who is accused of having been forgotten because the loss is low; mean over seeds. Dotted: guessing. "
+        f"{fewest} unseen samples: no false-positive rate below {1 / fewest:.2g} can be measured.",
+        alt="Log-log ROC curves, true-positive rate at a false-positive rate: " + "; ".join(told) + ".",
+        data=pd.DataFrame(
+            {"model": label, "false_positive_rate": rate, "true_positive_rate": tpr}
+            for label, own in curves.items()
+            for rate, tpr in zip(rates, own, strict=True)
+        ),
+        canvas=canvas,
+        notes=tuple(notes),
+    )

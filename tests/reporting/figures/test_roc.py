@@ -1,0 +1,31 @@
+import numpy as np
+import pytest
+from sklearn.metrics import roc_curve
+
+from cu.metrics.types import Predictions
+from cu.reporting.figures.outputs import Shown
+from cu.reporting.figures.roc import mean_curve
+
+
+def predictions(margins):
+    """Samples of class 0 whose loss falls with the margin."""
+    logits = np.stack([margins, np.zeros(len(margins))], axis=1).astype(np.float32)
+    zeros = np.zeros(len(margins), dtype=np.int64)
+    return Predictions(logits, np.empty((len(margins), 0), dtype=np.float32), zeros, zeros)
+
+
+def test_the_curve_is_scikit_learns_at_and_below_each_rate():
+    rng = np.random.default_rng(0)
+    members, others = rng.normal(0.5, 1, 60), rng.normal(0, 1, 40)
+    shown = Shown(predictions(members), predictions(others), predictions(members), predictions(others))
+    rates = np.array([1 / 40, 0.1, 0.33, 1.0])
+    fpr, tpr, _ = roc_curve([1] * 60 + [0] * 40, np.concatenate([members, others]), drop_intermediate=False)
+    expected = [tpr[fpr <= rate + 1e-12].max() for rate in rates]
+    assert mean_curve([shown, shown], rates) == pytest.approx(expected)
+
+
+def test_the_figure_starts_where_rates_can_be_measured(filled):
+    drawing = filled.drawing("roc")
+    assert drawing.data["false_positive_rate"].min() == pytest.approx(1 / 8)
+    assert "8 unseen samples" in drawing.reading
+    assert drawing.data.groupby("model")["true_positive_rate"].max().tolist() == [1.0] * 4
