@@ -23,7 +23,8 @@ class JobFailed(RuntimeError):
 
     def __init__(self, state: State, reason: str, log: Path | None = None) -> None:
         super().__init__(state, reason, log)  # all of them, or it cannot be pickled
-        self.state, self.reason, self.log = state, reason, log
+        self.state: State = state
+        self.reason, self.log = reason, log
 
     def __str__(self) -> str:
         where = "" if self.log is None else f" [{self.log}]"

@@ -109,21 +109,18 @@ def test_parallel_jobs_give_the_same_numbers_and_are_counted(start, tiny, finish
 KILL_ONE = """
 import os, signal
 from cu.methods.finetune import FineTune
-unlearn = FineTune.unlearn
+whole = FineTune.unlearn
 def dying(self, model, task, run):
     if run.seed == 1:
         os.kill(os.getpid(), signal.SIGKILL)
-    return unlearn(self, model, task, run)
+    return whole(self, model, task, run)
 FineTune.unlearn = dying
 """
 
 
 @pytest.mark.slow
-def test_a_pool_survives_a_kill_and_typing_it_again_does_what_is_left(
-    start, command, tiny, results, outputs, tmp_path, monkeypatch
-):
+def test_a_pool_survives_a_kill_and_typing_it_again_does_what_is_left(start, command, tiny, results, outputs, tmp_path):
     (tmp_path / "killing.py").write_text(KILL_ONE, encoding="utf-8")
-    monkeypatch.syspath_prepend(tmp_path)
     seeds = ["method_seed=0,1,2", f"paths.outputs={outputs}"]
     pool = ["hydra/launcher=pool", "hydra.launcher.n_jobs=2", "hydra.launcher.preload=[killing]"]
     path = f"{Path(cu.__file__).parents[1]}{os.pathsep}{tmp_path}"
@@ -136,10 +133,11 @@ def test_a_pool_survives_a_kill_and_typing_it_again_does_what_is_left(
     assert (dead["state"], dead["error"]) == ("failed", "killed by signal 9 (SIGKILL), perhaps for lack of memory")
     again = command("unlearn", "-m", *tiny, *seeds)
     assert (again.code, counts(again)) == (0, {"finished": 1, "already finished": 2})
+    mixed = results(outputs)
     shutil.rmtree(outputs / "runs")
     assert command("unlearn", "-m", *tiny, *seeds).code == 0
-    whole = results(outputs)
-    assert len(whole) == 3
+    assert len(mixed) == 3
+    assert mixed == results(outputs)
 
 
 @pytest.mark.slow

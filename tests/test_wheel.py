@@ -61,6 +61,12 @@ def test_the_wheel_carries_every_config(site):
     assert yaml_files(site / "cu" / "configs") == yaml_files(ROOT / "configs")
 
 
+def test_the_wheel_carries_the_launcher(elsewhere, tmp_path):
+    asked = ("hydra/launcher=pool", "hydra.launcher.n_jobs=0", "-m", "seed=0,1")
+    ended = elsewhere("cu-unlearn", *asked)
+    assert ended.stderr == "error: hydra.launcher.n_jobs must be greater than 0, got 0\n"
+
+
 def test_the_wheel_carries_the_page_of_a_report(site):
     templates = Path("cu", "reporting", "page", "templates")
     names = {path.name for path in (site / templates).iterdir()}

@@ -113,8 +113,9 @@ class Pool:
         seconds = time.monotonic() - running.since
         about = f": {reason}" if reason and EXIT_CODES[state] else ""
         words = self.names[running.job.number]
+        word = "failed" if state == "mistaken" else state
         log.info(
-            "[%d/%d] #%d %s, %.0f s: %s%s", len(self.returns), total, running.job.number, state, seconds, words, about
+            "[%d/%d] #%d %s, %.0f s: %s%s", len(self.returns), total, running.job.number, word, seconds, words, about
         )
 
     def stop(self) -> None:
