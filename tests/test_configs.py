@@ -20,16 +20,14 @@ NEEDED = {
     "image_folder": "dataset.folder=images",
     "user": "model.factory=torchvision.models:resnet18 +model.settings.num_classes=10",
     "indices": "scenario.file=ids.csv",
+    "baselines/search": "+trial=a",
 }
 SLOW = {"resnet34", "resnet50", "resnet101", "vgg13", "vgg16", "vgg19"}  # like the smaller ones, and not built here
 
 
 def options(group):
-    return sorted(path.stem for path in (config_folder() / group).glob("*.yaml"))
-
-
-def tuned():
-    folder = config_folder() / "tuned"
+    """All options of a group, those in subfolders too."""
+    folder = config_folder() / group
     return sorted(path.relative_to(folder).with_suffix("").as_posix() for path in folder.rglob("*.yaml"))
 
 
@@ -157,7 +155,7 @@ def assert_within(part, whole):
             assert whole[key] == value
 
 
-@pytest.mark.parametrize("cell", tuned())
+@pytest.mark.parametrize("cell", options("tuned"))
 def test_tuned_settings_reach_their_cell(cell):
     config = composed(*(f"{g}={o}" for g, o in zip(("dataset", "scenario", "method"), cell.split("/"), strict=True)))
     validate(config)
@@ -188,7 +186,7 @@ def test_launchers_compose(option):
 
 @pytest.mark.parametrize("option", options("experiment"))
 def test_experiments_compose_and_the_command_line_wins(option):
-    config = composed(f"experiment={option}", "reference.k=7", "method=finetune")
+    config = composed(f"experiment={option}", "reference.k=7", "method=finetune", *NEEDED.get(option, "").split())
     validate(config)
     assert_keys_are_fields(config)
     assert config["reference"]["k"] == 7

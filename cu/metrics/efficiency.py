@@ -18,6 +18,13 @@ def unlearning_cost(case: Case, /) -> dict[str, float]:
     return {f"eff/{name}": float(case.cost[name]) for name in COSTS}
 
 
+@metric(keys=("eff/total_seconds",), direction="lower", needs=("cost",))
+def total_seconds(case: Case, /) -> dict[str, float]:
+    """Seconds of preparing and unlearning together, >= 0, lower is better: the time that papers print."""
+    assert case.cost is not None
+    return {"eff/total_seconds": case.cost["prep_seconds"] + case.cost["unlearn_seconds"]}
+
+
 @metric(keys=("eff/speedup_vs_retrain",), direction="higher", needs=("retrained", "cost"))
 def speedup(case: Case, /) -> dict[str, float]:
     """Mean seconds of retraining over seconds of preparing and unlearning, > 0, higher is better.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ import pandas as pd
 import yaml
 
 from cu.reporting.labels import SHARED_SETTINGS, flatten, method_labels, shared_labels
+from cu.reporting.matching import agrees
 
 STATES = ("finished", "failed", "diverged", "preempted", "running", "unreadable")
 SEEDS = ["seed", "forget_seed", "method_seed"]
@@ -41,12 +42,16 @@ class Collection:
     runs: pd.DataFrame
 
 
-def collect(outputs: Path) -> Collection:
-    """Read every run folder; one that is broken or unfinished becomes a row of `runs` that says why."""
+def collect(outputs: Path, where: Mapping[str, Any] | None = None) -> Collection:
+    """Read every run folder; one that is broken or unfinished becomes a row of `runs` that says why.
+
+    Runs that do not have the settings `where` are left out, unless theirs cannot be read.
+    """
     marks = ("status.json", "config.yaml", "result.json")
     found = (f for f in outputs.glob("runs/*/*/*/*/*") if not f.name.startswith("."))
     folders = sorted(f for f in found if any((f / mark).exists() for mark in marks))
     records = [_read_run(folder) for folder in folders]
+    records = [record for record in records if record["flat"] is None or agrees(record["flat"], where or {})]
     runs = _label(pd.DataFrame(records, columns=[*_RUN, "flat", "metrics"]))
     for name in SEEDS:
         runs[name] = runs[name].astype("Int64")

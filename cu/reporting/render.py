@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import chain
 
-from cu.reporting.tables import LEGEND, Row, Table
+from cu.reporting.table import Row, Table
+from cu.reporting.tables import LEGEND
 
 
 def markdown(name: str, tables: Iterable[Table], warnings: Sequence[str]) -> str:
@@ -22,7 +24,7 @@ def markdown(name: str, tables: Iterable[Table], warnings: Sequence[str]) -> str
 
 def _grid(table: Table) -> str:
     rows = [*table.rows, *([table.floor] if table.floor else [])]
-    grid = [["method", *table.headings, "seeds"], *(_cells(row) for row in rows)]
+    grid = [_headings(table), *(_cells(table, row) for row in rows)]
     grid = [[_md(text).replace("|", r"\|") for text in line] for line in grid]
     widths = [max(len(line[i]) for line in grid) for i in range(len(grid[0]))]
     rule = [":" + "-" * (widths[0] - 1), *("-" * (width - 1) + ":" for width in widths[1:])]
@@ -32,8 +34,20 @@ def _grid(table: Table) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in [lines[0], rule, *lines[1:]])
 
 
-def _cells(row: Row) -> list[str]:
-    return [row.label, *(f"**{t}**" if i in row.best else t for i, t in enumerate(row.cells)), row.seeds]
+def _headings(table: Table) -> list[str]:
+    """One text per column; a published value has its own, after ours."""
+    pairs = [[text, *["published"] * (i in table.published_columns)] for i, text in enumerate(table.headings)]
+    return ["method", *chain.from_iterable(pairs), "seeds"]
+
+
+def _cells(table: Table, row: Row) -> list[str]:
+    """The texts of a row below `_headings`."""
+    cells = [row.label]
+    for i, text in enumerate(row.cells):
+        cells.append(f"**{text}**" if i in row.best else text)
+        if i in table.published_columns:
+            cells.append(row.published[i] if row.published else "")
+    return [*cells, row.seeds]
 
 
 def _md(text: str) -> str:

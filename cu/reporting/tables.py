@@ -15,7 +15,10 @@ from cu.reporting.columns import scenario_kind
 from cu.reporting.footer import Footnotes, hole_lines, provenance, warnings
 from cu.reporting.formats import number, spread
 from cu.reporting.labels import natural
+from cu.reporting.literature import Printed, beside, footnote, printed_numbers
 from cu.reporting.marks import closest
+from cu.reporting.table import Row, Table
+from cu.reporting.together import merged
 from cu.reporting.types import Column, Report
 
 _ARROWS = {"match_retrained": "→ref", "higher": "↑", "lower": "↓"}
@@ -25,46 +28,26 @@ LEGEND = (
 )
 
 
-@dataclass(frozen=True, kw_only=True)
-class Row:
-    """One method.
-
-    Attributes:
-        label: Its name and what sets it apart.
-        seeds: Finished and expected seeds.
-        cells: One text per column.
-        values: The number behind each text in the column's unit, to sort by; NaN where there is none.
-        best: Positions of bold columns.
-        published: The published value and its difference per column, or empty.
-    """
-
-    label: str
-    seeds: str
-    cells: tuple[str, ...]
-    values: tuple[float, ...]
-    best: frozenset[int] = frozenset()
-    published: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, kw_only=True)
-class Table:
-    """One table, ready to be written in any markup; all text is plain Unicode."""
-
-    title: str
-    headings: tuple[str, ...]
-    rows: tuple[Row, ...]
-    floor: Row | None
-    footnotes: tuple[str, ...]
-    warnings: tuple[str, ...]
-    holes: tuple[str, ...]
-    provenance: str
-
-
 def build_tables(collection: Collection, cells: Cells, report: Report) -> list[Table]:
     """All tables of a report; `collection` and `cells` hold the selected runs only."""
     names = cells.counts.loc[:, TABLE].drop_duplicates().to_dict("records")
     names.sort(key=lambda name: [natural(name[level]) for level in TABLE])
-    return [_build(_Part.cut(collection, cells, name), report) for name in names]
+    if report.models:  # which are in the paper's order, say; data sets stay together
+        names.sort(key=lambda name: (natural(name["dataset"]), list(report.models or ()).index(name["model"])))
+    printed = printed_numbers(report.published)
+    parts = [_Part.cut(collection, cells, name, printed) for name in names]
+    if report.together is None:
+        return [_build(part, report, Footnotes()) for part in parts]
+    together: dict[tuple[str, ...], list[_Part]] = {}
+    for part in parts:
+        together.setdefault(tuple(part.name[level] for level in TABLE if level != "model"), []).append(part)
+    return [_build_together(group, report) for group in together.values()]
+
+
+def _build_together(parts: Sequence[_Part], report: Report) -> Table:
+    notes = Footnotes()
+    tables = {part.name["model"]: _build(part, report, notes) for part in parts}
+    return merged(_title(parts[0], but="model"), tables, provenance(pd.concat([part.runs for part in parts])))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,9 +60,10 @@ class _Part:
     holes: pd.DataFrame
     stats: dict[tuple[str, str, str], dict]
     references: dict[tuple[str, str, str], dict]
+    printed: Printed
 
     @staticmethod
-    def cut(collection: Collection, cells: Cells, name: Mapping[str, str]) -> _Part:
+    def cut(collection: Collection, cells: Cells, name: Mapping[str, str], printed: Printed) -> _Part:
         def of(frame: pd.DataFrame) -> pd.DataFrame:
             return frame.loc[(frame.loc[:, TABLE] == pd.Series(name)).all(axis=1)]
 
@@ -93,12 +77,16 @@ class _Part:
             holes=of(cells.holes),
             stats=by_key(cells.stats),
             references=by_key(cells.references),
+            printed=printed,
         )
 
+    def published(self, method: str, columns: Sequence[Column], stats: Sequence[Mapping | None]) -> tuple[str, ...]:
+        row = (*(self.name[level] for level in TABLE[:3]), method)
+        return beside(self.printed, row, columns, [stat["mean"] if stat else math.nan for stat in stats])
 
-def _build(part: _Part, report: Report) -> Table:
+
+def _build(part: _Part, report: Report, notes: Footnotes) -> Table:
     columns = report.columns_for(scenario_kind(part.runs))
-    notes = Footnotes()
     ordered = sorted(part.counts, key=lambda c: (_rank(c["method"], report.methods), natural(c["setting"])))
     known = {
         row_label(c["method"], c["setting"])
@@ -109,13 +97,12 @@ def _build(part: _Part, report: Report) -> Table:
     rows = [_row(part, cell, columns, best, known, notes) for cell in ordered]
     finished = {cell["method"] for cell in part.counts if cell["finished"]}
     yardsticks = [
-        _reference_row(part, method, columns)
+        _reference_row(part, method, own, columns)
         for method, own in zip((RETRAINED, ORIGINAL), YARDSTICKS, strict=True)
         if own not in finished and any(m == method for m, _, _ in part.references)
     ]
-    setting = part.name["data_setting"]
     return Table(
-        title=" / ".join(part.name[level] for level in TABLE[:3]) + (f" ({setting})" if setting else ""),
+        title=_title(part),
         headings=tuple(_heading(part, column) for column in columns),
         rows=(*yardsticks, *rows),
         floor=_floor_row(part, columns),
@@ -124,6 +111,11 @@ def _build(part: _Part, report: Report) -> Table:
         holes=hole_lines(part.holes),
         provenance=provenance(part.runs),
     )
+
+
+def _title(part: _Part, but: str = "") -> str:
+    setting = part.name["data_setting"]
+    return " / ".join(part.name[level] for level in TABLE[:3] if level != but) + (f" ({setting})" if setting else "")
 
 
 def _rank(method: str, order: Sequence[str] | None) -> tuple[int, str]:
@@ -145,7 +137,9 @@ def row_label(method: str, setting: str) -> str:
 def _explanations(rows: Sequence[Row], report: Report) -> list[str]:
     marks = {text[-1] for row in rows for text in (row.label, *row.cells)}
     notes = {equivalence.MARK: equivalence.footnote(report.margins), illusion.MARK: illusion.FOOTNOTE}
-    return [note for mark, note in notes.items() if mark in marks]
+    chosen = [note for mark, note in notes.items() if mark in marks]
+    published = [footnote(report.published)] if report.published and any(row.published for row in rows) else []
+    return [*chosen, *published, *([report.note] if report.note else [])]
 
 
 def _row(
@@ -159,14 +153,14 @@ def _row(
     label = row_label(cell["method"], cell["setting"])
     broken = {state: cell[state] for state in COUNTS if state != "finished" and cell[state]}
     details = ", ".join(f"{state} {count}" for state, count in broken.items())
+    stats = [part.stats.get((cell["method"], cell["setting"], column.key)) for column in columns]
     return Row(
         label=f"{label} {illusion.MARK}" if label in known else label,
         seeds=f"{cell['finished']}/{cell['expected']}" + (f" ({details})" if details else ""),
         cells=tuple(_text(part, cell, column, broken, notes) for column in columns),
-        values=tuple(
-            _shown(part.stats.get((cell["method"], cell["setting"], column.key)), column) for column in columns
-        ),
+        values=tuple(_shown(stat, column) for stat, column in zip(stats, columns, strict=True)),
         best=frozenset(i for i, name in best.items() if name == label),
+        published=part.published(cell["method"], columns, stats),
     )
 
 
@@ -199,12 +193,13 @@ def _shown(stat: Mapping | None, column: Column) -> float:
     return math.nan if stat is None else stat["mean"] * column.scale.factor
 
 
-def _reference_row(part: _Part, method: str, columns: Sequence[Column]) -> Row:
+def _reference_row(part: _Part, method: str, own: str, columns: Sequence[Column]) -> Row:
     stats = [part.references.get((method, "", column.key)) for column in columns]
     count = max((stat["n"] for stat in stats if stat), default=0)
     texts = tuple(_value(stat, column) if stat else "n/a" for stat, column in zip(stats, columns, strict=True))
     values = tuple(_shown(stat, column) for stat, column in zip(stats, columns, strict=True))
-    return Row(label=method, seeds=str(count), cells=texts, values=values)
+    published = part.published(own, columns, stats)
+    return Row(label=method, seeds=str(count), cells=texts, values=values, published=published)
 
 
 def _floor(part: _Part, key: str) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from annotated_types import Gt
 
@@ -47,6 +47,10 @@ class Report:
         scenarios: Scenarios to show.
         methods: Methods to show, in this order; one without runs becomes a visible hole.
         seeds: Values of `seed` to show; one without a run becomes a visible hole.
+        where: Settings that runs must have, nested as in the config; runs with others do not exist for the report.
+        together: `model` puts all models of a data set and scenario into one table.
+        published: A file of `cu/reporting/published` whose numbers are set beside ours.
+        note: A sentence below every table.
         margins: By scale of a metric, the largest gap to retraining that does not matter, in stored units (0.01 is one
             percentage point). To be declared before looking; a scale without one gets no verdict.
         columns: For `class` and for `sample` scenarios, metric keys or {key, title, scale}.
@@ -59,6 +63,10 @@ class Report:
     scenarios: list[str] | None
     methods: list[str] | None
     seeds: list[int] | None
+    where: dict[str, Any]
+    together: Literal["model"] | None
+    published: str | None
+    note: str | None
     margins: dict[MarginScale, Annotated[float, Gt(0)]]
     columns: dict[Kind, list[str | dict[ColumnField, str]]]
     figures: list[FigureName] | None

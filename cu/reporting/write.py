@@ -8,11 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pandas as pd
+
 from cu.config import ConfigError
 from cu.reporting.aggregate import Cells, aggregate
 from cu.reporting.collect import Collection, collect
 from cu.reporting.columns import missing_columns
 from cu.reporting.latex import latex
+from cu.reporting.literature import printed_numbers, with_printed
+from cu.reporting.matching import said
 from cu.reporting.page.page import page
 from cu.reporting.render import markdown
 from cu.reporting.selection import absent, select
@@ -60,8 +64,12 @@ def write_report(settings: Report, outputs: Path, target: Path) -> Written:
     Raises:
         ConfigError: There are no runs, or none that the report asks for.
     """
-    everything = collect(outputs)
+    everything = collect(outputs, settings.where)
     if everything.runs.empty:
+        if settings.where and not collect(outputs).runs.empty:
+            wanted = said(settings.where)
+            key = wanted.partition("=")[0]
+            raise ConfigError(f"report.where: no run has {wanted}; ask for others, e.g. report.where.{key}=...")
         raise ConfigError(f"paths.outputs: no runs below {outputs / 'runs'}; make some with cu-unlearn first")
     chosen = select(everything, settings)
     cells = aggregate(chosen, settings.seeds, settings.methods, settings.margins)
@@ -72,7 +80,7 @@ def write_report(settings: Report, outputs: Path, target: Path) -> Written:
     stem = target / Path(settings.name).name
     texts = {
         stem.with_suffix(".md"): markdown(settings.name, tables, warnings),
-        stem.with_suffix(".csv"): cells.long_form().to_csv(index=False),
+        stem.with_suffix(".csv"): long_form(cells, settings.published).to_csv(index=False),
         stem.with_suffix(".tex"): latex(tables),
     }
     for path, text in texts.items():
@@ -89,6 +97,12 @@ def write_report(settings: Report, outputs: Path, target: Path) -> Written:
         figures=tuple(figures),
         folder=target,
     )
+
+
+def long_form(cells: Cells, published: str | None) -> pd.DataFrame:
+    """What the CSV file holds; published numbers have two columns, if the report asks for them."""
+    long = cells.long_form()
+    return long if published is None else with_printed(long, printed_numbers(published))
 
 
 def write_figures(

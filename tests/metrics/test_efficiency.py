@@ -29,3 +29,9 @@ def test_a_missing_cost_is_an_error_and_not_0(make_case):
     partial = {name: value for name, value in case.cost.items() if name != "steps"}
     with pytest.raises(KeyError, match="steps"):
         efficiency.unlearning_cost(replace(case, cost=partial))
+
+
+def test_the_total_counts_preparation(make_case):
+    case = make_case()
+    cost = {**case.cost, "unlearn_seconds": 30.0, "prep_seconds": 0.5}
+    assert efficiency.total_seconds(replace(case, cost=cost)) == {"eff/total_seconds": 30.5}

@@ -130,9 +130,11 @@ def make_result() -> Callable[..., dict[str, Any]]:
 def make_report() -> Callable[..., Report]:
     def make(chosen: list[Any], **changes: Any) -> Report:
         everything: dict[str, Any] = dict.fromkeys(("datasets", "models", "scenarios", "methods", "seeds"))
+        extras: dict[str, Any] = {"where": {}, "together": None, "published": None, "note": None}
         settings = {
             "name": "test",
             **everything,
+            **extras,
             "margins": {"percent": 0.01, "fraction": 0.02},
             "columns": {"class": chosen, "sample": chosen},
             "figures": None,
