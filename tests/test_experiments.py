@@ -13,7 +13,7 @@ from cu.fingerprint import original_identity, run_identity
 from cu.methods.types import scenarios_of
 from cu.reporting.labels import flatten
 from cu.reporting.literature import printed_numbers
-from cu.reporting.selection import agrees
+from cu.reporting.matching import agrees
 
 PRINTED = printed_numbers("arxiv_2401_10458")
 SIZES = ("paper", "small")

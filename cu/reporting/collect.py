@@ -12,7 +12,7 @@ import pandas as pd
 import yaml
 
 from cu.reporting.labels import SHARED_SETTINGS, flatten, method_labels, shared_labels
-from cu.reporting.selection import agrees
+from cu.reporting.matching import agrees
 
 STATES = ("finished", "failed", "diverged", "preempted", "running", "unreadable")
 SEEDS = ["seed", "forget_seed", "method_seed"]

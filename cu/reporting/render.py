@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import chain
 
 from cu.reporting.table import Row, Table
@@ -24,7 +24,7 @@ def markdown(name: str, tables: Iterable[Table], warnings: Sequence[str]) -> str
 
 def _grid(table: Table) -> str:
     rows = [*table.rows, *([table.floor] if table.floor else [])]
-    grid = [_headings(table), *(_cells(table, row, "**{}**".format) for row in rows)]
+    grid = [_headings(table), *(_cells(table, row) for row in rows)]
     grid = [[_md(text).replace("|", r"\|") for text in line] for line in grid]
     widths = [max(len(line[i]) for line in grid) for i in range(len(grid[0]))]
     rule = [":" + "-" * (widths[0] - 1), *("-" * (width - 1) + ":" for width in widths[1:])]
@@ -40,14 +40,14 @@ def _headings(table: Table) -> list[str]:
     return ["method", *chain.from_iterable(pairs), "seeds"]
 
 
-def _cells(table: Table, row: Row, bold: Callable[[str], str], plain: Callable[[str], str] = str) -> list[str]:
+def _cells(table: Table, row: Row) -> list[str]:
     """The texts of a row below `_headings`."""
-    cells = [plain(row.label)]
+    cells = [row.label]
     for i, text in enumerate(row.cells):
-        cells.append(bold(plain(text)) if i in row.best else plain(text))
+        cells.append(f"**{text}**" if i in row.best else text)
         if i in table.published_columns:
-            cells.append(plain(row.published[i]) if row.published else "")
-    return [*cells, plain(row.seeds)]
+            cells.append(row.published[i] if row.published else "")
+    return [*cells, row.seeds]
 
 
 def _md(text: str) -> str:

@@ -12,16 +12,15 @@ import pandas as pd
 
 from cu.config import ConfigError
 from cu.reporting.aggregate import Cells, aggregate
-from cu.reporting.asked import absent, select
 from cu.reporting.collect import Collection, collect
 from cu.reporting.columns import missing_columns
 from cu.reporting.latex import latex
 from cu.reporting.literature import printed_numbers, with_printed
+from cu.reporting.matching import said
 from cu.reporting.page.page import page
 from cu.reporting.render import markdown
-from cu.reporting.selection import said
-from cu.reporting.table import Table
-from cu.reporting.tables import build_tables
+from cu.reporting.selection import absent, select
+from cu.reporting.tables import Table, build_tables
 from cu.reporting.types import Report
 from cu.store.files import write_text, writing
 
@@ -81,7 +80,7 @@ def write_report(settings: Report, outputs: Path, target: Path) -> Written:
     stem = target / Path(settings.name).name
     texts = {
         stem.with_suffix(".md"): markdown(settings.name, tables, warnings),
-        stem.with_suffix(".csv"): _long_form(cells, settings.published).to_csv(index=False),
+        stem.with_suffix(".csv"): long_form(cells, settings.published).to_csv(index=False),
         stem.with_suffix(".tex"): latex(tables),
     }
     for path, text in texts.items():
@@ -98,6 +97,12 @@ def write_report(settings: Report, outputs: Path, target: Path) -> Written:
         figures=tuple(figures),
         folder=target,
     )
+
+
+def long_form(cells: Cells, published: str | None) -> pd.DataFrame:
+    """What the CSV file holds; published numbers have two columns, if the report asks for them."""
+    long = cells.long_form()
+    return long if published is None else with_printed(long, printed_numbers(published))
 
 
 def write_figures(
@@ -123,8 +128,3 @@ def write_figures(
         with writing(path) as temporary:
             temporary.write_bytes(content)
     return figures, list(files)
-
-
-def _long_form(cells: Cells, published: str | None) -> pd.DataFrame:
-    long = cells.long_form()
-    return long if published is None else with_printed(long, printed_numbers(published))

@@ -105,7 +105,7 @@ def test_csv_has_them_in_stored_units(files):
 
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
 def test_latex_compiles_with_them(files, tmp_path):
-    assert r"\begin{tabular}{lrrrr}" in files[2]
+    assert "85.79 (+2.00)" in files[2]
     document = "\\documentclass{article}\n\\usepackage{booktabs}\n\\begin{document}\n" + files[2] + "\\end{document}\n"
     (tmp_path / "document.tex").write_text(document)
     subprocess.run(["pdflatex", "-halt-on-error", "document.tex"], cwd=tmp_path, check=True, capture_output=True)

@@ -2,7 +2,7 @@ import pytest
 
 from cu.config import ConfigError
 from cu.reporting.collect import collect
-from cu.reporting.selection import agrees
+from cu.reporting.matching import agrees
 from cu.reporting.write import write_report
 
 
