@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Any
+
+import numpy as np
 
 from cu.reporting.table import Row
 from cu.reporting.write import Written
@@ -27,6 +30,7 @@ def _numbers(row: Row) -> list[Any]:
     return [row.label, *_plain(row.values), row.seeds]
 
 
-def _plain(values: Any) -> list[Any]:
+def _plain(values: Iterable[Any]) -> list[Any]:
     """Numbers and texts as JSON knows them; NaN is None."""
-    return [None if isinstance(v, float) and math.isnan(v) else v.item() if hasattr(v, "item") else v for v in values]
+    python = (value.item() if isinstance(value, np.generic) else value for value in values)
+    return [None if isinstance(value, float) and math.isnan(value) else value for value in python]
