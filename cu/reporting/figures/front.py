@@ -61,7 +61,7 @@ def draw(scene: Scene) -> Drawing:
     _marks(ax, points)
     percent = {key: " [points]" if key.endswith(("_acc", "score")) else "" for key in (utility, remembered)}
     ax.set_xlabel(f"|gap to retrained|, {_NAMES[utility]}{percent[utility]}")
-    ax.set_ylabel(f"|gap to retrained|,\n{_NAMES[remembered]}{percent[remembered]}")
+    ax.set_ylabel(f"|gap to retrained|, {_NAMES[remembered]}{percent[remembered]}", wrap=True)
     style.legend_below(canvas, *ax.get_legend_handles_labels())
     told = [f"{p['model']} ({p['x']:.3g}, {p['y']:.3g})" for p in points.to_dict("records")]
     best = points.loc[chosen]

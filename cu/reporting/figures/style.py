@@ -27,6 +27,7 @@ DASHES: tuple[Any, ...] = ("-", (0, (4, 1.5)), (0, (1, 1.2)), (0, (4, 1.2, 1, 1.
 CLASSES = (*COLOURS, "#8A8A00", "#B5446E", "#8C6D5A", "#8B6FD6")
 WIDTH = 5.0  # inches: on a phone (390 px) text of 9 pt is still 10 px high
 DPI = 160
+ROWS_INCLUDED, LEGEND_ROW = 4, 0.18  # of a legend: rows that panels leave room for; inches of each one more
 
 _RC: Any = {
     "figure.facecolor": "none",
@@ -78,7 +79,9 @@ def grid(count: int, columns: int, height: float, width: float = WIDTH, **more: 
 
 
 def legend_below(canvas: Canvas, handles: Sequence[Any], labels: Sequence[str], columns: int = 2) -> None:
-    """One legend for all panels, outside below them."""
+    """One legend for all panels, outside below them; the canvas grows by its rows beyond the first few."""
+    rows = -(-len(labels) // columns)
+    canvas.set_figheight(canvas.get_figheight() + max(0, rows - ROWS_INCLUDED) * LEGEND_ROW)
     canvas.legend(handles, labels, loc="outside lower left", ncols=columns, handlelength=2.6)
 
 

@@ -49,3 +49,16 @@ def test_png_has_dark_ink_on_white(filled):
     ink = np.array([int(style.INK[i : i + 2], 16) / 255 for i in (1, 3, 5)])
     assert image[..., :3].min() < 0.15
     assert not np.isclose(image[..., :3], ink, atol=1e-3).all(axis=-1).mean() > 0.01
+
+
+def test_a_long_legend_makes_the_canvas_taller_and_leaves_the_panel_its_height():
+    heights = []
+    for count in (4, 40):
+        with style.styled():
+            canvas, (ax,) = style.grid(1, 1, 4.0)
+            for i in range(count):
+                ax.plot([0, 1], [0, i], label=f"method {i}")
+            style.legend_below(canvas, *ax.get_legend_handles_labels())
+            canvas.draw_without_rendering()
+            heights.append(ax.get_position().height * canvas.get_figheight())
+    assert heights[1] > 0.8 * heights[0]
