@@ -13,6 +13,7 @@ from cu.reporting.collect import SEEDS, TABLE, YARDSTICKS, Collection
 from cu.reporting.columns import scenario_kind
 from cu.reporting.figures.outputs import RunRecord
 from cu.reporting.labels import natural
+from cu.reporting.part import title_of
 from cu.reporting.types import Report
 
 MOST_ROWS = 4  # where every method costs a panel
@@ -130,10 +131,9 @@ def _scene(name: Mapping, finished: pd.DataFrame, cells: Cells, report: Report, 
         found.setdefault((run["method"], run["setting"]), []).append(RunRecord(Path(run["path"])))
     order = sorted(found, key=lambda key: (_rank(key[0], report.methods), natural(key[1])))
     rows = [Row(*key, tuple(found[key])) for key in order]
-    setting = f" ({name['data_setting']})" if name["data_setting"] else ""
     kind = scenario_kind(runs)
     return Scene(
-        title=" / ".join(name[level] for level in TABLE[:3]) + setting,
+        title=title_of(name),
         kind=kind,
         rows=tuple(row for row in rows if row.method not in YARDSTICKS),
         yardsticks=tuple(run for row in rows if row.method in YARDSTICKS for run in row.runs),
