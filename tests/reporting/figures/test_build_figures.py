@@ -122,14 +122,14 @@ def test_every_method_comes_before_the_second_setting_of_any(study):
 def test_files_on_disk(filled, make_report, caplog):
     target = filled.outputs / "reports" / "test"
     files = write_report(make_report(["test_acc"], figures=["front", "batch_curve"]), filled.outputs, target).files
-    assert [file.name for file in files[:3]] == ["test.md", "test.csv", "test.tex"]
+    assert [file.name for file in files[:4]] == ["test.md", "test.csv", "test.tex", "test.html"]
     stem = "front-digits-slim-class"
-    assert [file.relative_to(target).as_posix() for file in files[3:]] == [
+    assert [file.relative_to(target).as_posix() for file in files[4:]] == [
         f"figures/{stem}.{suffix}" for suffix in ("svg", "pdf", "png", "csv")
     ]
     (figure,), _ = filled.build("front")
-    assert files[3].read_text() == figure.svg
-    assert files[6].read_text() == figure.data.to_csv(index=False)
+    assert files[4].read_text() == figure.svg
+    assert files[7].read_text() == figure.data.to_csv(index=False)
     assert sorted(file.name for file in target.rglob("*") if file.is_file()) == sorted(file.name for file in files)
     assert any("figure batch_curve" in message for message in caplog.messages)
 
