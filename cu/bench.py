@@ -12,6 +12,7 @@ from typing import Any
 
 from cu.assembly import build, load_data
 from cu.config import ConfigError
+from cu.data.confusion import ConfusionScenario
 from cu.data.types import ImageData, Split
 from cu.engine.fit import cross_entropy, fit
 from cu.engine.hardware import Hardware
@@ -23,6 +24,7 @@ from cu.fingerprint import retrained_identity
 from cu.models.adapt import adapted_names
 from cu.models.types import Classifier
 from cu.plan import Plan
+from cu.randomness import generator
 from cu.store.files import JsonLines, read_rows
 from cu.store.models import EpochCheckpoint, KeptModels, ModelStore, StoredModel, load_into, load_weights
 from cu.store.runs import git_state, versions
@@ -131,6 +133,9 @@ def set_up(plan: Plan) -> Bench:
     hardware = build(config["hardware"]).resolved()
     hardware.activate()
     data = load_data(json.dumps(config["dataset"]), config["paths"]["data"])
+    scenario = build(config["scenario"]) if "scenario" in config else None
+    if isinstance(scenario, ConfusionScenario):
+        data = scenario.confused(data, generator(config["forget_seed"], "forget"))
     return Bench(plan, data, hardware, build(config["recipe"]), ModelStore(plan.outputs / "models"))
 
 

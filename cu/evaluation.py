@@ -105,6 +105,7 @@ def why_skipped(spec: MetricSpec, case: Case) -> str | None:
     there = {
         "retrained": bool(case.retrained),
         "original": case.original is not None,
+        "confusion": bool(case.confused_classes),
         "head": case.model.head is not None,
         "cost": case.cost is not None,
         "initial": bool(case.initial),
@@ -137,8 +138,9 @@ def compare(metrics: Metrics, judged: Values, references: Sequence[Values], orig
 
     Returns:
         By key: `value`; `ref` and `ref_std`, mean and sample standard deviation over retrained models; the signed
-        `gap` value - ref; `floor`, the mean |difference| between two retrained models, and `z`, gap / ref_std, where
-        there are at least two; `original`; `direction`, `version` and `status`. Missing numbers are None.
+        `gap` value - ref; `floor`, the mean |difference| between two retrained models, `z`, gap / ref_std, and `rank_p`
+        (see there), where there are at least two; `original`; `direction`, `version` and `status`. Missing numbers are
+        None.
     """
     entries = {}
     for function in metrics.values():
@@ -157,12 +159,29 @@ def compare(metrics: Metrics, judged: Values, references: Sequence[Values], orig
                 "gap": gap,
                 "floor": float(np.mean([abs(a - b) for a, b in combinations(refs, 2)])) if len(refs) > 1 else None,
                 "z": gap / std if gap is not None and std else None,
+                "rank_p": None if value is None or len(refs) < 2 else rank_p(value, refs),
                 "original": number(original.get(key)),
                 "direction": spec.direction,
                 "status": status,
                 "version": spec.version,
             }
     return entries
+
+
+def rank_p(value: float, references: Sequence[float]) -> float:
+    """How rarely one of K + 1 alike models is as far from their mean as the judged model, in (0, 1].
+
+    The p-value of the permutation test that the judged model is one more retrained model; valid whatever the
+    distribution. It cannot fall below 1 / (K + 1): 0.05 takes 19 retrained models.
+
+    Args:
+        value: Of the judged model.
+        references: Of K >= 2 retrained models.
+    """
+    values = np.array([value, *references], dtype=np.float64)
+    apart = np.abs(values - values.mean())
+    # Equal distances must not differ by rounding.
+    return float(np.mean(apart >= apart[0] * (1 - 1e-9)))
 
 
 def number(value: float | str | None) -> float | None:

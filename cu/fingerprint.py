@@ -43,9 +43,22 @@ def original_identity(config: Mapping[str, Any], precision: str) -> dict[str, An
     }
     if config["dataset"].get("folder"):
         identity["folder"] = listing_hash(config["dataset"]["folder"], "dataset.folder")
+    if "swap" in config.get("scenario", {}):
+        identity["confused"] = {**swapped_labels(config), "forget_seed": config["forget_seed"]}
     if config["model"].get("checkpoint"):
         identity["checkpoint"] = file_hash(config["model"]["checkpoint"], "model.checkpoint")
     return identity
+
+
+def swapped_labels(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Which labels an original is trained on that are not the data set's own; only `scenario=confusion` has any.
+
+    Raises:
+        ConfigError: The original is the user's own, so that it was trained on other labels.
+    """
+    if config["model"].get("checkpoint"):
+        raise ConfigError("scenario=confusion trains its original on wrong labels: model.checkpoint must be null")
+    return {"swap": sorted(config["scenario"]["swap"]), "count": config["scenario"]["count"]}
 
 
 def retrained_identity(original: Mapping[str, Any], seed: int, forget_ids: Iterable[int]) -> dict[str, Any]:
@@ -56,7 +69,7 @@ def retrained_identity(original: Mapping[str, Any], seed: int, forget_ids: Itera
 
 def initial_identity(original: Mapping[str, Any], seed: int) -> dict[str, Any]:
     """What an untrained model depends on."""
-    own = {name: original[name] for name in ("dataset", "folder", "model", "revision") if name in original}
+    own = {name: original[name] for name in ("dataset", "folder", "confused", "model", "revision") if name in original}
     return {**own, "kind": "initial", "seed": seed}
 
 

@@ -50,6 +50,7 @@ def judge(
             scenario=task.scenario,
             forget_classes=task.forget_classes,
             num_classes=task.num_classes,
+            confused_classes=tuple(bench.plan.config["scenario"].get("swap", ())),
             seed=derive_seed(bench.plan.config["forget_seed"], "evaluation"),
             cost=cost,
             retrained_cost=tuple(costs),

@@ -218,7 +218,7 @@ def test_what_must_be_given_is_asked_for():
             validate({group: config[group]})
 
 
-UNSEARCHED = {"retrain", "original", "logit_mask"}  # they have nothing to set
+UNSEARCHED = {"retrain", "original", "untrained", "logit_mask"}  # they have nothing to set
 
 
 def test_every_method_with_settings_has_the_same_number_of_trials():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from cu.evaluation import by_split, compare, left_out, measure, of_ids, score
+from cu.evaluation import by_split, compare, left_out, measure, of_ids, rank_p, score
 from cu.metrics.types import Case, ModelPredictions, Predictions, metric
 
 
@@ -187,6 +187,7 @@ def test_comparison_by_hand():
     assert entry["gap"] == 1.5
     assert entry["floor"] == pytest.approx(14 / 3)
     assert entry["z"] == pytest.approx(1.5 / math.sqrt(13))
+    assert entry["rank_p"] == rank_p(6.5, [2.0, 4.0, 9.0])
     assert (entry["original"], entry["direction"], entry["version"], entry["status"]) == (7.0, "higher", 3, "ok")
     assert entries["twice"]["original"] is None
     assert entries["twice"]["gap"] == -9.0
@@ -202,10 +203,24 @@ def test_two_models_of_one_law_differ_by_more_than_one_standard_deviation():
     assert np.mean(floors) / 3 == pytest.approx(1.128, abs=0.02) == pytest.approx(2 / math.sqrt(math.pi), abs=0.02)
 
 
+def test_rank_p_of_hand_worked_cases():
+    # Mean of 9, 1, 2, 3, 5 is 4: distances 5, 3, 2, 1, 1. Of 4, 1, 2, 3, 5 it is 3: distances 1, 2, 1, 0, 2.
+    assert rank_p(9, [1, 2, 3, 5]) == 1 / 5
+    assert rank_p(4, [1, 2, 3, 5]) == 4 / 5
+    assert rank_p(0.1 + 0.2, [0.3, 0.3]) == 1
+
+
+def test_rank_p_is_5_in_100_as_often_as_it_should_be():
+    draws = np.random.default_rng(1).exponential(size=(4000, 20))
+    rejected = np.mean([rank_p(row[0], row[1:]) <= 0.05 for row in draws])
+    assert rejected == pytest.approx(0.05, abs=4 * math.sqrt(0.05 * 0.95 / 4000))
+    assert rank_p(8.0, draws[0, 1:].tolist()) == 0.05
+
+
 def test_one_reference_has_no_spread_and_none_has_no_gap():
     one = compare({"level": level}, {"level": 1.0, "twice": 2.0}, [{"level": 0.25, "twice": 1.0}], {})["level"]
     assert (one["ref"], one["gap"]) == (0.25, 0.75)
-    assert [one[k] for k in ("ref_std", "floor", "z", "original")] == [None] * 4
+    assert [one[k] for k in ("ref_std", "floor", "z", "rank_p", "original")] == [None] * 5
     none = compare({"level": level}, {"level": 1.0, "twice": 2.0}, [], {})["level"]
     assert none["value"] == 1.0
     assert [none[k] for k in ("ref", "gap", "ref_std", "floor", "z")] == [None] * 5

@@ -258,3 +258,16 @@ def test_a_run_is_finished_once_it_was_judged_as_asked(config, tmp_path):
     other = plan_unlearning(changed(plan.config, "reference.k", 4), NAMES)
     assert other.folder == plan.folder
     assert other.finished() is None
+
+
+def test_swapped_labels_make_another_original(config):
+    config["scenario"] = {"_target_": "cu.data.confusion.ConfusionScenario", "swap": [3, 5], "count": 100}
+    known = of_original(config)
+    for key, value in (("scenario.swap", [3, 4]), ("scenario.count", 50), ("forget_seed", 7)):
+        assert of_original(changed(config, key, value)) != known, key
+    assert of_original(changed(config, "scenario.swap", [5, 3])) == known
+    plain = changed(config, "scenario", {"_target_": "cu.data.scenarios.SampleScenario", "count": 100})
+    assert of_original(plain) != known
+    assert of_original(changed(plain, "scenario.count", 50)) == of_original(plain)
+    with pytest.raises(ConfigError, match=r"model\.checkpoint must be null"):
+        of_original(changed(config, "model.checkpoint", "mine.safetensors"))

@@ -91,3 +91,15 @@ def neighbor_accuracy(case: Case, /) -> dict[str, float]:
         if len(rows):
             found.append(by_class.get(neighbor_class(rows, case.forget_classes), float("nan")))
     return {"retain_neighbor_acc": primitives.mean(found)}
+
+
+@metric(keys=("retain_worst_class_drop",), needs=("original",))
+def worst_class_drop(case: Case, /) -> dict[str, float]:
+    """Largest loss of test accuracy of a retained class against the original model, in [-1, 1]; below 0 none lost.
+
+    An average hides a class that pays for all. The target is the retrained model: classes like the forgotten one tend
+    to gain once it is gone.
+    """
+    assert case.original is not None
+    before, after = (recalls(m.test_retain.logits, m.test_retain.label) for m in (case.original, case.model))
+    return {"retain_worst_class_drop": max((before[c] - after[c] for c in before), default=float("nan"))}

@@ -28,6 +28,22 @@ def steps_to(accuracy: Floats, steps: Integers, threshold: float) -> tuple[NDArr
     return np.where(never, steps[-1], steps[reached.argmax(axis=-1)]), never
 
 
+# Of the steps of an audit those that its curve is told by.
+CURVE = (0, 1, 2, 5, 10, 20, 50, 100)
+
+
+@metric(keys=tuple(f"relearn/curve@{step}" for step in CURVE), needs=("relearning",))
+def relearning_curve(case: Case, /) -> dict[str, float]:
+    """Accuracy on forget samples after so many steps of training on them again, in [0, 1]; mean over orders.
+
+    NaN at steps that the audit did not look at. The whole curve says what one threshold cannot: how fast the model
+    starts to remember, and how far it gets.
+    """
+    assert case.relearning is not None
+    accuracy = dict(zip(case.relearning.steps.tolist(), case.relearning.judged.mean(axis=0).tolist(), strict=True))
+    return {f"relearn/curve@{step}": accuracy.get(step, float("nan")) for step in CURVE}
+
+
 @metric(keys=("relearn/steps", "relearn/ain", "relearn/unreached"), needs=("relearning",))
 def relearning_speed(case: Case, /, *, tolerance: Annotated[float, Ge(0), Lt(1)]) -> dict[str, float]:
     """Steps until the original's accuracy on the forget set is back, and the anamnesis index.

@@ -8,6 +8,7 @@ from scipy.stats import wasserstein_distance
 
 from cu.metrics import primitives
 from cu.metrics.divergence import compared
+from cu.metrics.loss_distributions import kolmogorov_smirnov
 from cu.metrics.primitives import Values
 from cu.metrics.types import Case, metric
 
@@ -39,14 +40,28 @@ def entropy_tail(case: Case, /) -> dict[str, float]:
     return {"streisand/tail_rate": primitives.mean([tail_rate(a, b) for a, b in _entropies(case)])}
 
 
-@metric(keys=("streisand/entropy_w1",), direction="lower", needs=("retrained",))
+@metric(keys=("streisand/entropy_w1", "streisand/entropy_ks"), direction="lower", needs=("retrained",))
 def entropy_distance(case: Case, /) -> dict[str, float]:
-    """Wasserstein-1 distance of the entropies of forgotten samples to a retrained model's, in nats, lower is better.
+    """Distances of the entropies of forgotten samples to a retrained model's, averaged over these; lower is better.
 
-    In [0, ln C], averaged over the retrained models.
+    `w1` is the Wasserstein-1 distance in nats, in [0, ln C]; `ks` the Kolmogorov-Smirnov distance, in [0, 1].
     """
     pairs = [(a, b) for a, b in _entropies(case) if len(a)]
-    return {"streisand/entropy_w1": primitives.mean([wasserstein_distance(a, b) for a, b in pairs])}
+    return {
+        "streisand/entropy_w1": primitives.mean([wasserstein_distance(a, b) for a, b in pairs]),
+        "streisand/entropy_ks": primitives.mean([kolmogorov_smirnov(a, b)[0] for a, b in pairs]),
+    }
+
+
+@metric(keys=("streisand/pred_share_max",), scenarios=("class",))
+def prediction_share(case: Case, /) -> dict[str, float]:
+    """Largest share of the forgotten samples that is given one and the same class, in [0, 1]; NaN without a sample.
+
+    A method that relabels a class sends all of it to one place; retraining spreads it over the classes it resembles.
+    """
+    answers = primitives.predicted(case.model.forget.logits)
+    share = np.bincount(answers).max() / len(answers) if len(answers) else float("nan")
+    return {"streisand/pred_share_max": float(share)}
 
 
 def _entropies(case: Case) -> list[tuple[Values, Values]]:

@@ -18,6 +18,7 @@ Direction = Literal["match_retrained", "higher", "lower"]
 Need = Literal[
     "retrained",
     "original",
+    "confusion",
     "head",
     "cost",
     "initial",
@@ -113,6 +114,7 @@ class Case:
         scenario: `class` or `sample`.
         forget_classes: Forgotten classes in class scenarios, else empty.
         num_classes: Number of classes C.
+        confused_classes: The two classes between which the forgotten training labels are swapped, if they are.
         seed: Source of every random choice; see `generator`.
         cost: What making the judged model took (`eff/...` keys), if known.
         retrained_cost: What training each of `retrained` took, in the same order.
@@ -131,6 +133,7 @@ class Case:
     scenario: Scenario
     forget_classes: tuple[int, ...]
     num_classes: int
+    confused_classes: tuple[int, ...] = ()
     seed: int = 0
     cost: Mapping[str, float] | None = None
     retrained_cost: tuple[Mapping[str, float], ...] = field(default=())

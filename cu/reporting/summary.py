@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import io
-import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TextIO
 
 from cu.reporting.formats import SCALES, number, scale_of
+from cu.reporting.headlines import exceeds_floor, headlines, value_of
 from cu.reporting.illusion import HEAD, betrayed_by
 from cu.reporting.statistics import wilson_interval
 
@@ -17,31 +17,6 @@ if TYPE_CHECKING:
 
 WIDTH = 100
 HEAD_MARGIN = 0.01  # one point of accuracy on forgotten test samples, as in configs/report/default.yaml
-_ACCURACIES = (
-    "forget_train_acc",
-    "forget_test_acc",
-    "unlearn_score",
-    "retain_train_acc",
-    "retain_test_acc",
-    "test_acc",
-)
-_CLOSENESS = (
-    "mia/svc_confidence",
-    "mia/rmia_auc",
-    "cmia/gap_nn",
-    "probe/linear_forget_test_acc",
-    "probe/member_auc",
-    "cka/shift",
-    "agg/avg_gap",
-)
-_ELSEWHERE = {
-    "class": {"unlearn_score", "test_acc", "probe/member_auc", "mia/rmia_auc"},
-    "sample": {"forget_test_acc", "retain_test_acc", "cmia/gap_nn", "probe/linear_forget_test_acc"},
-}
-_HEADLINES = {
-    scenario: [key for key in (*_ACCURACIES, *_CLOSENESS) if key not in without]
-    for scenario, without in _ELSEWHERE.items()
-}
 
 
 def summary(result: Mapping[str, Any]) -> Group:
@@ -100,11 +75,11 @@ def _forgotten(result: Mapping[str, Any]) -> str:
 
 
 def _cost(result: Mapping[str, Any]) -> str:
-    seconds = _value(result, "eff/unlearn_seconds")
+    seconds = value_of(result, "eff/unlearn_seconds")
     if seconds is None:
         seconds = result.get("timings", {}).get("unlearn_seconds")
-    samples = [_value(result, f"eff/samples_seen_{split}") for split in ("forget", "retain")]
-    speedup = _value(result, "eff/speedup_vs_retrain")
+    samples = [value_of(result, f"eff/samples_seen_{split}") for split in ("forget", "retain")]
+    speedup = value_of(result, "eff/speedup_vs_retrain")
     shown = number(seconds, SCALES["seconds"])
     parts = [f"{shown} s"]
     if all(sample is not None for sample in samples):
@@ -116,11 +91,6 @@ def _cost(result: Mapping[str, Any]) -> str:
     return "Cost     " + ", ".join(parts)
 
 
-def _value(result: Mapping[str, Any], key: str, part: str = "value") -> float | None:
-    entry = result["metrics"].get(key)
-    return entry.get(part) if entry else None
-
-
 def _table(result: Mapping[str, Any]) -> Table:
     from rich import box
     from rich.table import Table
@@ -129,9 +99,8 @@ def _table(result: Mapping[str, Any]) -> Table:
     table.add_column("metric", no_wrap=True)
     for heading in ("original", "unlearned", "retrained", "gap", "", "floor"):
         table.add_column(heading, justify="right", no_wrap=True)
-    for key in _HEADLINES[result["scenario"]]:
-        if key in result["metrics"]:
-            table.add_row(*_row(key, result["metrics"][key]))
+    for key, entry in headlines(result).items():
+        table.add_row(*_row(key, entry))
     return table
 
 
@@ -146,12 +115,6 @@ def _row(key: str, entry: Mapping[str, Any]) -> list[Any]:
     return [name, *texts, gap, "*" if beyond else "", number(entry.get("floor"), scale)]
 
 
-def exceeds_floor(entry: Mapping[str, Any]) -> bool:
-    """Whether a metric's gap is larger than the distance between two retrained models; no floor, no verdict."""
-    gap, floor = entry.get("gap"), entry.get("floor")
-    return gap is not None and floor is not None and not math.isnan(floor) and abs(gap) > floor
-
-
 _STILL = {
     "probe/linear_forget_test_acc": "a linear probe on the embedding still finds {} %",
     "probe/fewshot10_forget_acc": "a linear probe on the embedding, shown 10 images, still finds {} %",
@@ -162,7 +125,7 @@ _STILL = {
 def _interval(result: Mapping[str, Any]) -> str | None:
     """How far the number of images alone leaves the headline accuracy open; nothing about other seeds."""
     key, split = ("forget_test_acc", "test_forget") if result["scenario"] == "class" else ("forget_train_acc", "forget")
-    share, trials = _value(result, key), result["split_sizes"].get(split) or 0
+    share, trials = value_of(result, key), result["split_sizes"].get(split) or 0
     if share is None or not trials:
         return None
     low, high = (number(bound, SCALES["percent"]) for bound in wilson_interval(round(share * trials), trials))
@@ -175,7 +138,7 @@ def _illusion(result: Mapping[str, Any]) -> str | None:
     if key is None:
         return None
     scale, entry = SCALES[scale_of(key)], result["metrics"][key]
-    head = number(_value(result, HEAD), SCALES["percent"])
+    head = number(value_of(result, HEAD), SCALES["percent"])
     found, target = (
         number(entry["value"], scale),
         number(entry["ref"], scale) + (f" {scale.unit}" if scale.unit else ""),
@@ -184,17 +147,17 @@ def _illusion(result: Mapping[str, Any]) -> str | None:
 
 
 def _notes(result: Mapping[str, Any]) -> list[str]:
-    entries = {key: result["metrics"].get(key) for key in _HEADLINES[result["scenario"]]}
+    entries = headlines(result)
     notes = [interval] if (interval := _interval(result)) else []
     if result["references"] == 0:
         notes.append("No retrained model to compare with: set reference.k=1, or 2 for a noise floor.")
     elif result["references"] == 1:
         notes.append("One retrained model: no noise floor, so no gap is called large; set reference.k=2 or more.")
-    if any(entry and exceeds_floor(entry) for entry in entries.values()):
+    if any(exceeds_floor(entry) for entry in entries.values()):
         notes.append("* further from the retrained model than retrained models are from each other (floor)")
     reasons: dict[str, list[str]] = {}
     for key, entry in entries.items():
-        if entry and entry["status"] != "ok":
+        if entry["status"] != "ok":
             reasons.setdefault(entry["status"], []).append(key)
     notes += [f"n/a      {', '.join(keys)}: {reason}" for reason, keys in reasons.items()]
     return notes

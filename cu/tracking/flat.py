@@ -10,8 +10,8 @@ def flattened(result: Mapping[str, Any]) -> dict[str, Any]:
     """Every number of a result as one flat mapping: `key` for a metric, then `ref/key`, `gap/key`, `floor/key`, ..."""
     flat: dict[str, Any] = {name: result[name] for name in ("fingerprint", "references") if name in result}
     for key, entry in result.get("metrics", {}).items():
-        for part in ("value", "ref", "ref_std", "gap", "floor", "z", "original"):
-            if entry[part] is not None:
+        for part in ("value", "ref", "ref_std", "gap", "floor", "z", "rank_p", "original"):
+            if entry.get(part) is not None:
                 flat[key if part == "value" else f"{part}/{key}"] = entry[part]
     for group in ("accuracies", "cost", "timings", "split_sizes", "seeds", "versions", "machine", "git"):
         entries = (result.get(group) or {}).items()

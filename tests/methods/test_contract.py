@@ -18,13 +18,13 @@ from cu.validation import locate
 
 QUICK = {"epochs": 1, "batch_size": 16}  # of the recipe, where there is one
 FEW = {"lcodec": 2}  # samples to forget where each takes a second
-UNTRAINED = {"original", "logit_mask"}  # no weight moves, nothing is random
+UNMOVED = {"original", "logit_mask"}  # no weight moves, nothing is random
 EXACT = {"retrain"}  # starts anew, by the original's recipe and seed
 RESETS = {"eu_k", "not"}  # change weights before the first step
 # Declared to do without one of the two sets.
 UNREAD = {
-    "forget": {"finetune", "head_only", "retrain", "l1_sparse", "cf_k", "eu_k", "coun", "not"},
-    "retain": {"gradient_ascent", "boundary_shrink", "boundary_expand", "delete"},
+    "forget": {"finetune", "head_only", "retrain", "l1_sparse", "cf_k", "eu_k", "coun", "not", "untrained"},
+    "retain": {"gradient_ascent", "boundary_shrink", "boundary_expand", "delete", "untrained"},
 }
 # Settings of the recipe with which an easy class is forgotten and the others are kept.
 EASY = {
@@ -147,12 +147,12 @@ def test_equal_seeds_give_equal_weights_and_what_was_given_is_left_alone(
 @every_cell
 def test_another_seed_gives_other_weights(outcome, unlearn, same_weights, name, scenario):
     other = unlearn(name, scenario, seed=1)
-    assert same_weights(other, outcome(name, scenario)[0]) == (name in UNTRAINED | EXACT)
+    assert same_weights(other, outcome(name, scenario)[0]) == (name in UNMOVED | EXACT)
 
 
 @every_cell
 def test_weights_move(outcome, original, name, scenario):
-    assert torch.equal(flat(outcome(name, scenario)[0]), flat(original)) == (name in UNTRAINED)
+    assert torch.equal(flat(outcome(name, scenario)[0]), flat(original)) == (name in UNMOVED)
 
 
 @pytest.mark.parametrize(("name", "part"), [(n, part) for part in UNREAD for n in NAMES if n in UNREAD[part]])

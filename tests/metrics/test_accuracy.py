@@ -113,3 +113,21 @@ def test_neighbor_is_chosen_by_retrained_models_among_retained_classes(make_case
 def test_neighbor_of_an_unseen_class_is_nan(make_case):
     case = make_case("class", sizes={"test_forget": 0})
     assert np.isnan(accuracy.neighbor_accuracy(case)["retain_neighbor_acc"])
+
+
+def test_the_class_that_pays_most(make_case, make_model, make_predictions):
+    label = np.repeat([0, 1, 2], 10)
+
+    def predicting(wrong_of):
+        predicted = label.copy()
+        for c, wrong in enumerate(wrong_of):
+            predicted[10 * c : 10 * c + wrong] = (c + 1) % 3
+        return replace(make_model("class"), test_retain=make_predictions(one_hot(predicted, 4), label))
+
+    def drop(before, after):
+        case = replace(make_case("class", model=predicting(after)), original=predicting(before))
+        return accuracy.worst_class_drop(case)["retain_worst_class_drop"]
+
+    assert drop((1, 0, 2), (1, 3, 0)) == pytest.approx(0.3)  # class 2 gains 20 points, which hides nothing
+    assert drop((1, 0, 2), (1, 0, 2)) == 0
+    assert drop((5, 5, 5), (4, 3, 2)) == pytest.approx(-0.1)

@@ -9,7 +9,19 @@ import pytest
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
-from cu.metrics import accuracy, composites, divergence, efficiency, member_rate, membership, streisand, svc, thresholds
+from cu.metrics import (
+    accuracy,
+    auc_interval,
+    composites,
+    divergence,
+    efficiency,
+    loss_distributions,
+    member_rate,
+    membership,
+    streisand,
+    svc,
+    thresholds,
+)
 from cu.metrics.types import Predictions
 
 CONFIGS = Path(__file__).parents[2] / "configs" / "evaluation"
@@ -18,13 +30,15 @@ DETERMINISTIC = [
     accuracy.split_losses,
     accuracy.class_accuracies,
     accuracy.neighbor_accuracy,
+    accuracy.worst_class_drop,
     membership.retained_privacy,
     divergence.agreements,
     divergence.output_distances,
-    divergence.loss_distance,
-    divergence.loss_log_p,
+    loss_distributions.loss_distance,
+    loss_distributions.loss_log_p,
     streisand.entropy_tail,
     streisand.entropy_distance,
+    streisand.prediction_share,
     efficiency.unlearning_cost,
     efficiency.speedup,
     composites.adaptive_unlearning_score,
@@ -40,6 +54,12 @@ RANDOM = [
         for function in (svc.svc_attacks, member_rate.member_rates, composites.average_gap, composites.tugs_of_war)
     ),
 ]
+EXTENDED = [
+    divergence.further_output_distances,
+    loss_distributions.loss_transport,
+    auc_interval.loss_auc_interval,
+]
+EVERY = [*DETERMINISTIC, *RANDOM, *EXTENDED]
 SPLITS = ("retain", "forget", "val", "test_retain", "test_forget")
 
 
@@ -47,7 +67,7 @@ def spec_of(metric):
     return getattr(metric, "func", metric).spec
 
 
-def evaluate(case, metrics=(*DETERMINISTIC, *RANDOM)):
+def evaluate(case, metrics=EVERY):
     values = {}
     for metric in metrics:
         if case.scenario in spec_of(metric).scenarios:
@@ -70,7 +90,7 @@ def changed(case, change):
 
 
 @pytest.mark.parametrize("scenario", ["class", "sample"])
-@pytest.mark.parametrize("metric", [*DETERMINISTIC, *RANDOM], ids=lambda m: getattr(m, "func", m).__name__)
+@pytest.mark.parametrize("metric", EVERY, ids=lambda m: getattr(m, "func", m).__name__)
 def test_a_metric_returns_its_keys_as_plain_floats(metric, scenario, make_case):
     if scenario in spec_of(metric).scenarios:
         values = metric(make_case(scenario))
@@ -79,7 +99,7 @@ def test_a_metric_returns_its_keys_as_plain_floats(metric, scenario, make_case):
 
 
 def test_no_two_metrics_share_a_key():
-    keys = [key for metric in (*DETERMINISTIC, *RANDOM) for key in spec_of(metric).keys]
+    keys = [key for metric in EVERY for key in spec_of(metric).keys]
     assert len(keys) == len(set(keys))
 
 
@@ -92,7 +112,8 @@ def test_the_same_case_gives_the_same_bits(scenario, make_case):
 @pytest.mark.parametrize("scenario", ["class", "sample"])
 def test_only_an_empty_split_makes_a_number_undefined(scenario, make_case):
     undefined = {key for key, value in evaluate(make_case(scenario)).items() if np.isnan(value)}
-    expected = {"forget_test_acc", "forget_test_loss", "agree/forget_test", "dist/js_forget_test"}
+    of_test = {"agree/forget_test", "dist/js_forget_test", "dist/kl_forget_test", "dist/act_l1_forget_test"}
+    expected = {"forget_test_acc", "forget_test_loss", *of_test}
     assert undefined == (expected if scenario == "sample" else set())
 
 
@@ -139,7 +160,7 @@ def test_logits_that_are_not_finite_are_an_error(scenario, make_case):
 
     case = make_case(scenario)
     broken = changed(case, diverge)
-    for metric in (*DETERMINISTIC, *RANDOM):
+    for metric in EVERY:
         # Costs do not look at outputs.
         if scenario in spec_of(metric).scenarios and "cost" not in spec_of(metric).needs:
             with pytest.raises(ValueError, match="finite"):
@@ -178,7 +199,7 @@ def test_a_model_that_is_the_retrained_one_has_no_gap(scenario, make_case, make_
     for key, value in values.items():
         if np.isnan(value):
             continue
-        if key.startswith(("dist/", "agg/avg_gap")) or key == "streisand/entropy_w1":
+        if key.startswith(("dist/", "agg/avg_gap")) or key in ("streisand/entropy_w1", "streisand/entropy_ks"):
             assert value == 0, key
         if key.startswith(("agree/", "agg/tow")):
             assert value == 1, key

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from cu.metrics.findings import Relearning
-from cu.metrics.relearning_speed import relearning_speed, steps_to
+from cu.metrics.relearning_speed import relearning_curve, relearning_speed, steps_to
 
 STEPS = np.array([0, 1, 2, 5, 10])
 
@@ -55,3 +55,10 @@ def test_no_index_without_retrained_models(make_case):
     values = measured(make_case, [[0, 1, 1, 1, 1]], np.empty((0, 1, 5)))
     assert values["relearn/steps"] == 1
     assert np.isnan(values["relearn/ain"])
+
+
+def test_the_curve_is_the_mean_over_orders_where_it_was_looked_at(make_case):
+    found = Relearning(STEPS, np.array([[0, 0.2, 0.4, 0.8, 1], [0, 0.4, 0.6, 1, 1]]), np.empty((0, 2, 5)), 1.0)
+    values = relearning_curve(replace(make_case(), relearning=found))
+    assert [values[f"relearn/curve@{step}"] for step in STEPS] == pytest.approx([0, 0.3, 0.5, 0.9, 1])
+    assert np.isnan([values[f"relearn/curve@{step}"] for step in (20, 50, 100)]).all()

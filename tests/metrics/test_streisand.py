@@ -18,7 +18,7 @@ def test_a_retrained_model_is_not_visible(make_case, make_model):
     model = make_model(sizes={"forget": 1000})
     case = make_case(model=model, retrained=(model,))
     assert streisand.entropy_tail(case)["streisand/tail_rate"] == 0.01
-    assert streisand.entropy_distance(case)["streisand/entropy_w1"] == 0
+    assert set(streisand.entropy_distance(case).values()) == {0.0}
     assert streisand.entropy_visibility(case)["streisand/entropy_auc"] == pytest.approx(0.5, abs=0.1)
 
 
@@ -30,7 +30,8 @@ def test_uniform_outputs_are_visible(make_case, make_model, make_predictions):
     assert streisand.entropy_visibility(case)["streisand/entropy_auc"] == 1
     assert primitives.entropy(flat.forget.logits).mean() == pytest.approx(np.log(4))
     expected = np.log(4) - primitives.entropy(case.retrained[0].forget.logits).mean()
-    assert streisand.entropy_distance(case)["streisand/entropy_w1"] == pytest.approx(expected)
+    found = streisand.entropy_distance(case)
+    assert found == {"streisand/entropy_w1": pytest.approx(expected), "streisand/entropy_ks": 1}
 
 
 def test_wasserstein_distance_of_shifted_entropies(make_case, make_model, make_predictions):
@@ -52,5 +53,19 @@ def test_wasserstein_distance_of_shifted_entropies(make_case, make_model, make_p
 
 def test_empty_sides_are_nan(make_case):
     case = make_case("class", sizes={"test_forget": 0, "forget": 0})
-    for metric in (streisand.entropy_visibility, streisand.entropy_tail, streisand.entropy_distance):
+    every = (
+        streisand.entropy_visibility,
+        streisand.entropy_tail,
+        streisand.entropy_distance,
+        streisand.prediction_share,
+    )
+    for metric in every:
         assert np.isnan(list(metric(case).values())).all()
+
+
+def test_the_largest_share_of_one_answer(make_case, make_model, make_predictions):
+    base = make_model("class")
+    for answers, share in (([0] * 7 + [1] * 2 + [2], 0.7), ([1] * 10, 1.0), ([0, 1, 2, 3], 0.25)):
+        forget = make_predictions(np.eye(4)[answers], np.full(len(answers), 3))
+        case = make_case("class", model=replace(base, forget=forget))
+        assert streisand.prediction_share(case)["streisand/pred_share_max"] == share

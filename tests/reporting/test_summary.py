@@ -3,7 +3,8 @@ import io
 import pytest
 from scipy.stats import binomtest
 
-from cu.reporting.summary import exceeds_floor, show, text
+from cu.reporting.headlines import exceeds_floor
+from cu.reporting.summary import show, text
 
 
 @pytest.fixture
@@ -107,3 +108,14 @@ def test_a_result_without_metrics_still_has_a_summary(make_result):
     shown = text(make_result({}))
     assert "Cost     1.5 s" in shown
     assert "None of the headline metrics was evaluated." in shown
+
+
+def test_confusion_is_told_where_labels_were_swapped(full, make_metric):
+    sample = {**full, "scenario": "sample", "forget_classes": []}
+    told = {**sample, "metrics": {**full["metrics"], "ic/error": make_metric(0.25), "ic/fgt": make_metric(0.125)}}
+    assert [line.split()[:2] for line in text(told).splitlines() if "ic/" in line] == [
+        ["ic/error", "[%]"],
+        ["ic/fgt", "[%]"],
+    ]
+    skipped = {key: make_metric(None, status="skipped: needs confusion") for key in ("ic/error", "ic/fgt")}
+    assert "ic/" not in text({**sample, "metrics": {**full["metrics"], **skipped}})

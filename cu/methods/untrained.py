@@ -1,0 +1,22 @@
+"""The null baseline that knows nothing: a network that was never trained."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from cu.data.types import UnlearningTask
+from cu.engine.run import Run
+from cu.models.types import Classifier
+
+
+@dataclass(frozen=True, kw_only=True)
+class Untrained:
+    """Returns random weights: what probes still find in an embedding that cannot hold any knowledge of the data.
+
+    A probe that does as well on an unlearned model as on this one has found nothing; one that does as well on this one
+    as on the original measures the images, not the model.
+    """
+
+    def unlearn(self, model: Classifier, task: UnlearningTask, run: Run) -> Classifier:
+        """A model of the same architecture that never saw a sample."""
+        return run.new_model("untrained").eval()
