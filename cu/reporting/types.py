@@ -23,6 +23,8 @@ FigureName = Literal[
     "histograms",
     "roc",
     "trajectory",
+    "relearning",
+    "layers",
     "batch_curve",
 ]
 

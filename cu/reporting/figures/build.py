@@ -11,6 +11,7 @@ from cu.reporting.collect import Collection
 from cu.reporting.figures import (
     agreement_bars,
     batch_curve,
+    curves,
     destinations,
     embedding_map,
     front,
@@ -37,6 +38,8 @@ DRAW: Mapping[FigureName, Mapping[str, Draw]] = {
     "histograms": {"class": histograms.draw, "sample": histograms.draw},
     "roc": {"class": roc.draw, "sample": roc.draw},
     "trajectory": {"class": trajectory.draw, "sample": trajectory.draw},
+    "relearning": {"class": curves.draw_relearning, "sample": curves.draw_relearning},
+    "layers": {"class": curves.draw_layers, "sample": curves.draw_layers},
     "batch_curve": {"class": batch_curve.draw},
 }
 

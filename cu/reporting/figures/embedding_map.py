@@ -89,7 +89,7 @@ def _embeddings(scene: Scene) -> tuple[MapSamples, dict[str, Floats], tuple[str,
             samples = choose(train, test, run.forget_ids(train), tuple(run.result["forget_classes"]))
         embeddings[model.label] = samples.embedding(train, test)
     assert samples is not None, "there is a subject, or subjects() has raised"
-    return samples, embeddings, tuple(notes)
+    return samples, embeddings, (*notes, *scene.left_out())
 
 
 def _panel(ax: Axes, points: Floats, samples: MapSamples, names: list[str]) -> None:

@@ -85,7 +85,7 @@ def draw(scene: Scene) -> Drawing:
         alt=f"Histograms of loss and entropy, seed {seed}. " + "; ".join(told) + ".",
         data=pd.DataFrame(rows),
         canvas=canvas,
-        notes=tuple(notes),
+        notes=(*notes, *scene.left_out()),
     )
 
 

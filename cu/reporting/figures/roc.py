@@ -65,5 +65,5 @@ def draw(scene: Scene) -> Drawing:
             for rate, tpr in zip(rates, own, strict=True)
         ),
         canvas=canvas,
-        notes=tuple(notes),
+        notes=(*notes, *scene.left_out()),
     )

@@ -83,6 +83,12 @@ class Scene:
         ranked = sorted(range(len(self.rows)), key=lambda i: (turns[i], i))
         return [self.rows[i] for i in ranked[:MOST_ROWS]]
 
+    def left_out(self) -> tuple[str, ...]:
+        """One line on the methods that are not among the few, if there are any."""
+        shown = self.few()
+        labels = [row.label for row in self.rows if row not in shown]
+        return (f"shows {len(shown)} methods, not {', '.join(labels)}; report.methods chooses",) if labels else ()
+
     def reference(self, which: str, key: str) -> Mapping:
         """Statistics of a metric of the `original` or `retrained` models; empty if unknown."""
         return self.references.get((ORIGINAL if which == "original" else RETRAINED, "", key), {})

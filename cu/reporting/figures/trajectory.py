@@ -51,6 +51,7 @@ def draw(scene: Scene) -> Drawing:
     if not there:
         raise LacksDataError(f"no run kept a trajectory; {HOW_TO}")
     absent = [row.label for row, found in rows if not any(len(own) for _, own in found)]
+    lacking = [f"no trajectory of {', '.join(absent)}; {HOW_TO} for methods that descend"] if absent else []
     canvas, axes = style.grid(len(there), 2, 1.9, sharey=True)
     bands = {key: scene.reference("retrained", key) for key in _LINES}
     for ax, (row, found) in zip(axes, there, strict=True):
@@ -79,7 +80,7 @@ def draw(scene: Scene) -> Drawing:
         alt=_alt(there, bands, _NAMES[scene.kind]),
         data=data.loc[:, ["model", "seed", "key", "step", "accuracy"]],
         canvas=canvas,
-        notes=(f"no trajectory of {', '.join(absent)}; {HOW_TO} for methods that descend",) if absent else (),
+        notes=(*lacking, *scene.left_out()),
     )
 
 

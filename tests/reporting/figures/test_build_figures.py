@@ -17,12 +17,18 @@ from cu.reporting.write import write_report
 ALL = list(get_args(FigureName))
 
 
-def test_every_name_can_be_drawn_and_the_default_report_draws_all_but_the_published_curve():
+SPECIAL = {"batch_curve", "relearning", "layers"}  # of a published table, and of evaluation=extended
+
+
+def test_every_name_can_be_drawn_and_the_default_report_draws_all_that_default_runs_have():
     import yaml
 
     assert list(DRAW) == ALL
-    default = yaml.safe_load((config_folder() / "report/default.yaml").read_text())
-    assert set(default["figures"]) == set(ALL) - {"batch_curve"}
+    default, extended = (
+        yaml.safe_load((config_folder() / f"report/{name}.yaml").read_text()) for name in ("default", "extended")
+    )
+    assert set(default["figures"]) == set(ALL) - SPECIAL
+    assert {"relearning", "layers"} < set(extended["figures"])
 
 
 def test_all_figures_of_a_full_study_twice_the_same(filled):
@@ -31,7 +37,7 @@ def test_all_figures_of_a_full_study_twice_the_same(filled):
         for name in ("name", "title", "caption", "alt", "svg", "pdf", "png"):
             assert getattr(a, name) == getattr(b, name), f"{a.name}.{name}"
         assert a.data.equals(b.data)
-    assert {figure.name.split("-")[0] for figure in figures} == set(ALL) - {"batch_curve"}
+    assert {figure.name.split("-")[0] for figure in figures} == set(ALL) - SPECIAL
     assert len({figure.name for figure in figures}) == len(figures)
     for figure in figures:
         assert len(figure.alt) > 60
@@ -105,6 +111,9 @@ def test_at_most_four_methods_get_a_panel_contrastive_first(study):
     for i, method in enumerate(["amun", "contrastive", "delete", "finetune", "salun", "scrub", "ssd"]):
         study.add(method, 0, 0.1 * i)
     assert [row.label for row in study.scene().few()] == ["contrastive", "amun", "delete", "finetune"]
+    _, notes = study.build("histograms", "roc")
+    told = "shows 4 methods, not salun, scrub, ssd; report.methods chooses"
+    assert [note.endswith(told) for note in notes] == [True, True]
 
 
 def test_every_method_comes_before_the_second_setting_of_any(study):
