@@ -25,13 +25,15 @@ def total_seconds(case: Case, /) -> dict[str, float]:
     return {"eff/total_seconds": case.cost["prep_seconds"] + case.cost["unlearn_seconds"]}
 
 
-@metric(keys=("eff/speedup_vs_retrain",), direction="higher", needs=("retrained", "cost"))
+@metric(keys=("eff/speedup_vs_retrain",), direction="higher", needs=("retrained", "cost"), version=2)
 def speedup(case: Case, /) -> dict[str, float]:
     """Mean seconds of retraining over seconds of preparing and unlearning, > 0, higher is better.
 
-    NaN if the retrained models' cost is unknown, or the model's is 0.
+    NaN if the retrained models' cost is unknown, or the method did nothing: it saw no sample and prepared nothing. How
+    fast that was says nothing.
     """
     assert case.cost is not None
     own = case.cost["prep_seconds"] + case.cost["unlearn_seconds"]
+    work = case.cost["prep_seconds"] + case.cost["samples_seen_forget"] + case.cost["samples_seen_retain"]
     retraining = primitives.mean([cost["unlearn_seconds"] for cost in case.retrained_cost])
-    return {"eff/speedup_vs_retrain": retraining / own if own else float("nan")}
+    return {"eff/speedup_vs_retrain": retraining / own if own and work else float("nan")}

@@ -20,7 +20,8 @@ def test_speedup_counts_preparation_and_averages_retraining(make_case):
 def test_speedup_is_nan_when_unknown(make_case):
     case = make_case()
     free = {**case.cost, "unlearn_seconds": 0.0, "prep_seconds": 0.0}
-    for other in (replace(case, retrained_cost=()), replace(case, cost=free)):
+    idle = {**case.cost, "prep_seconds": 0.0, "samples_seen_forget": 0.0, "samples_seen_retain": 0.0}
+    for other in (replace(case, retrained_cost=()), replace(case, cost=free), replace(case, cost=idle)):
         assert np.isnan(efficiency.speedup(other)["eff/speedup_vs_retrain"])
 
 
