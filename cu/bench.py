@@ -25,8 +25,9 @@ from cu.models.adapt import adapted_names
 from cu.models.types import Classifier
 from cu.plan import Plan
 from cu.randomness import generator
+from cu.store.checkpoint import EpochCheckpoint
 from cu.store.files import JsonLines, read_rows
-from cu.store.models import EpochCheckpoint, KeptModels, ModelStore, StoredModel, load_into, load_weights
+from cu.store.models import KeptModels, ModelStore, StoredModel, load_into, load_weights
 from cu.store.runs import git_state, versions
 from cu.store.scores import remembered_scores
 

@@ -13,7 +13,8 @@ import numpy as np
 from cu.data.types import ImageData, Split, UnlearningTask
 from cu.engine.hardware import Hardware
 from cu.engine.predict import predict
-from cu.metrics.types import Case, MetricSpec, ModelPredictions, Predictions
+from cu.metrics.spec import MetricSpec
+from cu.metrics.types import Case, ModelPredictions, Predictions
 from cu.models.types import Classifier
 
 Metrics = Mapping[str, Any]

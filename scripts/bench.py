@@ -22,7 +22,7 @@ from time import perf_counter
 import torch
 from torch.nn import functional as F
 
-from cu.data.batches import PairedBatches
+from cu.data.pairs import PairedBatches
 from cu.data.transforms import Transform
 from cu.data.types import Split
 from cu.engine.fit import cross_entropy, fit

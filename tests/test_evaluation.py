@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from cu.evaluation import by_split, compare, left_out, measure, of_ids, rank_p, score
-from cu.metrics.types import Case, ModelPredictions, Predictions, metric
+from cu.metrics.spec import metric
+from cu.metrics.types import Case, ModelPredictions, Predictions
 
 
 def predictions(ids, label=None):

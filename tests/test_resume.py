@@ -9,7 +9,7 @@ import pytest
 from filelock import FileLock
 
 from cu.methods.finetune import FineTune
-from cu.store.models import EpochCheckpoint
+from cu.store.checkpoint import EpochCheckpoint
 
 DIE_IN_TRAINING = """
 import os, signal

@@ -15,7 +15,7 @@ from cu.audits.scene import Scene
 from cu.audits.types import Findings
 from cu.metrics.findings import Ensembles, ModelGroup
 from cu.metrics.primitives import margin
-from cu.metrics.types import Need
+from cu.metrics.spec import Need
 from cu.randomness import generator
 from cu.store.models import StoredModel
 

@@ -12,10 +12,11 @@ from cu.audits.scene import Scene
 from cu.audits.types import Findings
 from cu.evaluation import by_split
 from cu.fingerprint import initial_identity
-from cu.metrics.types import ModelPredictions, Need
+from cu.metrics.spec import Need
+from cu.metrics.types import ModelPredictions
 from cu.models.types import Classifier
+from cu.store.checkpoint import EpochCheckpoint
 from cu.store.files import JsonLines
-from cu.store.models import EpochCheckpoint
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -21,7 +21,7 @@ from cu.data.types import Split
 from cu.engine.hardware import Hardware
 from cu.engine.predict import predict
 from cu.metrics.findings import DEPTHS, Activations, Layers
-from cu.metrics.types import Need
+from cu.metrics.spec import Need
 from cu.models.types import Classifier
 from cu.randomness import generator
 from cu.store.models import StoredModel

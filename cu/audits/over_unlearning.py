@@ -19,7 +19,7 @@ from cu.engine.hardware import Hardware
 from cu.engine.predict import SCORING_BATCH, evaluating
 from cu.metrics.findings import OverUnlearning
 from cu.metrics.over_unlearning import EPSILON
-from cu.metrics.types import Need
+from cu.metrics.spec import Need
 from cu.models.types import Classifier
 from cu.randomness import generator
 

@@ -21,7 +21,7 @@ from cu.engine.predict import accuracy
 from cu.engine.recipe import Recipe
 from cu.fingerprint import fingerprint
 from cu.metrics.findings import Relearning
-from cu.metrics.types import Need
+from cu.metrics.spec import Need
 from cu.models.types import Classifier
 from cu.randomness import derive_seed, generator
 from cu.store.models import StoredModel

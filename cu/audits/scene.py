@@ -16,8 +16,9 @@ from cu.engine.run import silent
 from cu.fingerprint import fingerprint, unlearned_identity, without
 from cu.methods.types import Method
 from cu.models.types import Classifier
+from cu.store.checkpoint import EpochCheckpoint
 from cu.store.files import JsonLines
-from cu.store.models import EpochCheckpoint, StoredModel, load_into, load_weights
+from cu.store.models import StoredModel, load_into, load_weights
 from cu.store.scores import remembered_scores
 
 log = logging.getLogger(__name__)

@@ -16,7 +16,7 @@ from cu.audits.types import Findings
 from cu.data.types import Split, UnlearningTask
 from cu.metrics.findings import Shadows
 from cu.metrics.primitives import margin
-from cu.metrics.types import Need
+from cu.metrics.spec import Need
 from cu.randomness import generator
 from cu.store.models import StoredModel
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
 from cu.audits.scene import Scene
-from cu.metrics.types import Need
+from cu.metrics.spec import Need
 
 
 @dataclass(frozen=True, eq=False)

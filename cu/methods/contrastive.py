@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from cu.config import ConfigError
-from cu.data.batches import Pair, PairedBatches
+from cu.data.pairs import Pair, PairedBatches
 from cu.data.types import Split, UnlearningTask
 from cu.engine.fit import fit
 from cu.engine.recipe import Recipe

@@ -10,7 +10,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from cu.data.batches import Batch, Pair, Redrawn, Stream
+from cu.data.batches import Batch, Redrawn, Stream
+from cu.data.pairs import Pair
 from cu.data.types import UnlearningTask
 from cu.engine.fit import cross_entropy, fit
 from cu.engine.recipe import Recipe

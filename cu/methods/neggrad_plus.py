@@ -8,7 +8,7 @@ from typing import Annotated
 from annotated_types import Ge, Gt, Le
 from torch import Tensor
 
-from cu.data.batches import Pair, RetainPairs
+from cu.data.pairs import Pair, RetainPairs
 from cu.data.types import UnlearningTask
 from cu.engine.fit import cross_entropy, fit
 from cu.engine.recipe import Recipe

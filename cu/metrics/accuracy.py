@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from cu.metrics import primitives
-from cu.metrics.types import Case, Floats, Integers, ModelPredictions, Predictions, metric
+from cu.metrics.spec import metric
+from cu.metrics.types import Case, Floats, Integers, ModelPredictions, Predictions
 
 SPLITS = ("forget_train", "retain_train", "retain_test", "forget_test", "test", "val")
 

@@ -8,7 +8,8 @@ from scipy.special import ndtri
 from scipy.stats import rankdata
 
 from cu.metrics import primitives
-from cu.metrics.types import Case, metric
+from cu.metrics.spec import metric
+from cu.metrics.types import Case
 
 CONFIDENCE = 0.95
 

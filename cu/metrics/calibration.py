@@ -8,7 +8,8 @@ import numpy as np
 from annotated_types import Gt
 
 from cu.metrics.primitives import auc, loss, predicted, softmax
-from cu.metrics.types import Case, Floats, Integers, Predictions, metric
+from cu.metrics.spec import metric
+from cu.metrics.types import Case, Floats, Integers, Predictions
 
 NAMES = ("ece", "nll", "brier")
 

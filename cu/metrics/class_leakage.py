@@ -11,7 +11,8 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
 
 from cu.metrics.primitives import jensen_shannon, softmax
-from cu.metrics.types import Case, Floats, Integers, ModelPredictions, metric
+from cu.metrics.spec import metric
+from cu.metrics.types import Case, Floats, Integers, ModelPredictions
 
 Doubles = NDArray[np.float64]
 SVM_C = 1.0

@@ -9,7 +9,8 @@ from annotated_types import Gt
 
 from cu.metrics.primitives import auc
 from cu.metrics.probes import LINEAR_C, few_shot_accuracy, logistic_probe, stratified_rows, training_pool
-from cu.metrics.types import Case, metric
+from cu.metrics.spec import metric
+from cu.metrics.types import Case
 
 # Ten images are `probe/fewshot10_forget_acc`, part of the default suite.
 SHOTS = (1, 5, 50)

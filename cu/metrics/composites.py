@@ -11,8 +11,9 @@ from annotated_types import Gt
 
 from cu.metrics import primitives
 from cu.metrics.accuracy import accuracy
+from cu.metrics.spec import metric
 from cu.metrics.svc import attack_feature, attack_rows, non_member_rate, svc_score
-from cu.metrics.types import Case, ModelPredictions, Predictions, metric
+from cu.metrics.types import Case, ModelPredictions, Predictions
 
 Gaps = Mapping[str, float]
 

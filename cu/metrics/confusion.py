@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from cu.metrics import primitives
-from cu.metrics.types import Case, Predictions, metric
+from cu.metrics.spec import metric
+from cu.metrics.types import Case, Predictions
 
 
 def confusion_rates(predicted: np.ndarray, label: np.ndarray, classes: tuple[int, ...]) -> tuple[float, float]:

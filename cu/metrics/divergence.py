@@ -7,7 +7,8 @@ from collections.abc import Callable
 import numpy as np
 
 from cu.metrics import primitives
-from cu.metrics.types import Case, Floats, ModelPredictions, Predictions, metric
+from cu.metrics.spec import metric
+from cu.metrics.types import Case, Floats, ModelPredictions, Predictions
 
 SPLITS = ("forget_train", "retain_test", "forget_test")
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from cu.metrics import primitives
-from cu.metrics.types import Case, metric
+from cu.metrics.spec import metric
+from cu.metrics.types import Case
 
 COSTS = ("unlearn_seconds", "prep_seconds", "samples_seen_forget", "samples_seen_retain", "steps", "peak_mem_mb")
 

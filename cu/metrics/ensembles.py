@@ -9,7 +9,8 @@ from annotated_types import Gt
 from cu.metrics.findings import Ensembles
 from cu.metrics.forgetting_score import challenge_score, forgetting_score
 from cu.metrics.margin_divergence import gaussian_divergence, histogram_divergence, summary
-from cu.metrics.types import Case, metric
+from cu.metrics.spec import metric
+from cu.metrics.types import Case
 
 SPLITS = ("forget", "retain", "val")
 SUMMARIES = ("mean", "median", "p95")

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from scipy.linalg import orthogonal_procrustes
 from scipy.spatial.distance import pdist
 
-from cu.metrics.types import Case, Floats, Integers, metric
+from cu.metrics.spec import metric
+from cu.metrics.types import Case, Floats, Integers
 
 Doubles = NDArray[np.float64]
 

@@ -8,7 +8,8 @@ import numpy as np
 
 from cu.metrics.findings import DEPTHS, Activations, Layers
 from cu.metrics.similarity import linear_cka
-from cu.metrics.types import Case, metric
+from cu.metrics.spec import metric
+from cu.metrics.types import Case
 
 IMAGES = ("forget", "retain")
 

@@ -12,7 +12,8 @@ from scipy.stats import ks_2samp, wasserstein_distance
 from cu.metrics import primitives
 from cu.metrics.divergence import compared
 from cu.metrics.primitives import Values
-from cu.metrics.types import Case, Predictions, metric
+from cu.metrics.spec import metric
+from cu.metrics.types import Case, Predictions
 
 # The smallest p-value told apart from 0.
 SMALLEST_P = 1e-300

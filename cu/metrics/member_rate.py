@@ -12,7 +12,8 @@ from sklearn.preprocessing import StandardScaler
 
 from cu.metrics import primitives
 from cu.metrics.primitives import Values
-from cu.metrics.types import Case, Floats, Integers, Predictions, metric
+from cu.metrics.spec import metric
+from cu.metrics.types import Case, Floats, Integers, Predictions
 
 LOSS_LIMIT = 100.0
 RATES = ("forget", "retain", "difference", "unseen")

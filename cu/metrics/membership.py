@@ -13,7 +13,8 @@ from sklearn.model_selection import StratifiedKFold, cross_val_predict
 
 from cu.metrics import primitives
 from cu.metrics.primitives import Values
-from cu.metrics.types import Case, Predictions, metric
+from cu.metrics.spec import metric
+from cu.metrics.types import Case, Predictions
 
 LOSS_LIMIT = 100.0
 FOLDS = 10

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from cu.metrics.class_leakage import retained_logits
 from cu.metrics.primitives import jensen_shannon, mean, softmax
-from cu.metrics.types import Case, metric
+from cu.metrics.spec import metric
+from cu.metrics.types import Case
 
 EPSILON = 0.03
 

@@ -12,59 +12,21 @@ from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from cu.metrics.geometry import unit_rows
 from cu.metrics.primitives import auc
-from cu.metrics.types import Case, Floats, Integers, Predictions, metric
+from cu.metrics.spec import metric
+from cu.metrics.types import Case, Floats, Integers, Predictions
 
 # Fixed, because a probe is an instrument: numbers of different runs must come from the same one.
 LINEAR_C = 1.0
 MEMBER_C = 0.01
-NEIGHBOURS = 20
-NEIGHBOUR_TEMPERATURE = 0.07
 FEW = 10
 FEW_SHOT_TRAIN = 10_000
-CHUNK = 128  # queries at a time
 
 
 def logistic_probe(inverse_penalty: float, class_weight: str | None = None) -> Pipeline:
     """Multinomial logistic regression on standardised features, its statistics taken from its own training rows."""
     regression = LogisticRegression(C=inverse_penalty, class_weight=class_weight, tol=1e-3, max_iter=2000)
     return make_pipeline(StandardScaler(), regression)
-
-
-def knn_classify(bank: Floats, bank_label: Integers, query: Floats, *, k: int, temperature: float) -> Integers:
-    """Labels [n] by a vote of the k nearest rows of `bank` by cosine, each with weight exp(cosine / temperature).
-
-    Wu et al. 2018, section 3.4. A tie goes to the smaller label.
-
-    Args:
-        bank: [m, D], m >= 1.
-        bank_label: [m].
-        query: [n, D].
-        k: Number of voters, cut to m.
-        temperature: Above 0; smaller lets the nearest decide.
-    """
-    classes, index = np.unique(bank_label, return_inverse=True)
-    unit_bank, unit_query, k = unit_rows(bank), unit_rows(query), min(k, len(bank))
-    votes = np.zeros((len(query), len(classes)))
-    for start in range(0, len(query), CHUNK):
-        # Small and in place: with a bank of 10,000, fresh memory would cost more than the product itself.
-        distance = unit_query[start : start + CHUNK] @ unit_bank.T
-        np.negative(distance, out=distance)
-        nearest = np.argpartition(distance, k - 1, axis=1)[:, :k]
-        weight = np.exp((-np.take_along_axis(distance, nearest, axis=1) - 1) / temperature)
-        row = np.repeat(np.arange(start, start + len(distance)), k)
-        np.add.at(votes, (row, index[nearest].ravel()), weight.ravel())
-    return classes[votes.argmax(axis=1)]
-
-
-def nearest_class_mean(bank: Floats, bank_label: Integers, query: Floats) -> Integers:
-    """Labels [n] of the nearest (Euclidean) class mean, all of it among unit embeddings."""
-    unit_bank, unit_query = unit_rows(bank), unit_rows(query)
-    classes = np.unique(bank_label)
-    means = np.stack([unit_bank[bank_label == c].mean(axis=0) for c in classes])
-    distance = np.square(means).sum(axis=1) - 2 * unit_query @ means.T
-    return classes[distance.argmin(axis=1)]
 
 
 def cross_fitted_auc(members: Floats, non_members: Floats, rng: np.random.Generator) -> float:
@@ -170,29 +132,6 @@ def few_shot_probe(
     """
     accuracy = few_shot_accuracy(case, FEW, max_per_class, draws, case.generator("probes/few_shot"))
     return {"probe/fewshot10_forget_acc": accuracy}
-
-
-@metric(keys=("probe/knn20_forget_test_acc", "probe/ncm_forget_test_acc"), scenarios=("class",))
-def neighbour_probes(case: Case, /, *, max_train: Annotated[int, Gt(0)]) -> dict[str, float]:
-    """Accuracy on forgotten test samples by nearest training samples and by nearest class means.
-
-    The 20 nearest by cosine vote with temperature 0.07 (Wu et al. 2018). The target is the retrained model's value.
-
-    Args:
-        case: The judged model and what it is compared with.
-        max_train: At most about this many training samples, each class in its share.
-    """
-    embedding, label = training_pool(case)
-    rows = stratified_rows(label, max_train, case.generator("probes/neighbours"))
-    test, bank, bank_label = case.model.test_forget, embedding[rows], label[rows]
-    if not (len(test) and len(rows)):
-        return {"probe/knn20_forget_test_acc": float("nan"), "probe/ncm_forget_test_acc": float("nan")}
-    knn = knn_classify(bank, bank_label, test.embedding, k=NEIGHBOURS, temperature=NEIGHBOUR_TEMPERATURE)
-    mean = nearest_class_mean(bank, bank_label, test.embedding)
-    return {
-        "probe/knn20_forget_test_acc": float((knn == test.label).mean()),
-        "probe/ncm_forget_test_acc": float((mean == test.label).mean()),
-    }
 
 
 @metric(keys=("probe/member_auc",), scenarios=("sample",))

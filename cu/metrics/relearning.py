@@ -11,7 +11,8 @@ from sklearn.linear_model import LogisticRegression
 
 from cu.metrics.geometry import unit_rows
 from cu.metrics.probes import LINEAR_C, few_shot_rows
-from cu.metrics.types import Case, Floats, Integers, Predictions, metric
+from cu.metrics.spec import metric
+from cu.metrics.types import Case, Floats, Integers, Predictions
 
 Head = tuple[Floats, Floats]
 Doubles = NDArray[np.float64]

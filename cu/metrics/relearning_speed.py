@@ -8,7 +8,8 @@ import numpy as np
 from annotated_types import Ge, Lt
 from numpy.typing import NDArray
 
-from cu.metrics.types import Case, Floats, Integers, metric
+from cu.metrics.spec import metric
+from cu.metrics.types import Case, Floats, Integers
 
 
 def steps_to(accuracy: Floats, steps: Integers, threshold: float) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:

@@ -8,7 +8,8 @@ import numpy as np
 from annotated_types import Gt
 from numpy.typing import NDArray
 
-from cu.metrics.types import Case, Floats, ModelPredictions, metric
+from cu.metrics.spec import metric
+from cu.metrics.types import Case, Floats, ModelPredictions
 
 
 def linear_cka(x: Floats, y: Floats, *, debiased: bool = True) -> float:

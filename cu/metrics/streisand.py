@@ -10,7 +10,8 @@ from cu.metrics import primitives
 from cu.metrics.divergence import compared
 from cu.metrics.loss_distributions import kolmogorov_smirnov
 from cu.metrics.primitives import Values
-from cu.metrics.types import Case, metric
+from cu.metrics.spec import metric
+from cu.metrics.types import Case
 
 
 def tail_rate(values: ArrayLike, reference: ArrayLike) -> float:

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from scipy.special import expit, log_expit
 
 from cu.metrics.primitives import auc, margin, tpr_at_fpr
-from cu.metrics.types import Case, Floats, ModelPredictions, Predictions, metric
+from cu.metrics.spec import metric
+from cu.metrics.types import Case, Floats, ModelPredictions, Predictions
 
 Doubles = NDArray[np.float64]
 

@@ -10,7 +10,8 @@ from sklearn.svm import SVC
 
 from cu.metrics import primitives
 from cu.metrics.primitives import Values
-from cu.metrics.types import Case, Floats, Integers, ModelPredictions, Predictions, metric
+from cu.metrics.spec import metric
+from cu.metrics.types import Case, Floats, Integers, ModelPredictions, Predictions
 
 FEATURES = ("correctness", "confidence", "entropy", "m_entropy", "prob")
 

@@ -9,7 +9,8 @@ from cu.metrics import primitives
 from cu.metrics.accuracy import accuracy
 from cu.metrics.membership import member_scores
 from cu.metrics.primitives import Values
-from cu.metrics.types import Case, Integers, Predictions, metric
+from cu.metrics.spec import metric
+from cu.metrics.types import Case, Integers, Predictions
 
 FEATURES = ("confidence", "entropy", "mentropy")
 

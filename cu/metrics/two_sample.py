@@ -11,7 +11,8 @@ from sklearn.model_selection import GroupKFold, cross_val_predict
 
 from cu.metrics.class_leakage import retained_logits
 from cu.metrics.primitives import auc, log_softmax
-from cu.metrics.types import Case, Floats, ModelPredictions, Predictions, metric
+from cu.metrics.spec import metric
+from cu.metrics.types import Case, Floats, ModelPredictions, Predictions
 
 FOLDS = 5
 

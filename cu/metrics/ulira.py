@@ -7,7 +7,8 @@ from numpy.typing import NDArray
 from scipy.stats import norm
 
 from cu.metrics.primitives import auc, tpr_at_fpr
-from cu.metrics.types import Case, Floats, metric
+from cu.metrics.spec import metric
+from cu.metrics.types import Case, Floats
 
 Doubles = NDArray[np.float64]
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from cu.metrics.primitives import jensen_shannon, softmax
-from cu.metrics.types import Case, Floats, metric
+from cu.metrics.spec import metric
+from cu.metrics.types import Case, Floats
 
 
 def zero_retrain_forgetting(probabilities: Floats, untrained: Floats) -> float:

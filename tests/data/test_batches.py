@@ -5,7 +5,8 @@ from itertools import cycle, islice, pairwise
 import pytest
 import torch
 
-from cu.data.batches import Batch, Chained, PairedBatches, Placement, Redrawn, ShuffledBatches, batch_bounds
+from cu.data.batches import Batch, Chained, Placement, Redrawn, ShuffledBatches, batch_bounds
+from cu.data.pairs import PairedBatches
 from cu.data.transforms import Transform
 from cu.data.types import Split
 

@@ -3,7 +3,8 @@ from itertools import islice
 import pytest
 import torch
 
-from cu.data.batches import Placement, RetainPairs, ShuffledBatches
+from cu.data.batches import Placement, ShuffledBatches
+from cu.data.pairs import RetainPairs
 from cu.data.tagged import TaggedBatches
 from cu.data.transforms import Transform
 from cu.data.types import Split

@@ -2,7 +2,8 @@ import pytest
 import torch
 
 from cu.config import ConfigError
-from cu.data.scenarios import ClassScenario, IndicesScenario, SampleScenario, make_task
+from cu.data.indices import IndicesScenario
+from cu.data.scenarios import ClassScenario, SampleScenario, make_task
 from cu.data.splits import DatasetOptions, Part, image_data, whole
 
 FILE_SIZE, NUM_CLASSES = 200, 10

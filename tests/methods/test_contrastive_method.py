@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from cu.config import ConfigError
-from cu.data.batches import Batch, Pair
+from cu.data.batches import Batch
+from cu.data.pairs import Pair
 from cu.engine.run import Run
 from cu.methods.contrastive import Contrastive, held_out_split
 

@@ -3,15 +3,8 @@ import pytest
 from sklearn.neighbors import KNeighborsClassifier, NearestCentroid
 from sklearn.preprocessing import normalize
 
-from cu.metrics.probes import (
-    LINEAR_C,
-    cross_fitted_auc,
-    few_shot_rows,
-    knn_classify,
-    logistic_probe,
-    nearest_class_mean,
-    stratified_rows,
-)
+from cu.metrics.neighbour_probes import knn_classify, nearest_class_mean
+from cu.metrics.probes import LINEAR_C, cross_fitted_auc, few_shot_rows, logistic_probe, stratified_rows
 
 
 def blobs(rng, n, distance, classes=4, dims=16):

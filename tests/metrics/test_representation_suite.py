@@ -11,7 +11,8 @@ from cu.metrics.class_leakage import class_membership, class_profile
 from cu.metrics.class_probes import binary_probe, few_shot_sweep
 from cu.metrics.geometry import collapse, forget_geometry, retained_spread
 from cu.metrics.loss_distributions import margin_distance
-from cu.metrics.probes import few_shot_probe, linear_probe, member_probe, neighbour_probes
+from cu.metrics.neighbour_probes import neighbour_probes
+from cu.metrics.probes import few_shot_probe, linear_probe, member_probe
 from cu.metrics.relearning import head_recovery, prototype_relearning
 from cu.metrics.similarity import cka_shift, cka_to_original, cka_to_retrained
 from cu.metrics.strong_membership import lira_offline, rmia

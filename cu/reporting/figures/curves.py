@@ -149,7 +149,8 @@ def _drawing(
     told = [
         f"{panel}, {model}: "
         + ", ".join(f"{at} {scale * mean:.{digits}f}" for at, mean in zip(own["at"], own["mean"], strict=True))
-        for (panel, model), own in data.groupby(["panel", "model"], sort=False)
+        for panel, of_panel in data.groupby("panel", sort=False)
+        for model, own in of_panel.groupby("model", sort=False)
     ]
     return Drawing(
         title=title,
