@@ -60,15 +60,30 @@ def mistake(error: Exception, name: str, arguments: Sequence[str]) -> str:
     if absent and (extra := next((EXTRAS[name] for name in EXTRAS if absent[1].startswith(name)), None)):
         return f"{absent[1]} needs the extra {extra[0]!r}: pip install {extra[1]}"
     if isinstance(error, MissingConfigException) and error.missing_cfg_file and error.options:
-        group, _, option = error.missing_cfg_file.rpartition("/")
-        close = get_close_matches(option, error.options, 1)
-        hint = f"did you mean {group}={close[0]}? " if close else ""
-        return f"{group}={option} does not exist: {hint}it may be {', '.join(error.options)}"
+        return unknown_option(error.missing_cfg_file, error.options, arguments)
     if match := re.search(r"Could not (?:override|delete from config\.) *'([^']+)'", text):
         return unknown_key(match[1], name, arguments)
     if match := re.search(r"full_key: (\S+)", text):
         return f"{match[1]}: {first_line(error)}"
     return " ".join(line.strip() for line in text.splitlines()[:3] if line.strip())
+
+
+def unknown_option(path: str, options: Sequence[str], arguments: Sequence[str]) -> str:
+    """Name the options of a group, those in its subfolders too, as one would type them.
+
+    Args:
+        path: What was asked for, `group/option`; either may have slashes.
+        options: What Hydra knows at the top of the group.
+        arguments: The command line, which tells group and option apart.
+    """
+    typed = (argument.lstrip("+").partition("=") for argument in arguments)
+    group, option = next(((g, o) for g, _, o in typed if f"{g}/{o}" == path), path.rpartition("/")[::2])
+    folders = [folder / group for folder in (config_folder(), *own_folders(arguments))]
+    nested = {file.relative_to(f).with_suffix("").as_posix() for f in folders for file in f.rglob("*.yaml")}
+    known = sorted({*options, *nested})
+    close = get_close_matches(option, known, 1)
+    hint = f"did you mean {group}={close[0]}? " if close else ""
+    return f"{group}={option} does not exist: {hint}it may be {', '.join(known)}"
 
 
 def unknown_key(key: str, name: str, arguments: Sequence[str]) -> str:

@@ -246,3 +246,19 @@ def test_help_and_a_finished_run_do_without_torch(tiny, finished):
     ended = light("unlearn", *tiny, f"paths.outputs={finished}")
     assert ended.stderr.splitlines()[0].startswith("already finished: ")
     assert ended.stderr.splitlines()[1:] == [""]
+
+
+@pytest.mark.parametrize(
+    ("name", "word", "told"),
+    [
+        ("report", "report=paper/tabel1", "report=paper/tabel1 does not exist: did you mean report=paper/table1?"),
+        ("unlearn", "experiment=small/tabel1", "did you mean experiment=small/table1?"),
+        ("unlearn", "experiment=typo", "baselines/fashion_mnist, baselines/search, fashion_mnist, paper/figure2"),
+        ("unlearn", "hydra/launcher=pol", "did you mean hydra/launcher=pool? it may be basic, joblib, pool"),
+    ],
+)
+def test_options_in_subfolders_are_named_as_one_types_them(command, name, word, told):
+    ended = command(name, word)
+    assert ended.code == 2
+    assert len(ended.err) == 1
+    assert told in ended.err[0]
