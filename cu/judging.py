@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
@@ -19,10 +18,9 @@ from cu.evaluation import by_split, compare, left_out, measure, spec_of
 from cu.fingerprint import fingerprint
 from cu.metrics.types import Case
 from cu.randomness import derive_seed
-from cu.store.files import Damaged, read_json, write_json
+from cu.store.files import read_json, write_json
 from cu.store.models import StoredModel
-
-log = logging.getLogger(__name__)
+from cu.store.remembered import remembered
 
 
 def judge(
@@ -58,13 +56,14 @@ def judge(
         judged = measure(metrics, with_findings(case, found, "judged"))
         versions = {name: spec_of(function).version for name, function in metrics.items()}
         suite = [settings["metrics"], versions, settings.get("audits"), sorted(found), bench.hardware.scoring_precision]
-        identity = [suite, fingerprint(task.forget.ids.tolist()), case.seed, [r.folder.name for r in references]]
-        known = partial(remembered, identity=identity)
+        asked = [case.scenario, case.forget_classes, case.confused_classes, fingerprint(task.forget.ids.tolist())]
+        identity = [suite, asked, case.seed, [r.folder.name for r in references]]
+        once = partial(known, identity=identity)
         refs = [
-            known(r, lambda i=i: measure(metrics, with_findings(left_out(case, i, case.retrained[i], costs), found, i)))
+            once(r, lambda i=i: measure(metrics, with_findings(left_out(case, i, case.retrained[i], costs), found, i)))
             for i, r in enumerate(references)
         ]
-        before = known(original, lambda: measure(metrics, with_findings(untouched(case), found, "original")))
+        before = once(original, lambda: measure(metrics, with_findings(untouched(case), found, "original")))
     seconds = {"evaluation_seconds": clock.cost()["unlearn_seconds"], **audit_seconds}
     return compare(metrics, judged, refs, before), seconds
 
@@ -90,15 +89,7 @@ def untouched(case: Case) -> Case:
     return replace(case, model=case.original, cost=None)
 
 
-def remembered(stored: StoredModel, compute: Callable[[], Mapping[str, Any]], identity: Any) -> Mapping[str, Any]:
+def known(stored: StoredModel, compute: Callable[[], Mapping[str, Any]], identity: Any) -> Mapping[str, Any]:
     """Metric values of a stored model, computed once per suite and task and kept beside its weights."""
     path = stored.folder / "judged" / f"{fingerprint(identity)}.json"
-    try:
-        values = read_json(path)
-    except Damaged as error:
-        log.warning("%s: computed again", error)
-        values = None
-    if values is None:
-        values = dict(compute())
-        write_json(path, values)
-    return values
+    return remembered(partial(read_json, path), lambda: dict(compute()), partial(write_json, path))

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import logging
 import zipfile
 import zlib
 from collections.abc import Callable, Container, Mapping
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from cu.store.files import Damaged, writing
-
-log = logging.getLogger(__name__)
+from cu.store.remembered import remembered
 
 
 def save_scores(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
@@ -38,12 +37,4 @@ def load_scores(path: Path, only: Container[str] | None = None) -> dict[str, np.
 
 def remembered_scores(path: Path, compute: Callable[[], Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
     """The arrays in a file; computed and written if there is none or it is damaged."""
-    try:
-        arrays = load_scores(path)
-    except Damaged as error:
-        log.warning("%s: computed again", error)
-        arrays = None
-    if arrays is None:
-        arrays = dict(compute())
-        save_scores(path, arrays)
-    return arrays
+    return remembered(lambda: load_scores(path), lambda: dict(compute()), partial(save_scores, path))
