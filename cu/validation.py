@@ -17,6 +17,7 @@ WORDS = {
     "Input should be": "must be",
     "Field required": "must have more items",
     "Tuple should have": "must have",
+    "List should have": "must have",
     " after validation": "",
     "a valid integer": "an integer",
     "a valid array": "a list",

@@ -139,3 +139,10 @@ def test_checking_changes_nothing():
     before = json.dumps(METHOD)
     check(METHOD, "method")
     assert json.dumps(METHOD) == before
+
+
+def test_a_list_of_the_wrong_length_is_told():
+    node = {"_target_": "cu.data.confusion.ConfusionScenario", "swap": [3], "count": 5}
+    with pytest.raises(ConfigError) as error:
+        check(node, "scenario")
+    assert str(error.value) == "scenario.swap must have at least 2 items, not 1, got [3]"
