@@ -84,10 +84,11 @@ class Scene:
         return [self.rows[i] for i in ranked[:MOST_ROWS]]
 
     def left_out(self) -> tuple[str, ...]:
-        """One line on the methods that are not among the few, if there are any."""
-        shown = self.few()
-        labels = [row.label for row in self.rows if row not in shown]
-        return (f"shows {len(shown)} methods, not {', '.join(labels)}; report.methods chooses",) if labels else ()
+        """One line that says so if there are more methods than the few."""
+        shown = [row.label for row in self.few()]
+        if len(shown) == len(self.rows):
+            return ()
+        return (f"shows {len(shown)} of {len(self.rows)} methods, {', '.join(shown)}; report.methods chooses",)
 
     def reference(self, which: str, key: str) -> Mapping:
         """Statistics of a metric of the `original` or `retrained` models; empty if unknown."""
