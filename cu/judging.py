@@ -48,7 +48,7 @@ def judge(
             scenario=task.scenario,
             forget_classes=task.forget_classes,
             num_classes=task.num_classes,
-            confused_classes=tuple(bench.plan.config["scenario"].get("swap", ())),
+            confused_classes=bench.data.confused_classes,
             seed=derive_seed(bench.plan.config["forget_seed"], "evaluation"),
             cost=cost,
             retrained_cost=tuple(costs),

@@ -63,4 +63,4 @@ class ConfusionScenario:
         chosen = self.select(train, data.num_classes, generator).to(train.labels.device)
         labels = train.labels.clone()
         labels[chosen] = sum(self.swap) - labels[chosen]
-        return replace(data, train=train.relabelled(labels))
+        return replace(data, train=train.relabelled(labels), confused_classes=tuple(self.swap))

@@ -67,12 +67,21 @@ class Split:
 
 @dataclass(frozen=True, eq=False)
 class ImageData:
-    """A data set as loaded: `train`, `val` (held out of it before any training) and `test`, with its class names."""
+    """A data set as loaded.
+
+    Attributes:
+        train: Training samples.
+        val: Held out of them before any training.
+        test: Test samples.
+        class_names: By index.
+        confused_classes: The two classes between which some training labels were swapped on purpose; else empty.
+    """
 
     train: Split
     val: Split
     test: Split
     class_names: tuple[str, ...]
+    confused_classes: tuple[int, ...] = ()
 
     @property
     def num_classes(self) -> int:

@@ -36,7 +36,6 @@ def make_bench(toy_data, hardware, make_model, make_recipe, audit_store, tmp_pat
             "forget_seed": 0,
             "method_seed": 0,
             "model": {},
-            "scenario": {},
             "method": {"name": method},
             "hardware": {"scoring_precision": "fp32"},
             **config,

@@ -26,7 +26,7 @@ def judged(make_scene, tmp_path):
 
     def result(changes, swap=()):
         scene = make_scene("class", "original", references=2, store=store, evaluation=SUITE)
-        scene.bench.plan.config["scenario"]["swap"] = swap
+        scene = replace(scene, bench=replace(scene.bench, data=replace(scene.bench.data, confused_classes=swap)))
         arrays = score(scene.bench.load(scene.original), scene.bench.data, scene.bench.hardware)
         task = replace(scene.task, **changes)
         return judge(scene.bench, task, arrays, {}, scene.original, list(scene.references))[0]

@@ -35,6 +35,7 @@ def test_nothing_else_changes(toy_data, confused):
     assert torch.equal(data.train.ids, toy_data.train.ids)
     assert data.val is toy_data.val
     assert data.test is toy_data.test
+    assert (toy_data.confused_classes, data.confused_classes) == ((), (1, 3))
     assert (task.scenario, task.forget_classes, len(task.test_forget)) == ("sample", (), 0)
     known = dict(zip(toy_data.train.ids.tolist(), toy_data.train.labels.tolist(), strict=True))
     assert task.retain.labels.tolist() == [known[i] for i in task.retain.ids.tolist()]

@@ -23,7 +23,7 @@ EXACT = {"retrain"}  # starts anew, by the original's recipe and seed
 RESETS = {"eu_k", "not"}  # change weights before the first step
 # Declared to do without one of the two sets.
 UNREAD = {
-    "forget": {"finetune", "head_only", "retrain", "l1_sparse", "cf_k", "eu_k", "coun", "not", "untrained"},
+    "forget": {"finetune", "head_only", "retrain", "l1_sparse", "cf_k", "eu_k", "coun", "not", "untrained", "unsir"},
     "retain": {"gradient_ascent", "boundary_shrink", "boundary_expand", "delete", "untrained"},
 }
 # Settings of the recipe with which an easy class is forgotten and the others are kept.

@@ -100,12 +100,6 @@ def test_the_account_knows_noise_from_forgotten_samples(original, toy_tasks, mak
     assert cost["prep_seconds"] > 0
 
 
-def test_the_forget_set_is_never_read(original, toy_tasks, make_run, make_recipe):
-    task = toy_tasks["class"]
-    blind = replace(task, forget=replace(task.forget, images=task.forget.images.to("meta")))
-    make_method(make_recipe()).unlearn(original, blind, make_run())
-
-
 @pytest.mark.parametrize("count", [1, 7, 10_000])
 def test_as_many_of_each_class_as_there_are(toy_tasks, count):
     retain = toy_tasks["class"].retain

@@ -216,7 +216,8 @@ def test_same_case_same_numbers(scenario):
 
 @pytest.mark.parametrize("scenario", ["class", "sample"])
 def test_splits_of_one_image_per_class_raise_nothing(scenario):
-    values(make(scenario, "retrained", scale=0.01))
+    tiny, usual = (values(make(scenario, "retrained", scale=scale)) for scale in (0.01, 1))
+    assert tiny.keys() == usual.keys()
 
 
 @pytest.mark.parametrize("scenario", ["class", "sample"])

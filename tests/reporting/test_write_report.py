@@ -105,4 +105,4 @@ def test_yaml_values_match_the_annotations():
 
     settings = yaml.safe_load((config_folder() / "report" / "default.yaml").read_text())
     settings.pop("_target_")
-    TypeAdapter(Report).validate_python(settings)
+    assert TypeAdapter(Report).validate_python(settings) == Report(**settings)
