@@ -8,7 +8,7 @@ import pandas as pd
 
 from cu.reporting import equivalence, illusion
 from cu.reporting.aggregate import ORIGINAL, RETRAINED, Cells
-from cu.reporting.collect import TABLE, YARDSTICKS, Collection
+from cu.reporting.collect import NULL_BASELINES, TABLE, YARDSTICKS, Collection
 from cu.reporting.columns import scenario_kind
 from cu.reporting.footer import Footnotes, hole_lines, provenance, warnings
 from cu.reporting.labels import natural
@@ -97,7 +97,7 @@ def _explanations(rows: Sequence[Row], report: Report) -> list[str]:
 
 
 def _best(part: Part, cells: Sequence[dict], key: str, known: Container[str]) -> str | None:
-    """The label of the row to mark in a column; a row that is incomplete or still knows may tie, but not win."""
+    """The label of the row to mark in a column; one that is incomplete, null or still knows may tie, but not win."""
     gaps, complete = {}, set()
     for cell in cells:
         stat = part.stats.get((cell["method"], cell["setting"], key))
@@ -105,7 +105,7 @@ def _best(part: Part, cells: Sequence[dict], key: str, known: Container[str]) ->
             continue
         label = row_label(cell["method"], cell["setting"])
         gaps[label] = stat["gap"]
-        if stat["n"] == cell["expected"] and label not in known:
+        if stat["n"] == cell["expected"] and label not in known and cell["method"] not in NULL_BASELINES:
             complete.add(label)
     winner = closest(gaps, part.floor(key))
     return winner if winner in complete else None

@@ -200,3 +200,11 @@ def test_columns_follow_the_kind_of_the_scenario(run_folders, make_metric, table
     assert (by_class.headings, by_sample.headings) == (("a →ref",), ("b →ref",))
     with pytest.raises(ConfigError, match=r"report.columns.sample: no columns"):
         tables([], columns={"class": ["a"]})
+
+
+@pytest.mark.parametrize("null", ["untrained", "head_only", "logit_mask"])
+def test_a_null_baseline_may_tie_but_is_never_the_closest(run_folders, make_metric, tables, null):
+    run_folders.add({"a": make_metric(0.5, 0.5), "b": make_metric(0.9, 0.5)}, method=null)
+    run_folders.add({"a": make_metric(0.9, 0.5), "b": make_metric(0.6, 0.5)}, method="contrastive")
+    (table,) = tables(["a", "b"])
+    assert {row.label: set(row.best) for row in table.rows if row.best} == {"contrastive": {1}}

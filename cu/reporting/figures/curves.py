@@ -61,8 +61,9 @@ def draw_relearning(scene: Scene) -> Drawing:
         scene,
         title="How fast it comes back",
         reading="All models are trained again on the forget set and as many retain samples, on the same batches; mean "
-        "over seeds, band: standard deviation of the retrained models. A line above the retrained one is "
-        "knowledge that was hidden; one far below it is damage.",
+        "over seeds, band: standard deviation of the retrained models. A line that rises long before the retrained "
+        "one is knowledge that was hidden, unless random weights (method=untrained) rise as early; one that rises "
+        "long after it is damage.",
         what="Lines of accuracy in percent on forget samples, after",
         scale=100,
     )
