@@ -1,3 +1,21 @@
-"""Machine unlearning of image classifiers: an experiment runner that tells the truth."""
+"""Contrastive machine unlearning of image classifiers.
+
+The rooms of the house, from the ground up. A module imports from its own room and from rooms below it, never from
+above; rooms of one floor do not know each other.
+
+    errors, seeds                  one error a user can cause; named random streams
+    config                         where configurations are, how they are checked and built
+    data, metrics                  images, splits and who is forgotten; pure functions from arrays to numbers
+    models, losses                 networks that return logits and an embedding; pure functions from tensors to a scalar
+    engine                         the only training loop, forward passes, precision, what work costs
+    methods                        one file per way to forget
+    evaluation                     every metric beside the retrained models' values
+    store                          identities, plans and files of models and runs
+    tracking                       Weights & Biases
+    experiment, reporting          train, unlearn, compare, audit; tables, figures and the page
+    jobs                           one job of a command or a sweep, and how it ended
+    cli                            the commands
+    __main__                       the same, as `python -m cu`
+"""
 
 __version__ = "0.1.0"

@@ -7,7 +7,7 @@ import sys
 
 def main() -> None:
     """Run the command named by the first argument."""
-    from cu import cli
+    from cu.cli import commands as cli
 
     commands = {"train": cli.train, "unlearn": cli.unlearn, "evaluate": cli.evaluate, "report": cli.report}
     name = sys.argv.pop(1) if len(sys.argv) > 1 else ""

@@ -3,7 +3,8 @@
 import sys
 from pathlib import Path
 
-from cu.config import ConfigError, config_folder
+from cu.config.folder import config_folder
+from cu.errors import ConfigError
 from cu.reporting.choice import trials, write_choice
 from cu.reporting.collect import collect
 

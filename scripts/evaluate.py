@@ -1,6 +1,6 @@
 """The command `cu-evaluate` from a checkout: python scripts/evaluate.py ..."""
 
-from cu.cli import evaluate
+from cu.cli.commands import evaluate
 
 if __name__ == "__main__":
     evaluate()

@@ -1,6 +1,6 @@
 """The command `cu-unlearn` from a checkout: python scripts/unlearn.py ..."""
 
-from cu.cli import unlearn
+from cu.cli.commands import unlearn
 
 if __name__ == "__main__":
     unlearn()

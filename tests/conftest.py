@@ -19,15 +19,15 @@ from hydra.core.global_hydra import GlobalHydra
 from torch import nn
 
 import cu
-from cu import cli
-from cu.data.scenarios import ClassScenario, SampleScenario, make_task
+from cu.cli import commands as cli
+from cu.data.scenarios.types import ClassScenario, SampleScenario, make_task
 from cu.data.transforms import Transform
 from cu.data.types import ImageData, Split
+from cu.engine.context import MethodContext, silent
 from cu.engine.fit import cross_entropy, fit
 from cu.engine.hardware import Hardware
 from cu.engine.ledger import Ledger
 from cu.engine.recipe import Recipe, Sgd
-from cu.engine.run import Run, silent
 from cu.models.heads import build_head
 from cu.models.types import Classifier
 
@@ -87,7 +87,7 @@ def build_recipe(**settings) -> Recipe:
 ORIGINAL_RECIPE = build_recipe(schedule="one_cycle", epochs=6, lr=0.2, batch_size=16)
 
 
-def build_run(seed: int = 0, hardware: Hardware = CPU, build=build_model, **settings) -> Run:
+def build_run(seed: int = 0, hardware: Hardware = CPU, build=build_model, **settings) -> MethodContext:
     """A run on the CPU whose retrained model comes from the original's recipe and seed 0."""
 
     def retrain(split: Split):
@@ -97,7 +97,7 @@ def build_run(seed: int = 0, hardware: Hardware = CPU, build=build_model, **sett
         return model, run.ledger.cost()
 
     settings = {"ledger": Ledger(hardware), "log": silent, **settings}
-    return Run(hardware, seed, build, retrain, **settings)
+    return MethodContext(hardware, seed, build, retrain, **settings)
 
 
 @pytest.fixture(scope="session")
@@ -139,7 +139,7 @@ def make_recipe():
 
 @pytest.fixture
 def make_run():
-    """`(seed=0, hardware=CPU, build=build_model, log=..., ...) -> Run`."""
+    """`(seed=0, hardware=CPU, build=build_model, log=..., ...) -> MethodContext`."""
     return build_run
 
 
@@ -201,7 +201,7 @@ def start_command(name: str, *words: object, prelude: str = "", **env: str) -> s
     """A command in a process of its own, after some Python; it leads a process group, as it would on a terminal."""
     environment = {k: v for k, v in os.environ.items() if not k.startswith("WANDB_")}
     return subprocess.Popen(
-        [sys.executable, "-c", f"{prelude}\nfrom cu.cli import {name}; {name}()", *map(str, words)],
+        [sys.executable, "-c", f"{prelude}\nfrom cu.cli.commands import {name}; {name}()", *map(str, words)],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -10,9 +10,9 @@ import torch
 from annotated_types import Ge, Gt, Lt
 from torch import Tensor
 
-from cu.config import ConfigError
 from cu.data.transforms import Transform
 from cu.data.types import ImageData, Split
+from cu.errors import ConfigError
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,13 +12,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from cu.data.batches import Batch, Countable, Stream
+from cu.data.batches.shuffled import Batch, Countable, Stream
+from cu.engine.context import MethodContext
 from cu.engine.freezing import frozen_norms
 from cu.engine.progress import progress
 from cu.engine.recipe import Recipe
-from cu.engine.run import Run
 from cu.models.types import Classifier
-from cu.randomness import derive_seed
+from cu.seeds import derive_seed
 
 CHECK_EVERY = 20
 
@@ -60,7 +60,7 @@ def fit(
     batches: Stream[B],
     loss: Loss[B],
     recipe: Recipe,
-    run: Run,
+    context: MethodContext,
     *,
     stop: Stop | None = None,
     around_step: AroundStep[B] = unconstrained,
@@ -77,7 +77,7 @@ def fit(
         batches: One pass per epoch.
         loss: Scalar of (model, batch), minimised.
         recipe: Optimizer, schedule, epochs, clipping, batch normalisation mode.
-        run: Hardware, seed, account and log.
+        context: Hardware, seed, account and log.
         stop: Called with (model, steps of the run, whether a pass just ended) after each step; True ends training.
         around_step: Called with (model, optimizer, batch) once gradients are there; the context it returns is open
             during clipping and the optimizer's step.
@@ -90,29 +90,29 @@ def fit(
     student = deepcopy(model)
     optimizer = recipe.optimizer([p for p in student.parameters() if p.requires_grad])
     scheduler = recipe.scheduler(optimizer, len(batches))
-    first_epoch = restore(checkpoint, student, optimizer, scheduler, run) if checkpoint else 0
-    step = run.ledger.steps
+    first_epoch = restore(checkpoint, student, optimizer, scheduler, context) if checkpoint else 0
+    step = context.ledger.steps
     with progress(name, (recipe.epochs - first_epoch) * len(batches)) as advance:
         for epoch in range(first_epoch, recipe.epochs):
-            torch.manual_seed(derive_seed(run.seed, f"layers/{epoch}"))
+            torch.manual_seed(derive_seed(context.seed, f"layers/{epoch}"))
             set_training_mode(student, recipe)
-            total, steps, stopped = torch.zeros((), device=run.hardware.device), 0, False
+            total, steps, stopped = torch.zeros((), device=context.hardware.device), 0, False
             for batch in batches.epoch(epoch):
-                total += descend(student, batch, loss, recipe, optimizer, scheduler, run, around_step)
+                total += descend(student, batch, loss, recipe, optimizer, scheduler, context, around_step)
                 step, steps = step + 1, steps + 1
                 if steps % CHECK_EVERY == 0:
                     require_finite(total, epoch, step)
                 advance(f"epoch {epoch + 1}")
-                run.checkpoint_trajectory(student, step)
+                context.checkpoint_trajectory(student, step)
                 if stop and stop(student, step, steps == len(batches)):
                     stopped = True
                     break
             require_finite(total, epoch, step)
-            with run.ledger.paused():
+            with context.ledger.paused():
                 lr = optimizer.param_groups[0]["lr"]
-                run.log({"loss": total.item() / max(1, steps), "lr": lr, "epoch": epoch + 1}, step)
+                context.log({"loss": total.item() / max(1, steps), "lr": lr, "epoch": epoch + 1}, step)
                 if checkpoint:
-                    checkpoint.save(snapshot(student, optimizer, scheduler, run, epoch + 1))
+                    checkpoint.save(snapshot(student, optimizer, scheduler, context, epoch + 1))
             if stopped:
                 break
     require_finite_weights(student)
@@ -126,11 +126,11 @@ def descend(
     recipe: Recipe,
     optimizer: torch.optim.Optimizer,
     scheduler: torch.optim.lr_scheduler.LRScheduler,
-    run: Run,
+    context: MethodContext,
     around_step: AroundStep[B] = unconstrained,
 ) -> Tensor:
     """One optimizer step; returns the detached loss."""
-    with run.hardware.training_precision():
+    with context.hardware.training_precision():
         value = loss(model, batch)
     optimizer.zero_grad(set_to_none=True)
     value.backward()
@@ -139,7 +139,7 @@ def descend(
             nn.utils.clip_grad_norm_(model.parameters(), recipe.clip_norm)
         optimizer.step()
     scheduler.step()
-    run.ledger.saw(batch.counts)
+    context.ledger.saw(batch.counts)
     return value.detach()
 
 
@@ -151,18 +151,18 @@ def set_training_mode(model: nn.Module, recipe: Recipe) -> None:
             module.eval()
 
 
-def snapshot(model: nn.Module, optimizer: Any, scheduler: Any, run: Run, epoch: int) -> dict[str, Any]:
+def snapshot(model: nn.Module, optimizer: Any, scheduler: Any, context: MethodContext, epoch: int) -> dict[str, Any]:
     """All that is needed to continue after `epoch` epochs."""
     return {
         "epoch": epoch,
         "model": model.state_dict(),
         "optimizer": optimizer.state_dict(),
         "scheduler": {"last_epoch": scheduler.last_epoch},
-        "ledger": run.ledger.state(),
+        "ledger": context.ledger.state(),
     }
 
 
-def restore(checkpoint: Checkpoint, model: nn.Module, optimizer: Any, scheduler: Any, run: Run) -> int:
+def restore(checkpoint: Checkpoint, model: nn.Module, optimizer: Any, scheduler: Any, context: MethodContext) -> int:
     """Continue from a checkpoint if it holds a state; returns the number of epochs already done."""
     state = checkpoint.load()
     if state is None:
@@ -170,7 +170,7 @@ def restore(checkpoint: Checkpoint, model: nn.Module, optimizer: Any, scheduler:
     model.load_state_dict(state["model"])
     optimizer.load_state_dict(state["optimizer"])
     scheduler.last_epoch = state["scheduler"]["last_epoch"]
-    run.ledger.restore(state["ledger"])
+    context.ledger.restore(state["ledger"])
     return state["epoch"]
 
 

@@ -11,9 +11,9 @@ import torch
 from annotated_types import Gt
 from torch import nn
 
-from cu.config import ConfigError
-from cu.data.batches import Placement
-from cu.precision import available_cores, resolve_precision, usable_threads
+from cu.data.batches.shuffled import Placement
+from cu.engine.precision import available_cores, resolve_precision, usable_threads
+from cu.errors import ConfigError
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,7 +12,7 @@ from annotated_types import Ge, Gt, Lt
 from torch import nn
 from torch.optim.lr_scheduler import LambdaLR
 
-from cu.config import ConfigError
+from cu.errors import ConfigError
 
 
 class Optimizer(Protocol):

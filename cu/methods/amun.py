@@ -9,14 +9,14 @@ import torch
 from annotated_types import Gt
 from torch import Tensor
 
-from cu.config import ConfigError
-from cu.data.extended import ExtendedBatches
+from cu.data.batches.extended import ExtendedBatches
 from cu.data.types import ScenarioKind, Split, UnlearningTask
-from cu.engine.attack import doubling_attack, on_pixels, pixels_of, predicted
+from cu.engine.context import MethodContext
 from cu.engine.fit import cross_entropy, fit
+from cu.engine.numerics.attack import doubling_attack, on_pixels, pixels_of, predicted
 from cu.engine.predict import SCORING_BATCH
 from cu.engine.recipe import Recipe
-from cu.engine.run import Run
+from cu.errors import ConfigError
 from cu.models.types import Classifier
 
 
@@ -44,10 +44,10 @@ class AMUN:
     radius: Annotated[float, Gt(0)]
     steps: Annotated[int, Gt(0)]
 
-    def unlearn(self, model: Classifier, task: UnlearningTask, run: Run) -> Classifier:
+    def unlearn(self, model: Classifier, task: UnlearningTask, context: MethodContext) -> Classifier:
         """`model` trained further on adversarial examples of `task.forget`."""
-        with run.ledger.preparing():
-            images, labels = self.adversarial(model, task.forget, run)
+        with context.ledger.preparing():
+            images, labels = self.adversarial(model, task.forget, context)
         kept = {"all": (task.forget, task.retain), "no_retain": (task.forget,), "adversarial": ()}[self.data]
         if not kept and not len(labels):
             raise ConfigError("method.data=adversarial finds no adversarial example; try no_retain or all")
@@ -57,20 +57,20 @@ class AMUN:
             labels=labels,
             counted_as="forget",
             size=self.recipe.batch_size,
-            seed=run.seed,
+            seed=context.seed,
             purpose="batches/amun",
-            placement=run.hardware.placement,
+            placement=context.hardware.placement,
         )
-        return fit(model, stream, cross_entropy, self.recipe, run)
+        return fit(model, stream, cross_entropy, self.recipe, context)
 
-    def adversarial(self, model: Classifier, forget: Split, run: Run) -> tuple[Tensor, Tensor]:
+    def adversarial(self, model: Classifier, forget: Split, context: MethodContext) -> tuple[Tensor, Tensor]:
         """Normalised adversarial images float32 [M, C, H, W] and their predicted classes int64 [M].
 
         M is the number of forget samples less those that no ball holds an adversarial example of.
         """
-        logits, images, classes = on_pixels(model, forget, run.hardware), [], []
+        logits, images, classes = on_pixels(model, forget, context.hardware), [], []
         for positions in torch.arange(len(forget)).split(SCORING_BATCH):
-            pixels, labels = pixels_of(forget, positions, run.hardware)
+            pixels, labels = pixels_of(forget, positions, context.hardware)
             moved, radius = doubling_attack(logits, pixels, labels, self.radius, self.steps)
             found = moved[radius.isfinite()]
             images.append(forget.transform.normalize(found))

@@ -10,12 +10,12 @@ import torch
 from annotated_types import Gt, Le
 from torch import Tensor
 
-from cu.data.batches import Batch
+from cu.data.batches.shuffled import Batch
 from cu.data.types import Split, UnlearningTask
+from cu.engine.context import MethodContext
 from cu.engine.fit import fit
 from cu.engine.freezing import frozen_teacher
 from cu.engine.recipe import Recipe
-from cu.engine.run import Run
 from cu.losses.distillation import distillation_loss
 from cu.models.types import Classifier
 
@@ -41,16 +41,16 @@ class BadTeacher:
     retain_fraction: Annotated[float, Gt(0), Le(1)]
     reduction: Literal["mean", "batchmean"]
 
-    def unlearn(self, model: Classifier, task: UnlearningTask, run: Run) -> Classifier:
+    def unlearn(self, model: Classifier, task: UnlearningTask, context: MethodContext) -> Classifier:
         """`model` distilled on `task.forget` and a part of `task.retain`."""
-        retain = drawn(task.retain, self.retain_fraction, run.generator("bad_teacher/retain"))
+        retain = drawn(task.retain, self.retain_fraction, context.generator("bad_teacher/retain"))
         # Labels say which teacher speaks: 1 the bad one, 0 the good one.
         flagged = (
             task.forget.relabelled(torch.ones_like(task.forget.labels)),
             retain.relabelled(torch.zeros_like(retain.labels)),
         )
-        good, bad = frozen_teacher(model), frozen_teacher(run.new_model("bad_teacher"))
-        return fit(model, run.batches(flagged, self.recipe), partial(self.loss, good, bad), self.recipe, run)
+        good, bad = frozen_teacher(model), frozen_teacher(context.new_model("bad_teacher"))
+        return fit(model, context.batches(flagged, self.recipe), partial(self.loss, good, bad), self.recipe, context)
 
     def loss(self, good: Classifier, bad: Classifier, student: Classifier, batch: Batch) -> Tensor:
         """Distance from the teacher that each sample's flag names."""

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from cu.data.types import UnlearningTask
+from cu.engine.context import MethodContext
 from cu.engine.fit import cross_entropy, fit
 from cu.engine.recipe import Recipe
-from cu.engine.run import Run
 from cu.models.last_layer import last_layer
 from cu.models.types import Classifier
 
@@ -30,11 +30,11 @@ class BoundaryExpand:
 
     recipe: Recipe
 
-    def unlearn(self, model: Classifier, task: UnlearningTask, run: Run) -> Classifier:
+    def unlearn(self, model: Classifier, task: UnlearningTask, context: MethodContext) -> Classifier:
         """`model` after training with the shadow class, with as many outputs as before."""
-        widened = self.widened(model, run.generator("shadow"))
+        widened = self.widened(model, context.generator("shadow"))
         shadow = task.forget.relabelled(torch.full_like(task.forget.labels, task.num_classes))
-        return pruned(fit(widened, run.batches(shadow, self.recipe), cross_entropy, self.recipe, run))
+        return pruned(fit(widened, context.batches(shadow, self.recipe), cross_entropy, self.recipe, context))
 
     @staticmethod
     def widened(model: Classifier, source: torch.Generator) -> Classifier:

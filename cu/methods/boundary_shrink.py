@@ -9,13 +9,13 @@ import torch
 from annotated_types import Gt, Le
 from torch import Tensor
 
-from cu.config import ConfigError
 from cu.data.types import Split, UnlearningTask
-from cu.engine.attack import fgsm, on_pixels, pixels_of, predicted
+from cu.engine.context import MethodContext
 from cu.engine.fit import cross_entropy, fit
+from cu.engine.numerics.attack import fgsm, on_pixels, pixels_of, predicted
 from cu.engine.predict import SCORING_BATCH
 from cu.engine.recipe import Recipe
-from cu.engine.run import Run
+from cu.errors import ConfigError
 from cu.models.types import Classifier
 
 
@@ -38,15 +38,15 @@ class BoundaryShrink:
     epsilon: Annotated[float, Gt(0), Le(1)]
     failed: Literal["runner_up", "keep", "drop"]
 
-    def unlearn(self, model: Classifier, task: UnlearningTask, run: Run) -> Classifier:
+    def unlearn(self, model: Classifier, task: UnlearningTask, context: MethodContext) -> Classifier:
         """`model` trained on `task.forget` under the labels of its neighbours."""
-        with run.ledger.preparing():
-            relabelled = self.relabelled(model, task.forget, run)
-        return fit(model, run.batches(relabelled, self.recipe), cross_entropy, self.recipe, run)
+        with context.ledger.preparing():
+            relabelled = self.relabelled(model, task.forget, context)
+        return fit(model, context.batches(relabelled, self.recipe), cross_entropy, self.recipe, context)
 
-    def relabelled(self, model: Classifier, forget: Split, run: Run) -> Split:
+    def relabelled(self, model: Classifier, forget: Split, context: MethodContext) -> Split:
         """The forget set under its new labels."""
-        labels = self.neighbours(model, forget, run).to(forget.labels.device)
+        labels = self.neighbours(model, forget, context).to(forget.labels.device)
         moved = labels != forget.labels
         if self.failed != "drop":
             return forget.relabelled(labels)
@@ -57,11 +57,11 @@ class BoundaryShrink:
             )
         return forget.relabelled(labels).subset(moved)
 
-    def neighbours(self, model: Classifier, forget: Split, run: Run) -> Tensor:
+    def neighbours(self, model: Classifier, forget: Split, context: MethodContext) -> Tensor:
         """Classes int64 [n_forget] across the boundary; the true class where the attack fails and `failed` keeps it."""
-        logits, found = on_pixels(model, forget, run.hardware), []
+        logits, found = on_pixels(model, forget, context.hardware), []
         for positions in torch.arange(len(forget)).split(SCORING_BATCH):
-            pixels, labels = pixels_of(forget, positions, run.hardware)
+            pixels, labels = pixels_of(forget, positions, context.hardware)
             attacked = fgsm(logits, pixels, labels, self.epsilon)
             found.append(
                 runner_up(logits(attacked).detach(), labels)

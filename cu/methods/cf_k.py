@@ -9,10 +9,10 @@ from typing import Annotated
 from annotated_types import Gt
 
 from cu.data.types import UnlearningTask
+from cu.engine.context import MethodContext
 from cu.engine.fit import cross_entropy, fit
 from cu.engine.freezing import freeze_all_but, last_layers, thaw_as
 from cu.engine.recipe import Recipe
-from cu.engine.run import Run
 from cu.models.types import Classifier
 
 
@@ -31,8 +31,10 @@ class CfK:
     recipe: Recipe
     layers: Annotated[int, Gt(0)]
 
-    def unlearn(self, model: Classifier, task: UnlearningTask, run: Run) -> Classifier:
+    def unlearn(self, model: Classifier, task: UnlearningTask, context: MethodContext) -> Classifier:
         """`model` with its last layers trained further, without ever reading `task.forget`."""
         student = deepcopy(model)
         freeze_all_but(student, last_layers(student, self.layers))
-        return thaw_as(fit(student, run.batches(task.retain, self.recipe), cross_entropy, self.recipe, run), model)
+        return thaw_as(
+            fit(student, context.batches(task.retain, self.recipe), cross_entropy, self.recipe, context), model
+        )

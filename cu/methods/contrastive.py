@@ -10,12 +10,12 @@ from annotated_types import Ge, Gt
 from torch import Tensor
 from torch.nn import functional as F
 
-from cu.config import ConfigError
-from cu.data.pairs import Pair, PairedBatches
+from cu.data.batches.pairs import Pair, PairedBatches
 from cu.data.types import Split, UnlearningTask
+from cu.engine.context import MethodContext
 from cu.engine.fit import fit
 from cu.engine.recipe import Recipe
-from cu.engine.run import Run
+from cu.errors import ConfigError
 from cu.losses.contrastive import contrastive_unlearning_loss
 from cu.models.types import Classifier
 
@@ -58,15 +58,15 @@ class Contrastive:
     stop_on: Literal["val", "test", "never"]
     stop_every: Annotated[int, Gt(0)] | None
 
-    def unlearn(self, model: Classifier, task: UnlearningTask, run: Run) -> Classifier:
+    def unlearn(self, model: Classifier, task: UnlearningTask, context: MethodContext) -> Classifier:
         """`model` after at most `recipe.epochs` passes over `task.forget`, fewer if the stop rule says so."""
         pairs = PairedBatches(
-            run.batches(task.forget, self.recipe),
-            run.batches(task.retain, self.recipe),
+            context.batches(task.forget, self.recipe),
+            context.batches(task.retain, self.recipe),
             self.omega,
             self.retain_sampling,
         )
-        return fit(model, pairs, self.loss, self.recipe, run, stop=self.stop_rule(task, run))
+        return fit(model, pairs, self.loss, self.recipe, context, stop=self.stop_rule(task, context))
 
     def loss(self, model: Classifier, pair: Pair) -> Tensor:
         """Equation 7: λ_UL times the contrastive loss plus λ_CE times cross-entropy of the retain batch."""
@@ -93,7 +93,7 @@ class Contrastive:
         unit = F.normalize(embedding, dim=1) if self.normalize else embedding
         return unit.clamp(min=0) if self.embedding == "rectified" else unit
 
-    def stop_rule(self, task: UnlearningTask, run: Run):
+    def stop_rule(self, task: UnlearningTask, context: MethodContext):
         """Equation 8 (class: accuracy on held-out forgotten classes <= 1/C) or 9 (sample: forget <= held-out)."""
         if self.stop_on == "never":
             return None
@@ -103,10 +103,10 @@ class Contrastive:
             due = pass_ended if self.stop_every is None else step % self.stop_every == 0
             if not due:
                 return False
-            seen = run.accuracy(model, held_out)
+            seen = context.accuracy(model, held_out)
             limit = 1 / task.num_classes if task.scenario == "class" else seen
-            watched = seen if task.scenario == "class" else run.accuracy(model, task.forget)
-            run.log({"stop/watched_acc": watched, "stop/limit": limit}, step)
+            watched = seen if task.scenario == "class" else context.accuracy(model, task.forget)
+            context.log({"stop/watched_acc": watched, "stop/limit": limit}, step)
             return watched <= limit
 
         return stop

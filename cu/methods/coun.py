@@ -9,11 +9,11 @@ from annotated_types import Ge, Gt
 from torch import Tensor
 from torch.nn import functional as F
 
+from cu.data.batches.views import TwoViewBatches, TwoViews
 from cu.data.types import UnlearningTask
-from cu.data.views import TwoViewBatches, TwoViews
+from cu.engine.context import MethodContext
 from cu.engine.fit import fit
 from cu.engine.recipe import Recipe
-from cu.engine.run import Run
 from cu.losses.view_contrast import view_contrastive_loss
 from cu.models.types import Classifier
 
@@ -36,10 +36,10 @@ class CoUn:
     contrast_weight: Annotated[float, Ge(0)]
     temperature: Annotated[float, Gt(0)]
 
-    def unlearn(self, model: Classifier, task: UnlearningTask, run: Run) -> Classifier:
+    def unlearn(self, model: Classifier, task: UnlearningTask, context: MethodContext) -> Classifier:
         """`model` trained further without ever reading `task.forget`."""
-        views = TwoViewBatches(run.batches(task.retain.augmented(True), self.recipe))
-        return fit(model, views, self.loss, self.recipe, run)
+        views = TwoViewBatches(context.batches(task.retain.augmented(True), self.recipe))
+        return fit(model, views, self.loss, self.recipe, context)
 
     def loss(self, model: Classifier, views: TwoViews) -> Tensor:
         """Cross-entropy of the first view plus λ times the contrast of both."""

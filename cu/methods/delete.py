@@ -9,12 +9,12 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from cu.data.batches import Batch
+from cu.data.batches.shuffled import Batch
 from cu.data.types import ScenarioKind, UnlearningTask
+from cu.engine.context import MethodContext
 from cu.engine.fit import fit
 from cu.engine.freezing import frozen_teacher
 from cu.engine.recipe import Recipe
-from cu.engine.run import Run
 from cu.losses.distillation import distillation_loss
 from cu.models.types import Classifier
 
@@ -32,10 +32,10 @@ class Delete:
 
     recipe: Recipe
 
-    def unlearn(self, model: Classifier, task: UnlearningTask, run: Run) -> Classifier:
+    def unlearn(self, model: Classifier, task: UnlearningTask, context: MethodContext) -> Classifier:
         """`model` distilled on `task.forget`."""
-        batches = run.batches(task.forget, self.recipe)
-        return fit(model, batches, partial(erasing_loss, frozen_teacher(model)), self.recipe, run)
+        batches = context.batches(task.forget, self.recipe)
+        return fit(model, batches, partial(erasing_loss, frozen_teacher(model)), self.recipe, context)
 
 
 def erasing_loss(teacher: Classifier, student: Classifier, batch: Batch) -> Tensor:

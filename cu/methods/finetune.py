@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from cu.data.types import UnlearningTask
+from cu.engine.context import MethodContext
 from cu.engine.fit import cross_entropy, fit
 from cu.engine.recipe import Recipe
-from cu.engine.run import Run
 from cu.models.types import Classifier
 
 
@@ -17,6 +17,6 @@ class FineTune:
 
     recipe: Recipe
 
-    def unlearn(self, model: Classifier, task: UnlearningTask, run: Run) -> Classifier:
+    def unlearn(self, model: Classifier, task: UnlearningTask, context: MethodContext) -> Classifier:
         """`model` trained further without ever reading `task.forget`."""
-        return fit(model, run.batches(task.retain, self.recipe), cross_entropy, self.recipe, run)
+        return fit(model, context.batches(task.retain, self.recipe), cross_entropy, self.recipe, context)

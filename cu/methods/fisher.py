@@ -10,9 +10,9 @@ import torch
 from annotated_types import Ge, Gt
 
 from cu.data.types import UnlearningTask
-from cu.engine.gradients import Weights, trainable
-from cu.engine.importance import importance
-from cu.engine.run import Run
+from cu.engine.context import MethodContext
+from cu.engine.numerics.gradients import Weights, trainable
+from cu.engine.numerics.importance import importance
 from cu.models.last_layer import last_layer
 from cu.models.types import Classifier
 
@@ -35,18 +35,18 @@ class Fisher:
     scale: Annotated[float, Ge(0)]
     samples: Annotated[int, Gt(0)] | None
 
-    def unlearn(self, model: Classifier, task: UnlearningTask, run: Run) -> Classifier:
+    def unlearn(self, model: Classifier, task: UnlearningTask, context: MethodContext) -> Classifier:
         """`model` with noise on its weights."""
-        with run.ledger.preparing():
-            chosen = torch.randperm(len(task.retain), generator=run.generator("fisher/samples"))[: self.samples]
+        with context.ledger.preparing():
+            chosen = torch.randperm(len(task.retain), generator=context.generator("fisher/samples"))[: self.samples]
             retain = task.retain.subset(chosen.to(task.retain.rows.device))
-            source = run.generator("fisher/order")
+            source = context.generator("fisher/order")
             information = importance(
-                model, retain, "fisher_model_labels", run.hardware, batch_size=len(retain), source=source
+                model, retain, "fisher_model_labels", context.hardware, batch_size=len(retain), source=source
             )
         noisy = deepcopy(model).eval()
         mean, variance = self.distribution(noisy, information, task.forget_classes)
-        source = run.generator("fisher/noise")
+        source = context.generator("fisher/noise")
         with torch.no_grad():
             for name, weight in trainable(noisy).items():
                 noise = torch.randn(weight.shape, generator=source).to(weight)

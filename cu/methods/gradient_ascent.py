@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from cu.data.batches import Batch
+from cu.data.batches.shuffled import Batch
 from cu.data.types import UnlearningTask
+from cu.engine.context import MethodContext
 from cu.engine.fit import cross_entropy, fit
 from cu.engine.recipe import Recipe
-from cu.engine.run import Run
 from cu.models.types import Classifier
 
 
@@ -23,9 +23,9 @@ class GradientAscent:
 
     recipe: Recipe
 
-    def unlearn(self, model: Classifier, task: UnlearningTask, run: Run) -> Classifier:
+    def unlearn(self, model: Classifier, task: UnlearningTask, context: MethodContext) -> Classifier:
         """`model` after ascent on `task.forget`."""
-        return fit(model, run.batches(task.forget, self.recipe), negated_cross_entropy, self.recipe, run)
+        return fit(model, context.batches(task.forget, self.recipe), negated_cross_entropy, self.recipe, context)
 
 
 def negated_cross_entropy(model: Classifier, batch: Batch) -> Tensor:

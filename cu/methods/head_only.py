@@ -5,11 +5,11 @@ from __future__ import annotations
 from copy import deepcopy
 from dataclasses import dataclass
 
-from cu.config import ConfigError
 from cu.data.types import UnlearningTask
+from cu.engine.context import MethodContext
 from cu.engine.fit import cross_entropy, fit
 from cu.engine.recipe import Recipe
-from cu.engine.run import Run
+from cu.errors import ConfigError
 from cu.models.types import Classifier
 
 
@@ -25,13 +25,13 @@ class HeadOnly:
 
     recipe: Recipe
 
-    def unlearn(self, model: Classifier, task: UnlearningTask, run: Run) -> Classifier:
+    def unlearn(self, model: Classifier, task: UnlearningTask, context: MethodContext) -> Classifier:
         """`model` with its `head.classifier` trained further without ever reading `task.forget`."""
         if self.recipe.batchnorm != "frozen":
             raise ConfigError(f"method.recipe.batchnorm={self.recipe.batchnorm} would move frozen layers; use frozen")
         start = deepcopy(model).requires_grad_(False)
         start.head.get_submodule("classifier").requires_grad_(True)
-        student = fit(start, run.batches(task.retain, self.recipe), cross_entropy, self.recipe, run)
+        student = fit(start, context.batches(task.retain, self.recipe), cross_entropy, self.recipe, context)
         for own, given in zip(student.parameters(), model.parameters(), strict=True):
             own.requires_grad_(given.requires_grad)
         return student

@@ -11,8 +11,16 @@ from annotated_types import Ge, Gt
 from torch import Tensor
 
 from cu.data.types import Split, UnlearningTask
-from cu.engine.gradients import flat, mean_gradient, plain_batches, sample_gradients, samples_at_once, trainable, unflat
-from cu.engine.run import Run
+from cu.engine.context import MethodContext
+from cu.engine.numerics.gradients import (
+    flat,
+    mean_gradient,
+    plain_batches,
+    sample_gradients,
+    samples_at_once,
+    trainable,
+    unflat,
+)
 from cu.models.types import Classifier
 
 
@@ -37,12 +45,12 @@ class Influence:
     samples: Annotated[int, Gt(0)]
     damping: Annotated[float, Gt(0)]
 
-    def unlearn(self, model: Classifier, task: UnlearningTask, run: Run) -> Classifier:
+    def unlearn(self, model: Classifier, task: UnlearningTask, context: MethodContext) -> Classifier:
         """`model` after one step."""
-        with run.ledger.preparing():
-            difference = self.difference(model, task, run)
-            drawn = torch.randperm(len(task.retain), generator=run.generator("influence"))[: self.samples]
-            rows = SampleGradients(model, task.retain.subset(drawn.to(task.retain.rows.device)), run)
+        with context.ledger.preparing():
+            difference = self.difference(model, task, context)
+            drawn = torch.randperm(len(task.retain), generator=context.generator("influence"))[: self.samples]
+            rows = SampleGradients(model, task.retain.subset(drawn.to(task.retain.rows.device)), context)
             step = official(rows, difference) if self.solver == "official" else woodbury(rows, difference, self.damping)
         moved = deepcopy(model).eval()
         with torch.no_grad():
@@ -52,10 +60,10 @@ class Influence:
         return moved
 
     @staticmethod
-    def difference(model: Classifier, task: UnlearningTask, run: Run) -> Tensor:
+    def difference(model: Classifier, task: UnlearningTask, context: MethodContext) -> Tensor:
         """The vector v [P]: (n_f / N) times the difference of the mean gradients of the forget and the retain set."""
         share = len(task.forget) / (len(task.forget) + len(task.retain))
-        forget, retain = (flat(mean_gradient(model, split, run.hardware)) for split in (task.forget, task.retain))
+        forget, retain = (flat(mean_gradient(model, split, context.hardware)) for split in (task.forget, task.retain))
         return share * (forget - retain)
 
 
@@ -65,7 +73,7 @@ class SampleGradients:
 
     model: Classifier
     split: Split
-    run: Run
+    context: MethodContext
 
     def __len__(self) -> int:
         return len(self.split)
@@ -76,7 +84,7 @@ class SampleGradients:
 
     def block(self, positions: Tensor) -> Tensor:
         """Rows [b, P] of G."""
-        ((images, labels),) = plain_batches(self.split, len(positions), self.run.hardware, positions)
+        ((images, labels),) = plain_batches(self.split, len(positions), self.context.hardware, positions)
         return flat(sample_gradients(self.model, images, labels), lead=1)
 
 

@@ -9,12 +9,12 @@ import torch
 from annotated_types import Ge
 from torch import Tensor
 
-from cu.config import ConfigError
-from cu.data.tagged import Tagged, TaggedBatches
+from cu.data.batches.tagged import Tagged, TaggedBatches
 from cu.data.types import UnlearningTask
+from cu.engine.context import MethodContext
 from cu.engine.fit import cross_entropy, fit
 from cu.engine.recipe import Recipe
-from cu.engine.run import Run
+from cu.errors import ConfigError
 from cu.models.types import Classifier
 
 
@@ -37,12 +37,12 @@ class L1Sparse:
     decay: Literal["linear", "constant"]
     plain_epochs: Annotated[int, Ge(0)]
 
-    def unlearn(self, model: Classifier, task: UnlearningTask, run: Run) -> Classifier:
+    def unlearn(self, model: Classifier, task: UnlearningTask, context: MethodContext) -> Classifier:
         """`model` trained further, and made sparser, without ever reading `task.forget`."""
         if self.plain_epochs > self.recipe.epochs:
             raise ConfigError(f"method.plain_epochs must be at most method.recipe.epochs={self.recipe.epochs}")
-        batches = TaggedBatches(run.batches(task.retain, self.recipe), self.penalty_of)
-        return fit(model, batches, penalised_cross_entropy, self.recipe, run)
+        batches = TaggedBatches(context.batches(task.retain, self.recipe), self.penalty_of)
+        return fit(model, batches, penalised_cross_entropy, self.recipe, context)
 
     def penalty_of(self, epoch: int | str) -> float:
         """γ of an epoch, counted from 0: γ (1 - epoch / penalised epochs) under `linear` decay."""

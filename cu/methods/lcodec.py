@@ -12,16 +12,16 @@ from annotated_types import Ge, Gt, Lt
 from torch import Tensor
 from torch.nn import functional as F
 
-from cu.config import ConfigError
-from cu.data.batches import concatenated
+from cu.data.batches.shuffled import concatenated
 from cu.data.types import ScenarioKind, UnlearningTask
-from cu.engine.dependence import select
-from cu.engine.filters import Row, filter_activations, filter_rows, joined, read_rows, write_rows
-from cu.engine.gradients import batch_gradient, mean_gradient, plain_batches, trainable
+from cu.engine.context import MethodContext
+from cu.engine.numerics.dependence import select
+from cu.engine.numerics.filters import Row, filter_activations, filter_rows, joined, read_rows, write_rows
+from cu.engine.numerics.gradients import batch_gradient, mean_gradient, plain_batches, trainable
+from cu.engine.numerics.secant import Secant, damped_solve, secant
 from cu.engine.predict import SCORING_BATCH
 from cu.engine.progress import progress
-from cu.engine.run import Run
-from cu.engine.secant import Secant, damped_solve, secant
+from cu.errors import ConfigError
 from cu.models.types import Classifier
 
 
@@ -62,7 +62,7 @@ class LCODEC:
     delta: Annotated[float, Gt(0), Lt(1)]
     max_accuracy_drop: Annotated[float, Ge(0)] | None
 
-    def unlearn(self, model: Classifier, task: UnlearningTask, run: Run) -> Classifier:
+    def unlearn(self, model: Classifier, task: UnlearningTask, context: MethodContext) -> Classifier:
         """`model` after one removal per sample of `task.forget`, less those undone."""
         if self.max_accuracy_drop is not None and not len(task.val):
             raise ConfigError(
@@ -70,20 +70,20 @@ class LCODEC:
                 "set dataset.val_fraction above 0, or method.max_accuracy_drop to null"
             )
         everything, student = concatenated((task.retain, task.forget)), deepcopy(model).eval()
-        with run.ledger.preparing():
-            data = secant(model, lambda at: mean_gradient(at, everything, run.hardware), self.step)
-        lowest = None if self.max_accuracy_drop is None else run.accuracy(model, task.val) - self.max_accuracy_drop
+        with context.ledger.preparing():
+            data = secant(model, lambda at: mean_gradient(at, everything, context.hardware), self.step)
+        lowest = None if self.max_accuracy_drop is None else context.accuracy(model, task.val) - self.max_accuracy_drop
         undone = 0
         with progress("unlearning", len(task.forget)) as advance:
-            for number, (image, label) in enumerate(plain_batches(task.forget, 1, run.hardware)):
-                source = run.generator(f"lcodec/{number}")
+            for number, (image, label) in enumerate(plain_batches(task.forget, 1, context.hardware)):
+                source = context.generator(f"lcodec/{number}")
                 before = self.remove(student, image, label, data, len(everything), source)
-                if lowest is not None and run.accuracy(student, task.val) < lowest:
+                if lowest is not None and context.accuracy(student, task.val) < lowest:
                     write_rows(student, before)
                     undone += 1
                 advance("")
-        with run.ledger.paused():
-            run.log({"lcodec/undone": undone}, len(task.forget))
+        with context.ledger.paused():
+            context.log({"lcodec/undone": undone}, len(task.forget))
         return student
 
     def remove(

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from cu.data.types import ScenarioKind, UnlearningTask
-from cu.engine.run import Run
+from cu.engine.context import MethodContext
 from cu.models.types import Classifier, Output
 
 # Finite: with minus infinity, p log p and differences of logits become NaN.
@@ -27,7 +27,7 @@ class LogitMask:
 
     scenarios: ClassVar[tuple[ScenarioKind, ...]] = ("class",)
 
-    def unlearn(self, model: Classifier, task: UnlearningTask, run: Run) -> Classifier:
+    def unlearn(self, model: Classifier, task: UnlearningTask, context: MethodContext) -> Classifier:
         """A copy of `model` that never answers with one of `task.forget_classes`."""
         masked = deepcopy(model)
         hidden = torch.zeros(task.num_classes, dtype=torch.bool, device=next(model.parameters()).device)

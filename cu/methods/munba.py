@@ -10,12 +10,12 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from cu.data.batches import Batch, Redrawn, Stream
-from cu.data.pairs import Pair
+from cu.data.batches.pairs import Pair
+from cu.data.batches.shuffled import Batch, Redrawn, Stream
 from cu.data.types import UnlearningTask
+from cu.engine.context import MethodContext
 from cu.engine.fit import cross_entropy, fit
 from cu.engine.recipe import Recipe
-from cu.engine.run import Run
 from cu.methods.random_label import random_labels
 from cu.models.types import Classifier
 
@@ -40,15 +40,15 @@ class MUNBa:
     recipe: Recipe
     labels: Literal["wrong", "any"]
 
-    def unlearn(self, model: Classifier, task: UnlearningTask, run: Run) -> Classifier:
+    def unlearn(self, model: Classifier, task: UnlearningTask, context: MethodContext) -> Classifier:
         """`model` after bargained descent on both sets."""
 
         def stream(epoch: int | str) -> Stream[Batch | Pair]:
-            labels = random_labels(task, self.labels, run.generator(f"random_label/{epoch}"))
-            forget = run.batches(task.forget.relabelled(labels), self.recipe)
-            return PairedWhilePossible(forget, run.batches(task.retain, self.recipe))
+            labels = random_labels(task, self.labels, context.generator(f"random_label/{epoch}"))
+            forget = context.batches(task.forget.relabelled(labels), self.recipe)
+            return PairedWhilePossible(forget, context.batches(task.retain, self.recipe))
 
-        return fit(model, Redrawn(stream), bargained_loss, self.recipe, run)
+        return fit(model, Redrawn(stream), bargained_loss, self.recipe, context)
 
 
 def bargained_loss(model: Classifier, batch: Batch | Pair) -> Tensor:

@@ -8,11 +8,11 @@ from typing import Annotated
 from annotated_types import Ge, Gt, Le
 from torch import Tensor
 
-from cu.data.pairs import Pair, RetainPairs
+from cu.data.batches.pairs import Pair, RetainPairs
 from cu.data.types import UnlearningTask
+from cu.engine.context import MethodContext
 from cu.engine.fit import cross_entropy, fit
 from cu.engine.recipe import Recipe
-from cu.engine.run import Run
 from cu.models.types import Classifier
 
 
@@ -37,12 +37,12 @@ class NegGradPlus:
     retain_weight: Annotated[float, Ge(0), Le(1)]
     forget_batch_size: Annotated[int, Gt(0)] | None
 
-    def unlearn(self, model: Classifier, task: UnlearningTask, run: Run) -> Classifier:
+    def unlearn(self, model: Classifier, task: UnlearningTask, context: MethodContext) -> Classifier:
         """`model` after `recipe.epochs` passes over `task.retain`, each batch with one of `task.forget`."""
         pairs = RetainPairs(
-            run.batches(task.forget, self.recipe, self.forget_batch_size), run.batches(task.retain, self.recipe)
+            context.batches(task.forget, self.recipe, self.forget_batch_size), context.batches(task.retain, self.recipe)
         )
-        return fit(model, pairs, self.loss, self.recipe, run)
+        return fit(model, pairs, self.loss, self.recipe, context)
 
     def loss(self, model: Classifier, pair: Pair) -> Tensor:
         """The weighted difference; forget images are not even looked at if their weight is 0."""

@@ -6,7 +6,7 @@ from copy import deepcopy
 from dataclasses import dataclass
 
 from cu.data.types import UnlearningTask
-from cu.engine.run import Run
+from cu.engine.context import MethodContext
 from cu.models.types import Classifier
 
 
@@ -14,6 +14,6 @@ from cu.models.types import Classifier
 class Original:
     """Returns the original model: what every table needs to show how far there was to go."""
 
-    def unlearn(self, model: Classifier, task: UnlearningTask, run: Run) -> Classifier:
+    def unlearn(self, model: Classifier, task: UnlearningTask, context: MethodContext) -> Classifier:
         """A copy of `model`."""
         return deepcopy(model).eval()

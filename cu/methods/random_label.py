@@ -8,11 +8,11 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from cu.data.batches import Batch, Chained, Redrawn, Stream
+from cu.data.batches.shuffled import Batch, Chained, Redrawn, Stream
 from cu.data.types import UnlearningTask
+from cu.engine.context import MethodContext
 from cu.engine.fit import cross_entropy, fit
 from cu.engine.recipe import Recipe
-from cu.engine.run import Run
 from cu.models.types import Classifier
 
 
@@ -34,16 +34,16 @@ class RandomLabel:
     labels: Literal["wrong", "any"]
     redraw: bool
 
-    def unlearn(self, model: Classifier, task: UnlearningTask, run: Run) -> Classifier:
+    def unlearn(self, model: Classifier, task: UnlearningTask, context: MethodContext) -> Classifier:
         """`model` trained on `task.retain` and on the relabelled `task.forget`."""
-        stream = relabelled_stream(task, self.recipe, run, self.order, self.labels, self.redraw)
-        return fit(model, stream, cross_entropy, self.recipe, run)
+        stream = relabelled_stream(task, self.recipe, context, self.order, self.labels, self.redraw)
+        return fit(model, stream, cross_entropy, self.recipe, context)
 
 
 def relabelled_stream(
     task: UnlearningTask,
     recipe: Recipe,
-    run: Run,
+    context: MethodContext,
     order: Literal["joint", "sequential"],
     labels: Literal["wrong", "any"],
     redraw: bool,
@@ -51,11 +51,11 @@ def relabelled_stream(
     """Batches of the relabelled forget set and of the retain set; see `RandomLabel` for the settings."""
 
     def stream(epoch: int | str) -> Stream[Batch]:
-        source = run.generator(f"random_label/{epoch if redraw else 'fixed'}")
+        source = context.generator(f"random_label/{epoch if redraw else 'fixed'}")
         forget = task.forget.relabelled(random_labels(task, labels, source))
         if order == "joint":
-            return run.batches((forget, task.retain), recipe)
-        return Chained((run.batches(forget, recipe), run.batches(task.retain, recipe)))
+            return context.batches((forget, task.retain), recipe)
+        return Chained((context.batches(forget, recipe), context.batches(task.retain, recipe)))
 
     return Redrawn(stream)
 

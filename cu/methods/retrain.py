@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from cu.data.types import UnlearningTask
-from cu.engine.run import Run
+from cu.engine.context import MethodContext
 from cu.models.types import Classifier
 
 
@@ -16,6 +16,6 @@ class Retrain:
     It is the same model that serves as the first reference, trained once; its gaps are 0 by construction.
     """
 
-    def unlearn(self, model: Classifier, task: UnlearningTask, run: Run) -> Classifier:
+    def unlearn(self, model: Classifier, task: UnlearningTask, context: MethodContext) -> Classifier:
         """A model that never saw `task.forget`."""
-        return run.train_from_scratch(task.retain)
+        return context.train_from_scratch(task.retain)

@@ -9,13 +9,13 @@ import torch
 from annotated_types import Gt, Le
 from torch import nn
 
-from cu.data.batches import Batch
+from cu.data.batches.shuffled import Batch
 from cu.data.types import UnlearningTask
+from cu.engine.context import MethodContext
 from cu.engine.fit import cross_entropy, fit
-from cu.engine.importance import importance
-from cu.engine.masking import Mask, largest, step_inside
+from cu.engine.numerics.importance import importance
+from cu.engine.numerics.masking import Mask, largest, step_inside
 from cu.engine.recipe import Recipe
-from cu.engine.run import Run
 from cu.methods.random_label import relabelled_stream
 from cu.models.types import Classifier
 
@@ -42,25 +42,25 @@ class SalUn:
     labels: Literal["wrong", "any"]
     redraw: bool
 
-    def unlearn(self, model: Classifier, task: UnlearningTask, run: Run) -> Classifier:
+    def unlearn(self, model: Classifier, task: UnlearningTask, context: MethodContext) -> Classifier:
         """`model` trained on `task.retain` and the relabelled `task.forget`, inside the mask."""
-        with run.ledger.preparing():
-            mask = self.mask(model, task, run)
+        with context.ledger.preparing():
+            mask = self.mask(model, task, context)
 
         def around_step(student: nn.Module, optimizer: torch.optim.Optimizer, batch: Batch):
             return step_inside(mask, student, optimizer)
 
-        stream = relabelled_stream(task, self.recipe, run, self.order, self.labels, self.redraw)
-        return fit(model, stream, cross_entropy, self.recipe, run, around_step=around_step)
+        stream = relabelled_stream(task, self.recipe, context, self.order, self.labels, self.redraw)
+        return fit(model, stream, cross_entropy, self.recipe, context, around_step=around_step)
 
-    def mask(self, model: Classifier, task: UnlearningTask, run: Run) -> Mask:
+    def mask(self, model: Classifier, task: UnlearningTask, context: MethodContext) -> Mask:
         """Masks (bool) by parameter, True for salient weights."""
         scores = importance(
             model,
             task.forget,
             "abs_grad_sum",
-            run.hardware,
+            context.hardware,
             batch_size=self.recipe.batch_size,
-            source=run.generator("saliency"),
+            source=context.generator("saliency"),
         )
         return largest(scores, self.saliency)

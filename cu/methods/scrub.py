@@ -14,14 +14,14 @@ from annotated_types import Ge, Gt
 from torch import Tensor
 from torch.nn import functional as F
 
-from cu.config import ConfigError
-from cu.data.batches import ShuffledBatches
-from cu.data.tagged import Tagged
+from cu.data.batches.shuffled import ShuffledBatches
+from cu.data.batches.tagged import Tagged
 from cu.data.types import Split, UnlearningTask
+from cu.engine.context import MethodContext
 from cu.engine.fit import fit
 from cu.engine.freezing import frozen_teacher
 from cu.engine.recipe import Recipe
-from cu.engine.run import Run
+from cu.errors import ConfigError
 from cu.losses.distillation import distillation_loss
 from cu.models.types import Classifier
 
@@ -58,28 +58,28 @@ class Scrub:
     distillation_weight: Annotated[float, Ge(0)]
     rewind: bool
 
-    def unlearn(self, model: Classifier, task: UnlearningTask, run: Run) -> Classifier:
+    def unlearn(self, model: Classifier, task: UnlearningTask, context: MethodContext) -> Classifier:
         """The student after its last epoch, or the one that `rewind` goes back to."""
         batches = MaxThenMin(
-            run.batches(task.forget, self.recipe, self.forget_batch_size),
-            run.batches(task.retain, self.recipe),
+            context.batches(task.forget, self.recipe, self.forget_batch_size),
+            context.batches(task.retain, self.recipe),
             self.max_epochs,
             self.recipe.epochs,
         )
         loss = partial(self.loss, frozen_teacher(model))
         if not self.rewind:
-            return fit(model, batches, loss, self.recipe, run)
+            return fit(model, batches, loss, self.recipe, context)
         held_out, students = held_out_like_forget(task), [deepcopy(model).eval()]
-        ends = {run.ledger.steps + steps for steps in accumulate(map(batches.length, range(self.recipe.epochs)))}
+        ends = {context.ledger.steps + steps for steps in accumulate(map(batches.length, range(self.recipe.epochs)))}
 
         def keep(student: Classifier, step: int, _: bool) -> bool:
             if step in ends:
                 students.append(deepcopy(student).eval())
             return False
 
-        final = fit(model, batches, loss, self.recipe, run, stop=keep)
-        errors = [1 - run.accuracy(student, task.forget) for student in students]
-        return students[closest(errors, 1 - run.accuracy(final, held_out))]
+        final = fit(model, batches, loss, self.recipe, context, stop=keep)
+        errors = [1 - context.accuracy(student, task.forget) for student in students]
+        return students[closest(errors, 1 - context.accuracy(final, held_out))]
 
     def loss(self, teacher: Classifier, student: Classifier, tagged: Tagged[Part]) -> Tensor:
         """-KL_T of a max batch, `retain_weight` * CE + `distillation_weight` * KL_T of a min batch."""

@@ -14,13 +14,13 @@ from annotated_types import Ge, Gt
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from cu.data.batches import Batch, Stream
+from cu.data.batches.shuffled import Batch, Stream
 from cu.data.types import UnlearningTask
+from cu.engine.context import MethodContext
 from cu.engine.fit import cross_entropy, fit
-from cu.engine.importance import importance
-from cu.engine.masking import Mask, step_inside
+from cu.engine.numerics.importance import importance
+from cu.engine.numerics.masking import Mask, step_inside
 from cu.engine.recipe import Recipe
-from cu.engine.run import Run
 from cu.models.types import Classifier
 
 
@@ -51,19 +51,19 @@ class SFRon:
     saliency_ratio: Annotated[float, Ge(0)]
     forget_clip_norm: Annotated[float, Gt(0)]
 
-    def unlearn(self, model: Classifier, task: UnlearningTask, run: Run) -> Classifier:
+    def unlearn(self, model: Classifier, task: UnlearningTask, context: MethodContext) -> Classifier:
         """`model` after T retain steps and T / k forget steps."""
         if self.ascent == 0:
-            return fit(model, run.batches(task.retain, self.recipe), cross_entropy, self.recipe, run)
-        with run.ledger.preparing():
-            mask = self.mask(model, task, run)
+            return fit(model, context.batches(task.retain, self.recipe), cross_entropy, self.recipe, context)
+        with context.ledger.preparing():
+            mask = self.mask(model, task, context)
 
         def around_step(student: nn.Module, optimizer: torch.optim.Optimizer, batch: Batch | Ascent):
             return self.forget_step(mask, student, optimizer) if isinstance(batch, Ascent) else nullcontext()
 
-        forget, retain = run.batches(task.forget, self.recipe), run.batches(task.retain, self.recipe)
+        forget, retain = context.batches(task.forget, self.recipe), context.batches(task.retain, self.recipe)
         stream = Interleaved(forget, retain, self.every, self.ascent, self.recipe.epochs)
-        return fit(model, stream, self.loss, self.recipe, run, around_step=around_step)
+        return fit(model, stream, self.loss, self.recipe, context, around_step=around_step)
 
     def loss(self, model: Classifier, batch: Batch | Ascent) -> Tensor:
         """Cross-entropy of a retain batch, or minus the weighted cross-entropies of a forget batch."""
@@ -72,16 +72,16 @@ class SFRon:
         losses = F.cross_entropy(model(batch.batch.images).logits, batch.batch.labels, reduction="none")
         return -batch.scale * (adaptive_weights(losses.detach(), self.adaptivity) * losses).sum()
 
-    def mask(self, model: Classifier, task: UnlearningTask, run: Run) -> Mask:
+    def mask(self, model: Classifier, task: UnlearningTask, context: MethodContext) -> Mask:
         """Masks (bool) by parameter, True where the forget set's importance is at least γ times the retain set's."""
         ours, theirs = (
             importance(
                 model,
                 split,
                 "grad2_batch",
-                run.hardware,
+                context.hardware,
                 batch_size=self.recipe.batch_size,
-                source=run.generator(f"sfron/{split.name}"),
+                source=context.generator(f"sfron/{split.name}"),
             )
             for split in (task.forget, task.retain)
         )

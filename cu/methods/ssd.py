@@ -9,11 +9,11 @@ from typing import Annotated, Literal
 import torch
 from annotated_types import Gt
 
-from cu.data.batches import concatenated
+from cu.data.batches.shuffled import concatenated
 from cu.data.types import Split, UnlearningTask
-from cu.engine.gradients import Weights, trainable
-from cu.engine.importance import importance
-from cu.engine.run import Run
+from cu.engine.context import MethodContext
+from cu.engine.numerics.gradients import Weights, trainable
+from cu.engine.numerics.importance import importance
 from cu.models.types import Classifier
 
 
@@ -41,11 +41,11 @@ class SSD:
     importance: Literal["grad2_sample", "grad2_batch"]
     batch_size: Annotated[int, Gt(0)]
 
-    def unlearn(self, model: Classifier, task: UnlearningTask, run: Run) -> Classifier:
+    def unlearn(self, model: Classifier, task: UnlearningTask, context: MethodContext) -> Classifier:
         """`model` with some weights shrunk."""
         everything = concatenated((task.retain, task.forget))
-        with run.ledger.preparing():
-            to_forget, to_all = (self.measured(model, split, run) for split in (task.forget, everything))
+        with context.ledger.preparing():
+            to_forget, to_all = (self.measured(model, split, context) for split in (task.forget, everything))
         unit = len(everything) / len(task.forget) if self.threshold_unit == "bound" else 1.0
         dampened = deepcopy(model).eval()
         factors = dampening_factors(to_forget, to_all, self.threshold * unit, self.dampening)
@@ -53,14 +53,14 @@ class SSD:
             for name, weight in trainable(dampened).items():
                 weight.mul_(factors[name])
         touched = sum(int((factor < 1).sum()) for factor in factors.values())
-        with run.ledger.paused():
-            run.log({"ssd/touched_share": touched / sum(factor.numel() for factor in factors.values())}, 0)
+        with context.ledger.paused():
+            context.log({"ssd/touched_share": touched / sum(factor.numel() for factor in factors.values())}, 0)
         return dampened
 
-    def measured(self, model: Classifier, split: Split, run: Run) -> Weights:
+    def measured(self, model: Classifier, split: Split, context: MethodContext) -> Weights:
         """Importance of every weight to a split."""
-        source = run.generator(f"ssd/{split.name}")
-        return importance(model, split, self.importance, run.hardware, batch_size=self.batch_size, source=source)
+        source = context.generator(f"ssd/{split.name}")
+        return importance(model, split, self.importance, context.hardware, batch_size=self.batch_size, source=source)
 
 
 def dampening_factors(to_forget: Weights, to_all: Weights, threshold: float, dampening: float) -> Weights:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from cu.data.types import ScenarioKind, UnlearningTask
-from cu.engine.run import Run
+from cu.engine.context import MethodContext
 from cu.models.types import Classifier
 
 
@@ -15,7 +15,7 @@ class Method(Protocol):
     A method may declare `scenarios: ClassVar[tuple[ScenarioKind, ...]]`; without it, it is meant for all.
     """
 
-    def unlearn(self, model: Classifier, task: UnlearningTask, run: Run) -> Classifier:
+    def unlearn(self, model: Classifier, task: UnlearningTask, context: MethodContext) -> Classifier:
         """A new model, in evaluation mode, that has forgotten `task.forget`; `model` stays bit-identical."""
         ...
 

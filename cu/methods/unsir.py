@@ -10,12 +10,12 @@ from annotated_types import Ge, Gt
 from torch import Tensor
 from torch.nn import functional as F
 
-from cu.data.extended import ExtendedBatches
+from cu.data.batches.extended import ExtendedBatches
 from cu.data.types import ScenarioKind, Split, UnlearningTask
+from cu.engine.context import MethodContext
 from cu.engine.fit import cross_entropy, fit
 from cu.engine.freezing import frozen_teacher
 from cu.engine.recipe import Recipe
-from cu.engine.run import Run
 from cu.models.types import Classifier
 
 
@@ -53,12 +53,12 @@ class Unsir:
     noise_penalty: Annotated[float, Ge(0)]
     retain_per_class: Annotated[int, Gt(0)]
 
-    def unlearn(self, model: Classifier, task: UnlearningTask, run: Run) -> Classifier:
+    def unlearn(self, model: Classifier, task: UnlearningTask, context: MethodContext) -> Classifier:
         """`model` impaired, then repaired."""
-        with run.ledger.preparing():
-            noise, labels = self.noise(model, task, run)
-        retain = some_of_each_class(task.retain, self.retain_per_class, run.generator("unsir/retain"))
-        samples = run.batches(retain, self.impair)
+        with context.ledger.preparing():
+            noise, labels = self.noise(model, task, context)
+        retain = some_of_each_class(task.retain, self.retain_per_class, context.generator("unsir/retain"))
+        samples = context.batches(retain, self.impair)
         chosen = torch.arange(round(self.noise_per_retain * len(retain)) * len(task.forget_classes)) % len(labels)
         mixed = ExtendedBatches(
             samples.splits,
@@ -66,25 +66,27 @@ class Unsir:
             labels[chosen],
             counted_as="noise",
             size=samples.size,
-            seed=run.seed,
+            seed=context.seed,
             purpose="batches/noise+retain",
             placement=samples.placement,
         )
-        impaired = fit(model, mixed, cross_entropy, self.impair, run, name="impairing")
-        return fit(impaired, run.batches(retain, self.repair), cross_entropy, self.repair, run, name="repairing")
+        impaired = fit(model, mixed, cross_entropy, self.impair, context, name="impairing")
+        return fit(
+            impaired, context.batches(retain, self.repair), cross_entropy, self.repair, context, name="repairing"
+        )
 
-    def noise(self, model: Classifier, task: UnlearningTask, run: Run) -> tuple[Tensor, Tensor]:
+    def noise(self, model: Classifier, task: UnlearningTask, context: MethodContext) -> tuple[Tensor, Tensor]:
         """Noise float32 [n, C, H, W], n = `noise_size` per forgotten class, and the class int64 [n] of each, in turn.
 
         Batches of all classes descend together: in evaluation mode, and under Adam, that is one by one.
         """
-        place = run.hardware.placement
+        place = context.hardware.placement
         labels = torch.tensor(task.forget_classes, device=place.device).repeat(self.noise_size)
         shape = (len(labels), *task.retain.images.shape[1:])
-        noise = place.put(torch.randn(shape, generator=run.generator("unsir/noise"))).requires_grad_()
+        noise = place.put(torch.randn(shape, generator=context.generator("unsir/noise"))).requires_grad_()
         frozen, optimizer = frozen_teacher(model), torch.optim.Adam([noise], self.noise_lr)
         for _ in range(self.noise_steps):
-            with run.hardware.training_precision():
+            with context.hardware.training_precision():
                 gain = F.cross_entropy(frozen(noise).logits, labels)
             optimizer.zero_grad()
             (self.noise_penalty * noise.square().flatten(1).sum(1).mean() - gain).backward()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from cu.data.types import UnlearningTask
-from cu.engine.run import Run
+from cu.engine.context import MethodContext
 from cu.models.types import Classifier
 
 
@@ -17,6 +17,6 @@ class Untrained:
     as on the original measures the images, not the model.
     """
 
-    def unlearn(self, model: Classifier, task: UnlearningTask, run: Run) -> Classifier:
+    def unlearn(self, model: Classifier, task: UnlearningTask, context: MethodContext) -> Classifier:
         """A model of the same architecture that never saw a sample."""
-        return run.new_model("untrained").eval()
+        return context.new_model("untrained").eval()

@@ -10,10 +10,10 @@ import numpy as np
 from annotated_types import Gt
 
 from cu.metrics import primitives
-from cu.metrics.accuracy import accuracy
+from cu.metrics.accuracy.accuracy import accuracy
+from cu.metrics.case import Case, ModelPredictions, Predictions
+from cu.metrics.membership.svc import attack_feature, attack_rows, non_member_rate, svc_score
 from cu.metrics.spec import metric
-from cu.metrics.svc import attack_feature, attack_rows, non_member_rate, svc_score
-from cu.metrics.types import Case, ModelPredictions, Predictions
 
 Gaps = Mapping[str, float]
 

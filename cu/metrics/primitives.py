@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import rel_entr
 from scipy.stats import rankdata
 
-from cu.metrics.types import Floats, Integers
+from cu.metrics.case import Floats, Integers
 
 Values = NDArray[np.float64]
 

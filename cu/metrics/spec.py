@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, TypeVar
 
-from cu.metrics.types import Case, Scenario
+from cu.metrics.case import Case, Scenario
 
 Direction = Literal["match_retrained", "higher", "lower"]
 Need = Literal[

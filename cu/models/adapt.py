@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from torch import Tensor, nn
 
-from cu.config import ConfigError
+from cu.errors import ConfigError
 from cu.models.types import Classifier, Output
 
 

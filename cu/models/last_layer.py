@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import nn
 
-from cu.config import ConfigError
+from cu.errors import ConfigError
 from cu.models.types import Classifier
 
 

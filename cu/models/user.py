@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from cu.config import ConfigError
+from cu.errors import ConfigError
 from cu.models.adapt import adapt
 from cu.models.types import Classifier
 

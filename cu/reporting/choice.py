@@ -10,7 +10,7 @@ import pandas as pd
 import yaml
 from omegaconf import OmegaConf
 
-from cu.config import ConfigError, first_line
+from cu.errors import ConfigError, first_line
 from cu.reporting.collect import Collection
 from cu.store.files import write_text
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from cu.config import ConfigError
+from cu.errors import ConfigError
 from cu.reporting.formats import number
 from cu.reporting.types import Column
 

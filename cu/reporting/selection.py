@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from cu.config import ConfigError
+from cu.errors import ConfigError
 from cu.reporting.collect import Collection
 from cu.reporting.types import Report
 

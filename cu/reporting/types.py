@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from annotated_types import Gt
 
-from cu.config import ConfigError
+from cu.errors import ConfigError
 from cu.reporting.formats import SCALES, Scale, scale_of
 
 Kind = Literal["class", "sample"]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from cu.config import ConfigError
+from cu.errors import ConfigError
 from cu.reporting.aggregate import Cells, aggregate
 from cu.reporting.collect import Collection, collect
 from cu.reporting.columns import missing_columns

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 
-from cu.config import first_line
+from cu.errors import first_line
 from cu.store.files import writing
 
 log = logging.getLogger(__name__)

@@ -13,10 +13,10 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from cu.config import ConfigError, first_line
-from cu.fingerprint import fingerprint, sha256
+from cu.errors import ConfigError, first_line
 from cu.store.checkpoint import UNREADABLE, EpochCheckpoint
 from cu.store.files import Damaged, JsonLines, locked, read_json, write_json, writing
+from cu.store.identity import fingerprint, sha256
 
 log = logging.getLogger(__name__)
 

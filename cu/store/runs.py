@@ -18,7 +18,7 @@ from typing import Any, Literal
 from cu.store.files import Damaged, locked, read_json, write_json
 
 log = logging.getLogger(__name__)
-State = Literal["running", "finished", "failed", "preempted", "diverged"]
+RunState = Literal["running", "finished", "failed", "preempted", "diverged"]
 PACKAGES = ("cu", "torch", "torchvision", "numpy", "scipy", "scikit-learn", "hydra-core", "wandb")
 
 
@@ -55,17 +55,17 @@ class RunFolder:
         self._write("running", None, attempt, ended=False)
         return attempt
 
-    def end(self, state: State, error: str | None = None) -> None:
+    def end(self, state: RunState, error: str | None = None) -> None:
         """Mark how the run ended."""
         self._write(state, error, int(self.status().get("attempt", 1)), ended=True)
 
-    def bury(self, pid: int, state: State, error: str) -> None:
+    def mark_dead(self, pid: int, state: RunState, error: str) -> None:
         """Mark how a run ended whose process is gone; nothing if it ended itself, or is in other hands by now."""
         status = self.status()
         if (status.get("state"), status.get("pid"), status.get("host")) == ("running", pid, socket.gethostname()):
             self.end(state, error)
 
-    def _write(self, state: State, error: str | None, attempt: int, ended: bool) -> None:
+    def _write(self, state: RunState, error: str | None, attempt: int, ended: bool) -> None:
         now = datetime.now(timezone.utc).isoformat(timespec="seconds")
         status = {
             "state": state,

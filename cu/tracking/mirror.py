@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 
 from annotated_types import Gt
 
-from cu.config import first_line
+from cu.errors import first_line
 from cu.tracking.mode import Mode, resolve_mode, unreachable
 from cu.tracking.types import RunLabel, Tracker, Untracked
 

@@ -38,12 +38,12 @@ def live(job: Job, slot: Slot, shared: Shared, channel: Connection) -> None:
     """Body of a job's process: do the job, send its `JobReturn`."""
     print_to(job.log)
     os.environ.update(slot.environment)
-    logging.raiseExceptions = False  # as in `cu.cli.command`
+    logging.raiseExceptions = False  # as in `cu.cli.commands.command`
     if hasattr(os, "setsid"):
         os.setsid()
     Thread(target=leave_with_parent, daemon=True).start()
 
-    from cu.preemption import preemptible
+    from cu.jobs.preemption import preemptible
 
     with preemptible():
         channel.send_bytes(pickled(done(job, *shared)))

@@ -17,9 +17,10 @@ from typing import Any
 
 from hydra.core.utils import JobReturn, JobStatus, configure_log, filter_overrides
 
-from cu.job import JobFailed
-from cu.multirun import is_grid
-from cu.sweep import EXIT_CODES, bury, last_words
+from cu.cli.hydra_job import is_grid
+from cu.jobs.job import JobFailed
+from cu.jobs.status import EXIT_CODES
+from cu.jobs.sweep_status import mark_dead, read_status
 from hydra_plugins.cu_pool._child import Job, Shared, live
 from hydra_plugins.cu_pool._slots import Settings, Slot
 
@@ -93,14 +94,14 @@ class Pool:
         self.free.append(running.slot)
         job = running.job
         if result is None:
-            bury(self.folder, job.number, death(running.process.exitcode), job.overrides, job.log)
-            result = self.obituary(job)
+            mark_dead(self.folder, job.number, death(running.process.exitcode), job.overrides, job.log)
+            result = self.dead_job_return(job)
         self.returns[job.number] = result
         self.tell(running, total)
 
-    def obituary(self, job: Job) -> JobReturn:
+    def dead_job_return(self, job: Job) -> JobReturn:
         """The return of a job that did not live to send one; for sweepers that read values, it failed."""
-        state, reason = last_words(self.folder, job.number)
+        state, reason = read_status(self.folder, job.number)
         result = JobReturn(overrides=list(job.overrides), status=JobStatus.COMPLETED)
         if not is_grid(self.hydra):
             result.status = JobStatus.FAILED
@@ -109,11 +110,11 @@ class Pool:
 
     def tell(self, running: Running, total: int) -> None:
         """One line about how a job ended."""
-        state, reason = last_words(self.folder, running.job.number)
+        state, reason = read_status(self.folder, running.job.number)
         seconds = time.monotonic() - running.since
         about = f": {reason}" if reason and EXIT_CODES[state] else ""
         words = self.names[running.job.number]
-        word = "failed" if state == "mistaken" else state
+        word = "failed" if state == "invalid_config" else state
         log.info(
             "[%d/%d] #%d %s, %.0f s: %s%s", len(self.returns), total, running.job.number, word, seconds, words, about
         )
@@ -131,7 +132,7 @@ class Pool:
                 running.process.kill()
                 running.process.join()
                 job = running.job
-                bury(self.folder, job.number, "the sweep was stopped", job.overrides, job.log, state="preempted")
+                mark_dead(self.folder, job.number, "the sweep was stopped", job.overrides, job.log, state="preempted")
 
 
 def distinctions(job_overrides: Sequence[Sequence[str]], first: int) -> dict[int, str]:

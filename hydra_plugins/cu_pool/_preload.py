@@ -6,7 +6,7 @@ os.environ["OMP_NUM_THREADS"] = "1"  # a process with threads cannot be forked; 
 
 from hydra.core.plugins import Plugins
 
-import cu.cli  # noqa: F401
+import cu.cli.commands  # noqa: F401
 
 Plugins.instance()  # Hydra looks for its plugins
 os.setsid()  # Ctrl-C and a killed terminal are for the launcher, which ends its jobs in order

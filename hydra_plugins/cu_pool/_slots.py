@@ -8,9 +8,9 @@ from typing import Annotated, Any
 
 from annotated_types import Ge, Gt, MinLen
 
-from cu.config import ConfigError
-from cu.precision import available_cores, usable_threads
-from cu.validation import check
+from cu.config.validate import check
+from cu.engine.precision import available_cores, usable_threads
+from cu.errors import ConfigError
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,7 @@ import pytest
 from omegaconf import OmegaConf
 from torchvision.datasets import utils
 
-from cu.config import config_folder
+from cu.config.folder import config_folder
 
 
 @pytest.fixture

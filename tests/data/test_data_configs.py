@@ -6,7 +6,7 @@ import pytest
 from omegaconf import OmegaConf
 from pydantic import TypeAdapter
 
-from cu.config import config_folder
+from cu.config.folder import config_folder
 
 FILES = sorted((config_folder() / "dataset").glob("*.yaml")) + sorted((config_folder() / "scenario").glob("*.yaml"))
 

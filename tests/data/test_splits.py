@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from cu.config import ConfigError
 from cu.data.splits import DatasetOptions, Part, image_data, stratified, whole
+from cu.errors import ConfigError
 
 LABELS = torch.tensor([0] * 50 + [1] * 30 + [2] * 20)
 CLASSES = ("a", "b", "c")

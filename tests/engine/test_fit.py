@@ -9,7 +9,7 @@ from torch.nn import functional as F
 from cu.engine.fit import Diverged, cross_entropy, fit
 from cu.engine.hardware import Hardware
 from cu.engine.ledger import Ledger
-from cu.randomness import derive_seed
+from cu.seeds import derive_seed
 from cu.store.files import JsonLines, read_rows
 
 

@@ -5,8 +5,8 @@ import torch
 from torch import nn
 from torch.optim.lr_scheduler import CosineAnnealingLR
 
-from cu.config import ConfigError
 from cu.engine.recipe import AdamW, Sgd
+from cu.errors import ConfigError
 
 
 def rates(recipe, steps_per_epoch, steps=None):

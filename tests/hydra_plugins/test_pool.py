@@ -10,18 +10,18 @@ from pathlib import Path
 import pytest
 
 import cu
-from cu.config import ConfigError
-from cu.precision import available_cores
+from cu.engine.precision import available_cores
+from cu.errors import ConfigError
 from hydra_plugins.cu_pool._pool import death, distinctions
 from hydra_plugins.cu_pool._slots import Slot, checked, slots
 
 # A command whose jobs live and die as told, with the notes and the summary of `cu-unlearn` but without torch.
 COMMAND = """
 import ctypes, os, signal, sys, time
-from cu import cli
-from cu.job import JobFailed
-from cu.multirun import accounted
-from cu.sweep import note_running
+from cu.cli import commands as cli
+from cu.jobs.job import JobFailed
+from cu.cli.hydra_job import report_failures
+from cu.jobs.sweep_status import note_running
 from hydra.core.hydra_config import HydraConfig
 from pathlib import Path
 
@@ -29,7 +29,7 @@ class Stubborn(Exception):
     def __init__(self, a, b):
         super().__init__(a)
 
-@accounted
+@report_failures
 def job(cfg):
     context = HydraConfig.get()
     note_running(Path(context.sweep.dir), context.job.num, context.overrides.task, Path("run", str(context.job.num)))

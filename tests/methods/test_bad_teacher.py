@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from cu.data.batches import Batch
+from cu.data.batches.shuffled import Batch
 from cu.engine.freezing import frozen_teacher
 from cu.engine.predict import predict
 from cu.methods.bad_teacher import BadTeacher, drawn, taught_logits

@@ -1,9 +1,9 @@
 import pytest
 import torch
 
-from cu.config import ConfigError
-from cu.engine.attack import fgsm, on_pixels, pixels_of, predicted
 from cu.engine.fit import cross_entropy, fit
+from cu.engine.numerics.attack import fgsm, on_pixels, pixels_of, predicted
+from cu.errors import ConfigError
 from cu.methods.boundary_expand import BoundaryExpand, pruned
 from cu.methods.boundary_shrink import BoundaryShrink, runner_up
 from cu.models.heads import LinearHead

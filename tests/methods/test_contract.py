@@ -9,12 +9,12 @@ import torch
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from cu.assembly import build
-from cu.config import config_folder
+from cu.config.build import build
+from cu.config.folder import config_folder
+from cu.config.validate import locate
 from cu.engine.ledger import Ledger
 from cu.engine.predict import accuracy
 from cu.methods.types import scenarios_of
-from cu.validation import locate
 
 QUICK = {"epochs": 1, "batch_size": 16}  # of the recipe, where there is one
 FEW = {"lcodec": 2}  # samples to forget where each takes a second

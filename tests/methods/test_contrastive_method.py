@@ -4,10 +4,10 @@ from dataclasses import replace
 import pytest
 import torch
 
-from cu.config import ConfigError
-from cu.data.batches import Batch
-from cu.data.pairs import Pair
-from cu.engine.run import Run
+from cu.data.batches.pairs import Pair
+from cu.data.batches.shuffled import Batch
+from cu.engine.context import MethodContext
+from cu.errors import ConfigError
 from cu.methods.contrastive import Contrastive, held_out_split
 
 
@@ -145,7 +145,7 @@ class Scripted:
 def stopped_after(make, original, task, make_run, monkeypatch, script, **settings):
     """Optimizer steps until the stop rule, which reads scripted accuracies, ends unlearning; and the run's rows."""
     rows = []
-    monkeypatch.setattr(Run, "accuracy", lambda self, model, split: script(model, split))
+    monkeypatch.setattr(MethodContext, "accuracy", lambda self, model, split: script(model, split))
     run = make_run(log=lambda values, step: rows.append((values, step)))
     make(**{"omega": 1, "batch_size": 8, "epochs": 6, **settings}).unlearn(original, task, run)
     return run.ledger.steps, rows

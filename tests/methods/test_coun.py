@@ -5,8 +5,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from cu.data.batches import Batch
-from cu.data.views import TwoViews
+from cu.data.batches.shuffled import Batch
+from cu.data.batches.views import TwoViews
 from cu.methods.coun import CoUn
 from cu.methods.finetune import FineTune
 

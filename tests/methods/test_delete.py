@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from cu.data.batches import Batch
+from cu.data.batches.shuffled import Batch
 from cu.engine.freezing import frozen_teacher
 from cu.engine.predict import predict
 from cu.methods.delete import Delete, erasing_loss, without_class

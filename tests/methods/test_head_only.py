@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from cu.config import ConfigError
+from cu.errors import ConfigError
 from cu.methods.head_only import HeadOnly
 
 LAST = {"head.classifier.weight", "head.classifier.bias"}

@@ -2,8 +2,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from cu.engine import gradients
-from cu.engine.gradients import flat, mean_gradient, sample_gradients
+from cu.engine.numerics import gradients
+from cu.engine.numerics.gradients import flat, mean_gradient, sample_gradients
 from cu.methods import influence
 from cu.methods.influence import Influence, SampleGradients, official, woodbury
 

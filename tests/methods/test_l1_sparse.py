@@ -1,10 +1,10 @@
 import pytest
 import torch
 
-from cu.config import ConfigError
-from cu.data.batches import Batch
-from cu.data.tagged import Tagged
+from cu.data.batches.shuffled import Batch
+from cu.data.batches.tagged import Tagged
 from cu.engine.fit import cross_entropy
+from cu.errors import ConfigError
 from cu.methods.finetune import FineTune
 from cu.methods.l1_sparse import L1Sparse, penalised_cross_entropy
 

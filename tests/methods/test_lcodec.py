@@ -4,10 +4,10 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from cu.config import ConfigError
-from cu.engine.filters import filter_activations, filter_rows
-from cu.engine.gradients import batch_gradient, mean_gradient, plain_batches
-from cu.engine.secant import damped_solve, secant
+from cu.engine.numerics.filters import filter_activations, filter_rows
+from cu.engine.numerics.gradients import batch_gradient, mean_gradient, plain_batches
+from cu.engine.numerics.secant import damped_solve, secant
+from cu.errors import ConfigError
 from cu.methods.lcodec import LCODEC
 from cu.methods.types import scenarios_of
 

@@ -2,8 +2,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from cu.config import ConfigError
-from cu.evaluation import score
+from cu.engine.outputs import score
+from cu.errors import ConfigError
 from cu.methods.logit_mask import MASKED_LOGIT, LogitMask
 from cu.methods.types import scenarios_of
 from cu.store.models import load_into, save_weights

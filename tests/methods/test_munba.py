@@ -2,8 +2,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from cu.data.batches import Batch
-from cu.data.pairs import Pair
+from cu.data.batches.pairs import Pair
+from cu.data.batches.shuffled import Batch
 from cu.methods.munba import FALLBACK, MUNBa, PairedWhilePossible, bargain, bargained_loss
 
 

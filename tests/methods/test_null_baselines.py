@@ -3,12 +3,14 @@
 import pytest
 from omegaconf import OmegaConf
 
-from cu.assembly import build
-from cu.config import config_folder
-from cu.evaluation import by_split, measure, score
+from cu.config.build import build
+from cu.config.folder import config_folder
+from cu.engine.outputs import score
+from cu.evaluation.cases import by_split
+from cu.evaluation.suite import measure
 from cu.methods.head_only import HeadOnly
 from cu.methods.logit_mask import LogitMask
-from cu.metrics.types import Case
+from cu.metrics.case import Case
 
 EMBEDDING = [
     "probe/linear_forget_test_acc",

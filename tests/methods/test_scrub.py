@@ -3,11 +3,11 @@ from dataclasses import replace
 import pytest
 import torch
 
-from cu.config import ConfigError
-from cu.data.batches import Batch
-from cu.data.tagged import Tagged
+from cu.data.batches.shuffled import Batch
+from cu.data.batches.tagged import Tagged
 from cu.engine.freezing import frozen_teacher
 from cu.engine.predict import accuracy
+from cu.errors import ConfigError
 from cu.methods.finetune import FineTune
 from cu.methods.scrub import MaxThenMin, Scrub, closest
 

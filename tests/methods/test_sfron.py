@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from cu.data.batches import Batch
+from cu.data.batches.shuffled import Batch
 from cu.methods.finetune import FineTune
 from cu.methods.sfron import Ascent, Interleaved, SFRon, adaptive_weights
 

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from cu.data.batches import concatenated
+from cu.data.batches.shuffled import concatenated
 from cu.methods.ssd import SSD, dampening_factors
 
 

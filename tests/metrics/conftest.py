@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cu.metrics.types import Case, ModelPredictions, Predictions
+from cu.metrics.case import Case, ModelPredictions, Predictions
 
 SPLITS = ("retain", "forget", "val", "test_retain", "test_forget")
 COST = {

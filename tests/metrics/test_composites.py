@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from sklearn.svm import SVC
 
-from cu.metrics import composites, svc
+from cu.metrics import composites
+from cu.metrics.membership import svc
 
 
 def right(make_predictions, share, label_size=100, first_id=0):

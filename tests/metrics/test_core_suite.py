@@ -9,20 +9,11 @@ import pytest
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
-from cu.metrics import (
-    accuracy,
-    auc_interval,
-    composites,
-    divergence,
-    efficiency,
-    loss_distributions,
-    member_rate,
-    membership,
-    streisand,
-    svc,
-    thresholds,
-)
-from cu.metrics.types import Predictions
+from cu.metrics import composites, cost
+from cu.metrics.accuracy import accuracy, streisand
+from cu.metrics.case import Predictions
+from cu.metrics.distribution import divergence, loss_distributions
+from cu.metrics.membership import auc_interval, loss_attacks, member_rate, svc, thresholds
 
 CONFIGS = Path(__file__).parents[2] / "configs" / "evaluation"
 DETERMINISTIC = [
@@ -31,7 +22,7 @@ DETERMINISTIC = [
     accuracy.class_accuracies,
     accuracy.neighbor_accuracy,
     accuracy.worst_class_drop,
-    membership.retained_privacy,
+    loss_attacks.retained_privacy,
     divergence.agreements,
     divergence.output_distances,
     loss_distributions.loss_distance,
@@ -39,14 +30,14 @@ DETERMINISTIC = [
     streisand.entropy_tail,
     streisand.entropy_distance,
     streisand.prediction_share,
-    efficiency.unlearning_cost,
-    efficiency.speedup,
+    cost.unlearning_cost,
+    cost.speedup,
     composites.adaptive_unlearning_score,
 ]
 RANDOM = [
     accuracy.unlearn_score,
-    membership.logistic_loss_attack,
-    membership.population_attacks,
+    loss_attacks.logistic_loss_attack,
+    loss_attacks.population_attacks,
     thresholds.threshold_attacks,
     streisand.entropy_visibility,
     *(

@@ -5,7 +5,7 @@ import torch
 import torchvision
 from torch import nn
 
-from cu.config import ConfigError
+from cu.errors import ConfigError
 from cu.models.adapt import adapt, adapted_names
 
 

@@ -9,7 +9,7 @@ import torch
 from omegaconf import OmegaConf
 from torch.nn import functional as F
 
-from cu.config import config_folder
+from cu.config.folder import config_folder
 from cu.models.resnet import ResNet
 from cu.models.vgg import VGG
 

@@ -3,7 +3,8 @@ import torch
 from omegaconf import OmegaConf
 from torch import nn
 
-from cu.config import ConfigError, config_folder
+from cu.config.folder import config_folder
+from cu.errors import ConfigError
 from cu.models.user import UserModel
 
 SOURCE = """

@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from cu.config import ConfigError
+from cu.errors import ConfigError
 from cu.reporting.choice import CELL, choice, trials, write_choice
 from cu.reporting.collect import collect
 

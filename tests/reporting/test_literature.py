@@ -5,7 +5,7 @@ from collections import Counter
 
 import pytest
 
-from cu.config import ConfigError
+from cu.errors import ConfigError
 from cu.reporting.formats import SCALES
 from cu.reporting.literature import FOLDER, beside, printed_numbers
 from cu.reporting.types import Column

@@ -1,6 +1,6 @@
 import pytest
 
-from cu.config import ConfigError
+from cu.errors import ConfigError
 from cu.reporting.collect import collect
 from cu.reporting.matching import agrees
 from cu.reporting.write import write_report

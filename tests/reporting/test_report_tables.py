@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from cu.config import ConfigError
+from cu.errors import ConfigError
 from cu.reporting.aggregate import aggregate
 from cu.reporting.collect import collect
 from cu.reporting.columns import missing_columns

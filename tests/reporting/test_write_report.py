@@ -3,7 +3,8 @@ import csv
 import pytest
 import yaml
 
-from cu.config import ConfigError, config_folder
+from cu.config.folder import config_folder
+from cu.errors import ConfigError
 from cu.reporting.aggregate import aggregate
 from cu.reporting.collect import collect
 from cu.reporting.types import Report

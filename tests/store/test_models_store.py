@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from cu.config import ConfigError
+from cu.errors import ConfigError
 from cu.store.checkpoint import EpochCheckpoint
 from cu.store.files import Damaged
 from cu.store.models import ModelStore, load_into, load_weights, read_model, save_weights, write_model

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from cu.store.files import Damaged, JsonLines, locked, read_json, read_rows, write_json, write_text, writing
-from cu.store.scores import load_scores, remembered_scores, save_scores
+from cu.store.outputs import cached_outputs, load_scores, save_scores
 
 
 def names(folder):
@@ -210,10 +210,10 @@ def test_damaged_scores_are_told_and_computed_again(tmp_path, arrays, caplog):
         path.write_bytes(content)
         with pytest.raises(Damaged, match=r"predictions\.npz is damaged"):
             load_scores(path)
-    again = remembered_scores(path, lambda: arrays)
+    again = cached_outputs(path, lambda: arrays)
     assert "computed again" in caplog.text
     np.testing.assert_array_equal(again["train/id"], arrays["train/id"])
-    kept = remembered_scores(path, lambda: pytest.fail("is known"))
+    kept = cached_outputs(path, lambda: pytest.fail("is known"))
     assert kept.keys() == arrays.keys()
 
 

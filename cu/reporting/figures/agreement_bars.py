@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
+from cu.metrics.case import Predictions
 from cu.metrics.primitives import predicted
-from cu.metrics.types import Predictions
 from cu.reporting.figures import style
-from cu.reporting.figures.scene import Scene
+from cu.reporting.figures.scene import FigureData
 from cu.reporting.figures.subjects import Subject, subjects
 from cu.reporting.figures.types import Drawing, LacksDataError
 
@@ -32,7 +32,7 @@ def destination_shares(judged: Predictions, retrained: Predictions | None) -> tu
     return float(right.mean()), float(alike.mean()), float((~right & ~alike).mean())
 
 
-def draw(scene: Scene) -> Drawing:
+def draw(scene: FigureData) -> Drawing:
     """Stacked bars, one per model, in a panel per split; means over seeds."""
     if scene.kind != "sample":
         raise LacksDataError("only for sample scenarios; see the destinations of forgotten classes")
@@ -61,7 +61,7 @@ def draw(scene: Scene) -> Drawing:
     )
 
 
-def _mean_shares(scene: Scene, model: Subject, split: str) -> np.ndarray:
+def _mean_shares(scene: FigureData, model: Subject, split: str) -> np.ndarray:
     found = []
     for (run, path), shown in zip(model.sources, model.shown(scene), strict=True):
         others = [other for other in run.result["models"]["retrained"] if other != path.parent.name]

@@ -9,7 +9,7 @@ import yaml
 
 from cu.reporting.figures import style
 from cu.reporting.figures.outputs import RunRecord
-from cu.reporting.figures.scene import FIRST, Scene
+from cu.reporting.figures.scene import FIRST, FigureData
 from cu.reporting.figures.trajectory import HOW_TO, looks
 from cu.reporting.figures.types import Drawing, LacksDataError
 
@@ -34,7 +34,7 @@ def first_pass(run: RunRecord) -> pd.DataFrame:
     return pd.DataFrame({"batch": curve["step"] / omega, "accuracy": curve["forget_train_acc"]})
 
 
-def draw(scene: Scene) -> Drawing:
+def draw(scene: FigureData) -> Drawing:
     """Our curves, one per seed and setting, in front of the published ones."""
     if scene.kind != "class":
         raise LacksDataError("only for class scenarios, as in the paper")

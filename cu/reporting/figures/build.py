@@ -22,11 +22,11 @@ from cu.reporting.figures import (
     style,
     trajectory,
 )
-from cu.reporting.figures.scene import Scene, scenes
+from cu.reporting.figures.scene import FigureData, scenes
 from cu.reporting.figures.types import Drawing, Figure, LacksDataError
 from cu.reporting.types import FigureName, Report
 
-Draw = Callable[[Scene], Drawing]
+Draw = Callable[[FigureData], Drawing]
 
 DRAW: Mapping[FigureName, Mapping[str, Draw]] = {
     "gap_map": {"class": gap_map.draw, "sample": gap_map.draw},
@@ -77,7 +77,7 @@ def build_figures(
     return figures, notes
 
 
-def _figure(kind: str, scene: Scene, drawing: Drawing, taken: set[str]) -> Figure:
+def _figure(kind: str, scene: FigureData, drawing: Drawing, taken: set[str]) -> Figure:
     svg, pdf, png = style.render(drawing.canvas)
     stem = "-".join(re.sub(r"[^a-z0-9.=]+", "_", part.lower()).strip("_") for part in (kind, *scene.title.split(" / ")))
     name = next(n for n in (stem, *(f"{stem}-{i}" for i in range(2, len(taken) + 3))) if n not in taken)

@@ -12,9 +12,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 
 from cu.metrics.findings import DEPTHS
-from cu.metrics.relearning_speed import CURVE
+from cu.metrics.relearning.speed import CURVE
 from cu.reporting.figures import style
-from cu.reporting.figures.scene import Row, Scene
+from cu.reporting.figures.scene import FigureData, Row
 from cu.reporting.figures.subjects import BEFORE, TARGET
 from cu.reporting.figures.types import Drawing, LacksDataError
 
@@ -44,7 +44,7 @@ LAYERS = [
 ]
 
 
-def draw_relearning(scene: Scene) -> Drawing:
+def draw_relearning(scene: FigureData) -> Drawing:
     """Accuracy on forget samples over steps of training on them again."""
     data = table(scene, [RELEARNING])
     canvas, (ax,) = style.grid(1, 1, 3.6)
@@ -69,7 +69,7 @@ def draw_relearning(scene: Scene) -> Drawing:
     )
 
 
-def draw_layers(scene: Scene) -> Drawing:
+def draw_layers(scene: FigureData) -> Drawing:
     """CKA by block of the encoder: of forget and of retain images, to the original and to retrained models."""
     data = table(scene, LAYERS)
     canvas, axes = style.grid(len(LAYERS), 2, 2.0, sharex=True, sharey=True)
@@ -96,7 +96,7 @@ def draw_layers(scene: Scene) -> Drawing:
     )
 
 
-def table(scene: Scene, panels: Sequence[Panel]) -> pd.DataFrame:
+def table(scene: FigureData, panels: Sequence[Panel]) -> pd.DataFrame:
     """Mean and standard deviation over seeds, one row per model and metric that is known."""
     found = [
         {"model": label, "panel": panel.title, "key": key, "at": tick, "mean": stat["mean"], "std": stat["std"]}
@@ -111,7 +111,7 @@ def table(scene: Scene, panels: Sequence[Panel]) -> pd.DataFrame:
     return data
 
 
-def sources(scene: Scene) -> list[tuple[str, Row | None, Callable[[str], Mapping]]]:
+def sources(scene: FigureData) -> list[tuple[str, Row | None, Callable[[str], Mapping]]]:
     """The models of a line each: label, row if it is one, and statistics by key."""
     return [
         (BEFORE, None, lambda key: scene.reference("original", key)),
@@ -120,7 +120,7 @@ def sources(scene: Scene) -> list[tuple[str, Row | None, Callable[[str], Mapping
     ]
 
 
-def _lines(ax: Axes, scene: Scene, data: pd.DataFrame, panel: Panel, scale: float) -> None:
+def _lines(ax: Axes, scene: FigureData, data: pd.DataFrame, panel: Panel, scale: float) -> None:
     places = {tick: i for i, tick in enumerate(panel.ticks)}
     for label, row, _ in sources(scene):
         own = data.loc[(data["model"] == label) & (data["panel"] == panel.title)]
@@ -144,7 +144,7 @@ def _range(data: pd.DataFrame, scale: float) -> tuple[float, float]:
 
 
 def _drawing(
-    data: pd.DataFrame, canvas: Canvas, scene: Scene, *, title: str, reading: str, what: str, scale: float
+    data: pd.DataFrame, canvas: Canvas, scene: FigureData, *, title: str, reading: str, what: str, scale: float
 ) -> Drawing:
     digits = 0 if scale == 100 else 2
     told = [

@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
+from cu.metrics.case import Predictions
 from cu.metrics.primitives import predicted
-from cu.metrics.types import Predictions
 from cu.reporting.figures import style
-from cu.reporting.figures.scene import Scene
+from cu.reporting.figures.scene import FigureData
 from cu.reporting.figures.subjects import TARGET, subjects
 from cu.reporting.figures.types import Drawing, LacksDataError
 
@@ -26,7 +26,7 @@ def class_shares(parts: Sequence[Predictions], num_classes: int) -> np.ndarray:
     return np.mean(counts, axis=0) if counts else np.full(num_classes, np.nan)
 
 
-def draw(scene: Scene) -> Drawing:
+def draw(scene: FigureData) -> Drawing:
     """Heat maps of the shares, one per split; means over seeds."""
     if scene.kind != "class":
         raise LacksDataError("only for class scenarios; forgotten samples of many classes have no common destination")

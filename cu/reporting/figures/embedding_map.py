@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from cu.metrics.types import Floats
+from cu.metrics.case import Floats
 from cu.reporting.figures import style
 from cu.reporting.figures.map_samples import MapSamples, choose
 from cu.reporting.figures.projection import NEIGHBOURS, aligned_plane, neighbour_purity, tsne
-from cu.reporting.figures.scene import Scene
+from cu.reporting.figures.scene import FigureData
 from cu.reporting.figures.subjects import TARGET, subjects
 from cu.reporting.figures.types import Drawing, LacksDataError
 
@@ -28,13 +28,13 @@ _MARKS: Mapping[bool, Mapping[str, Any]] = {
 }
 
 
-def draw(scene: Scene) -> Drawing:
+def draw(scene: FigureData) -> Drawing:
     """t-SNE, for each model on its own."""
     reading = "t-SNE is fitted for each model: distances between groups, and positions across panels, mean nothing."
     return _draw(scene, "t-SNE", reading, lambda own, _: tsne(own, scene.cache))
 
 
-def draw_plane(scene: Scene) -> Drawing:
+def draw_plane(scene: FigureData) -> Drawing:
     """All models turned onto the retrained one, in its plane of largest variance."""
     reading = (
         "Embeddings are turned onto the retrained model's (orthogonal Procrustes) and seen in the plane of its first "
@@ -49,7 +49,7 @@ def draw_plane(scene: Scene) -> Drawing:
     return _draw(scene, "PCA", reading, project)
 
 
-def _draw(scene: Scene, by: str, reading: str, project: Callable[[Floats, Floats | None], Floats]) -> Drawing:
+def _draw(scene: FigureData, by: str, reading: str, project: Callable[[Floats, Floats | None], Floats]) -> Drawing:
     samples, embeddings, notes = scene.once("embeddings", lambda: _embeddings(scene))
     points = {model: project(own, embeddings.get(TARGET)) for model, own in embeddings.items()}
     purity = scene.once(
@@ -79,7 +79,7 @@ def _draw(scene: Scene, by: str, reading: str, project: Callable[[Floats, Floats
     )
 
 
-def _embeddings(scene: Scene) -> tuple[MapSamples, dict[str, Floats], tuple[str, ...]]:
+def _embeddings(scene: FigureData) -> tuple[MapSamples, dict[str, Floats], tuple[str, ...]]:
     models, notes = subjects(scene, scene.few(), one_seed=True)
     samples, embeddings = None, {}
     for model in models:

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Ellipse
 
 from cu.reporting.figures import style
-from cu.reporting.figures.scene import Scene
+from cu.reporting.figures.scene import FigureData
 from cu.reporting.figures.subjects import BEFORE
 from cu.reporting.figures.types import Drawing, LacksDataError
 
@@ -46,7 +46,7 @@ def pareto(points: Sequence[tuple[float, float]]) -> list[int]:
     return front
 
 
-def draw(scene: Scene) -> Drawing:
+def draw(scene: FigureData) -> Drawing:
     """One point per method and setting: |mean gap| over seeds, with 95 % intervals."""
     utility, remembered = _keys(scene)
     points = pd.DataFrame(_points(scene, utility, remembered))
@@ -79,13 +79,13 @@ def draw(scene: Scene) -> Drawing:
     )
 
 
-def _keys(scene: Scene) -> tuple[str, str]:
+def _keys(scene: FigureData) -> tuple[str, str]:
     utility, candidates = _AXES[scene.kind]
     there = {key for (_, _, key), stat in scene.stats.items() if not math.isnan(stat["gap"])}
     return utility, next((key for key in candidates if key in there), candidates[0])
 
 
-def _points(scene: Scene, utility: str, remembered: str) -> list[dict]:
+def _points(scene: FigureData, utility: str, remembered: str) -> list[dict]:
     found = []
     methods = list(dict.fromkeys(row.method for row in scene.rows))  # settings of one method look alike
     rows = [
@@ -105,7 +105,7 @@ def _scaled(key: str, value: float) -> float:
     return 100 * value if key.endswith(("_acc", "score")) else value
 
 
-def _floor(scene: Scene, key: str) -> float:
+def _floor(scene: FigureData, key: str) -> float:
     floors = [row.stat(scene, key)["floor"] for row in scene.rows if row.stat(scene, key)]
     known = [floor for floor in floors if not math.isnan(floor)]
     return _scaled(key, sum(known) / len(known)) if known else math.nan

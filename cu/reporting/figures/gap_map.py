@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap, Normalize
 
 from cu.reporting.figures import style
-from cu.reporting.figures.scene import Scene
+from cu.reporting.figures.scene import FigureData
 from cu.reporting.figures.types import Drawing, LacksDataError
 
 CLIP = 5.0
@@ -39,7 +39,7 @@ def ratio(gap: float, floor: float) -> float:
     return gap / floor
 
 
-def draw(scene: Scene) -> Drawing:
+def draw(scene: FigureData) -> Drawing:
     """Metrics down, models across; the first column is what one retrained model is from another."""
     stats = [stat for stat in scene.stats.values() if stat["direction"] == "match_retrained"]
     judged = {stat["key"] for stat in stats if not math.isnan(stat["floor"])}

@@ -8,10 +8,10 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
 from cu.metrics import primitives
-from cu.metrics.types import Predictions
+from cu.metrics.case import Predictions
 from cu.reporting.figures import style
 from cu.reporting.figures.outputs import Shown
-from cu.reporting.figures.scene import Scene
+from cu.reporting.figures.scene import FigureData
 from cu.reporting.figures.subjects import subjects
 from cu.reporting.figures.types import Drawing
 
@@ -49,7 +49,7 @@ def bin_shares(values: np.ndarray, edges: np.ndarray) -> np.ndarray:
     return counts / max(len(values), 1)
 
 
-def draw(scene: Scene) -> Drawing:
+def draw(scene: FigureData) -> Drawing:
     """A row of two panels for each model, all of one seed."""
     models, notes = subjects(scene, scene.few(), one_seed=True)
     shown = {model.label: model.shown(scene)[0] for model in models}

@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from cu.metrics.types import Case, ModelPredictions, Predictions
-from cu.randomness import derive_seed
+from cu.metrics.case import Case, ModelPredictions, Predictions
 from cu.reporting.figures.types import LacksDataError
+from cu.seeds import derive_seed
 from cu.store.files import Damaged
 from cu.store.forget_ids import read_forget_ids
-from cu.store.scores import load_scores
+from cu.store.outputs import load_scores
 
 MOST_RETAINED = 5000
 _PARTS = ("logits", "label", "id")

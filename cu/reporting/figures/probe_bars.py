@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from cu.reporting.figures import style
-from cu.reporting.figures.scene import Scene
+from cu.reporting.figures.scene import FigureData
 from cu.reporting.figures.subjects import BEFORE, TARGET
 from cu.reporting.figures.types import Drawing, LacksDataError
 
@@ -21,7 +21,7 @@ MEASURES = {
 }
 
 
-def draw(scene: Scene) -> Drawing:
+def draw(scene: FigureData) -> Drawing:
     """A panel of bars per measure, one bar per model: mean and standard deviation over seeds."""
     if scene.kind != "class":
         raise LacksDataError("only for class scenarios: the probes look for forgotten classes")

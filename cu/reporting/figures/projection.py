@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from cu.metrics.types import Floats
+from cu.metrics.case import Floats
 from cu.store.files import Damaged
-from cu.store.scores import load_scores, save_scores
+from cu.store.outputs import load_scores, save_scores
 
 PERPLEXITY = 30
 ITERATIONS = 400

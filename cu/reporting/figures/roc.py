@@ -8,7 +8,7 @@ import pandas as pd
 from cu.metrics import primitives
 from cu.reporting.figures import style
 from cu.reporting.figures.outputs import Shown
-from cu.reporting.figures.scene import Scene
+from cu.reporting.figures.scene import FigureData
 from cu.reporting.figures.subjects import TARGET, subjects
 from cu.reporting.figures.types import Drawing, LacksDataError
 
@@ -25,7 +25,7 @@ def mean_curve(models: list[Shown], rates: np.ndarray) -> np.ndarray:
     return np.mean(curves, axis=0)
 
 
-def draw(scene: Scene) -> Drawing:
+def draw(scene: FigureData) -> Drawing:
     """One curve per model, mean over seeds."""
     models, notes = subjects(scene, scene.few(), one_seed=False)
     shown = {model.label: [s for s in model.shown(scene) if len(s.matched)] for model in models}

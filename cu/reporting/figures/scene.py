@@ -33,13 +33,13 @@ class Row:
         """As in the table."""
         return f"{self.method} ({self.setting})" if self.setting else self.method
 
-    def stat(self, scene: Scene, key: str) -> Mapping:
+    def stat(self, scene: FigureData, key: str) -> Mapping:
         """Statistics of a metric over the runs; empty if none reports it."""
         return scene.stats.get((self.method, self.setting, key), {})
 
 
 @dataclass(frozen=True, eq=False)
-class Scene:
+class FigureData:
     """One table's runs.
 
     Attributes:
@@ -123,7 +123,7 @@ def _span(numbers: Sequence[int]) -> str:
     return f"{low:,}" if low == high else f"{low:,}–{high:,}"
 
 
-def scenes(collection: Collection, cells: Cells, report: Report, cache: Path | None) -> list[Scene]:
+def scenes(collection: Collection, cells: Cells, report: Report, cache: Path | None) -> list[FigureData]:
     """One scene for every table that has a finished run, in the order of the tables."""
     finished = collection.runs.loc[collection.runs["state"] == "finished"]
     names = finished.loc[:, TABLE].drop_duplicates().to_dict("records")
@@ -131,7 +131,7 @@ def scenes(collection: Collection, cells: Cells, report: Report, cache: Path | N
     return [_scene(name, finished, cells, report, cache) for name in names]
 
 
-def _scene(name: Mapping, finished: pd.DataFrame, cells: Cells, report: Report, cache: Path | None) -> Scene:
+def _scene(name: Mapping, finished: pd.DataFrame, cells: Cells, report: Report, cache: Path | None) -> FigureData:
     runs = _of(finished, name).sort_values(SEEDS)
     found: dict[tuple[str, str], list[RunRecord]] = {}
     for run in runs.to_dict("records"):
@@ -139,7 +139,7 @@ def _scene(name: Mapping, finished: pd.DataFrame, cells: Cells, report: Report, 
     order = sorted(found, key=lambda key: (_rank(key[0], report.methods), natural(key[1])))
     rows = [Row(*key, tuple(found[key])) for key in order]
     kind = scenario_kind(runs)
-    return Scene(
+    return FigureData(
         title=title_of(name),
         kind=kind,
         rows=tuple(row for row in rows if row.method not in YARDSTICKS),
@@ -164,7 +164,7 @@ def _rank(method: str, order: Sequence[str] | None) -> tuple:
     return (method != FIRST, chosen.index(method) if method in chosen else len(chosen), method)
 
 
-def same_seed(scene: Scene, rows: Sequence[Row]) -> tuple[list[tuple[Row, RunRecord]], list[str]]:
+def same_seed(scene: FigureData, rows: Sequence[Row]) -> tuple[list[tuple[Row, RunRecord]], list[str]]:
     """One run of each row, all with the seeds of the first row's first run; and one line on rows that lack it."""
     seeds = rows[0].runs[0].result["seeds"]
     wanted = {name: seeds[name] for name in ("seed", "forget_seed")}

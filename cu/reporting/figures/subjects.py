@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cu.reporting.figures.outputs import RunRecord, Shown
-from cu.reporting.figures.scene import Row, Scene, same_seed
+from cu.reporting.figures.scene import FigureData, Row, same_seed
 from cu.reporting.figures.types import LacksDataError
 
 BEFORE, TARGET = "original", "retrained"
@@ -27,12 +27,12 @@ class Subject:
     row: Row | None
     sources: tuple[tuple[RunRecord, Path], ...]
 
-    def shown(self, scene: Scene) -> list[Shown]:
+    def shown(self, scene: FigureData) -> list[Shown]:
         """The outputs of each model."""
         return [scene.once((path, _forgotten(run)), lambda r=run, p=path: r.shown(p)) for run, path in self.sources]
 
 
-def subjects(scene: Scene, rows: Sequence[Row], one_seed: bool) -> tuple[list[Subject], list[str]]:
+def subjects(scene: FigureData, rows: Sequence[Row], one_seed: bool) -> tuple[list[Subject], list[str]]:
     """The original, every row, and the retrained model; and one line on each that has left no outputs.
 
     Args:

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 
 from cu.reporting.figures import style
 from cu.reporting.figures.outputs import RunRecord
-from cu.reporting.figures.scene import Scene
+from cu.reporting.figures.scene import FigureData
 from cu.reporting.figures.types import Drawing, LacksDataError
 from cu.store.files import read_rows
 
@@ -43,7 +43,7 @@ def looks(run: RunRecord) -> pd.DataFrame:
     return pd.DataFrame([{"step": 0, **start}, *found]).astype(float)
 
 
-def draw(scene: Scene) -> Drawing:
+def draw(scene: FigureData) -> Drawing:
     """One panel per method, one line per seed and split."""
     rows = [(row, [(run, looks(run)) for run in row.runs]) for row in scene.few()]
     there = [(row, [(run, own) for run, own in found if len(own)]) for row, found in rows]

@@ -13,7 +13,7 @@ from cu.reporting.collect import collect
 from cu.reporting.figures.build import DRAW, build_figures
 from cu.reporting.figures.scene import scenes
 from cu.reporting.figures.style import styled
-from cu.store.scores import save_scores
+from cu.store.outputs import save_scores
 
 FORGOTTEN = 2
 CLASSES = 3

@@ -6,7 +6,7 @@ from typing import get_args
 
 import pytest
 
-from cu.config import config_folder
+from cu.config.folder import config_folder
 from cu.reporting.aggregate import aggregate
 from cu.reporting.collect import collect
 from cu.reporting.figures.build import DRAW

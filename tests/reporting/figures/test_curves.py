@@ -1,6 +1,6 @@
 import pytest
 
-from cu.metrics.relearning_speed import CURVE
+from cu.metrics.relearning.speed import CURVE
 
 
 @pytest.fixture

@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 
-from cu.metrics.types import Predictions
+from cu.metrics.case import Predictions
 from cu.reporting.figures.agreement_bars import destination_shares
 from cu.reporting.figures.destinations import class_shares
-from cu.store.scores import load_scores
+from cu.store.outputs import load_scores
 
 
 def given(classes, label=None, count=3):

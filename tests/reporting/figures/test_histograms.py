@@ -6,7 +6,7 @@ from torch import tensor
 from torch.nn.functional import cross_entropy
 
 from cu.reporting.figures.histograms import BINS, bin_edges, bin_shares
-from cu.store.scores import load_scores
+from cu.store.outputs import load_scores
 
 
 def parts(folder):

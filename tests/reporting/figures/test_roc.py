@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_curve
 
-from cu.metrics.types import Predictions
+from cu.metrics.case import Predictions
 from cu.reporting.figures.outputs import Shown
 from cu.reporting.figures.roc import mean_curve
 

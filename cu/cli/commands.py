@@ -1,0 +1,156 @@
+"""The commands. Nothing heavier than Hydra is imported until a job starts."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf
+
+from cu.cli.errors import explain_hydra_error, own_folders, say
+from cu.cli.help import help_text
+from cu.cli.hydra_job import Ended, Sweep, announce, fruitless, report_failures
+from cu.config.folder import config_folder
+from cu.config.objective import objective_value
+from cu.errors import ConfigError
+from cu.jobs.job import JobFailed, work
+from cu.jobs.preemption import Preempted, preemptible
+from cu.jobs.sweep_status import exit_code, summary, tally
+from cu.store.plan import NAMED, plan_training, plan_unlearning
+
+AGAIN = "type the command again to go on"
+
+
+def unlearn() -> None:
+    """Console command `cu-unlearn`."""
+    command("unlearn", unlearning_job)
+
+
+def train() -> None:
+    """Console command `cu-train`."""
+    command("train", training_job)
+
+
+def report() -> None:
+    """Console command `cu-report`."""
+    command("report", report_job)
+
+
+def evaluate() -> None:
+    """Console command `cu-evaluate`."""
+    command("evaluate", evaluation_job)
+
+
+def command(name: str, job: Callable[[DictConfig], Any]) -> None:
+    """Run a job, or a sweep of them, under Hydra; whatever fails ends in one line and the right exit code."""
+    if {"--help", "-h"} & set(sys.argv[1:]):
+        print(help_text(name, [config_folder(), *own_folders(sys.argv[1:])]))
+        sys.exit(0)
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises instead of printing
+    sys.argv[1:] = sorted(sys.argv[1:], key=lambda word: word not in ("-m", "--multirun"))  # Hydra wants them outside
+    logging.raiseExceptions = False  # where the disk is full, each line of a log would fail with a traceback
+    main = hydra.main(version_base="1.3", config_path=str(config_folder()), config_name=name)(job)
+    code: Any = 0
+    Sweep.folder = Sweep.planned = None
+    try:
+        with preemptible():
+            main()
+    except Preempted as stop:
+        code = stop.code
+        say(f"preempted; {AGAIN}")
+    except SystemExit as stop:
+        code = stop.code
+    except KeyboardInterrupt:
+        code = 130
+        say(f"interrupted; {AGAIN}")
+    except JobFailed:  # said when it happened
+        code = 1
+    except Exception as error:
+        found = explain_hydra_error(error, name, sys.argv[1:]) or fruitless(error)
+        if found is None:
+            raise
+        line, code = found
+        say(f"error: {line}")
+    if Sweep.folder is not None and (ended := tally(Sweep.folder, Sweep.planned)):
+        say(summary(ended))
+        code = code or exit_code(ended)
+    sys.exit(code)
+
+
+@report_failures
+def unlearning_job(cfg: DictConfig) -> Ended:
+    """One job of `cu-unlearn`; its value is the metric named by `objective`, for sweepers."""
+    plan = plan_unlearning(plain(cfg), choices())
+    announce(plan)
+    state, result = work(plan, "unlearn")
+    if state == "finished":
+        from cu.reporting.summary import show
+
+        show(result, sys.stdout)
+    return state, objective_value(plan.config, result["metrics"])
+
+
+@report_failures
+def training_job(cfg: DictConfig) -> Ended:
+    """One job of `cu-train`."""
+    plan = plan_training(plain(cfg), choices())
+    announce(plan)
+    state, result = work(plan, "train")
+    accuracies = ", ".join(f"{k.removesuffix('_acc')} {v:.2%}" for k, v in result["accuracies"].items())
+    print(f"accuracy: {accuracies}\nmodel: {result['model']}")
+    return state, None
+
+
+@report_failures
+def report_job(cfg: DictConfig) -> Ended:
+    """`cu-report`."""
+    from cu.reporting.publish import publish
+
+    written = publish(plain(cfg))
+    print(written.markdown.read_text(encoding="utf-8"))
+    print("written: " + ", ".join(str(path) for path in written.files if path.parent == written.folder))
+    if written.figures:
+        print(f"figures: {len(written.figures)} in {written.folder / 'figures'}; open {written.page}")
+    return "finished", None
+
+
+@report_failures
+def evaluation_job(cfg: DictConfig) -> Ended:
+    """`cu-evaluate`."""
+    from cu.config.validate import check
+    from cu.store.plan import check_runner_settings
+
+    config = plain(cfg)
+    check_runner_settings(config)
+    for group in ("select", "evaluation", "hardware"):
+        check(config[group], group)
+
+    from cu.experiment.reevaluate import evaluate_again
+
+    endings = evaluate_again(config, say)
+    print(", ".join(f"{endings[ending]} {ending}" for ending in ("evaluated", "already evaluated", "not possible")))
+    return "failed" if endings["not possible"] else "finished", None
+
+
+def plain(cfg: DictConfig) -> dict[str, Any]:
+    """A config as plain containers, every interpolation resolved.
+
+    Raises:
+        ConfigError: A setting without a default is not given.
+    """
+    if missing := sorted(OmegaConf.missing_keys(cfg)):
+        raise ConfigError(f"{missing[0]} must be given, e.g. {missing[0]}=...")
+    container = OmegaConf.to_container(cfg, resolve=True)
+    assert isinstance(container, dict)
+    return {str(k): v for k, v in container.items()}
+
+
+def choices() -> dict[str, str]:
+    """The chosen option of each named group."""
+    chosen = HydraConfig.get().runtime.choices
+    return {group: str(chosen[group]) for group in NAMED if group in chosen}

@@ -1,0 +1,130 @@
+"""What is wrong with a command line, in one line that names the key and what it may be."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Sequence
+from concurrent.futures import BrokenExecutor
+from difflib import get_close_matches
+from errno import EACCES, EEXIST, ENOTDIR, EPERM, EROFS
+from itertools import pairwise
+from pathlib import Path
+
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import HydraException, MissingConfigException, OverrideParseException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from cu.config.folder import config_folder
+from cu.errors import ConfigError, first_line
+
+LAUNCHERS = ("submitit", "ray")  # raise errors of their own where a job's process is gone
+UNWRITABLE = (EACCES, EPERM, EROFS, ENOTDIR, EEXIST)
+# Options that come with a package of their own, and the extra that installs it.
+EXTRAS = {
+    "hydra/launcher/joblib": ("joblib", "hydra-joblib-launcher"),
+    "hydra/launcher/submitit_": ("slurm", "hydra-submitit-launcher"),
+    "hydra/launcher/ray": ("ray", "hydra-ray-launcher"),
+    "hydra/sweeper/optuna": ("optuna", "hydra-optuna-sweeper"),
+}
+
+
+def explain_hydra_error(error: Exception, name: str, arguments: Sequence[str]) -> tuple[str, int] | None:
+    """One line and the exit code for what went wrong outside a job; None for a bug.
+
+    Args:
+        error: What was raised.
+        name: The primary config.
+        arguments: The command line.
+    """
+    if isinstance(error, (ConfigError, HydraException, OmegaConfBaseException)):
+        return mistake(error, name, arguments), 2
+    if isinstance(error, OSError) and error.errno in UNWRITABLE:
+        return f"paths.outputs: {error.filename} cannot be written ({error.strerror}); use another folder", 2
+    if isinstance(error, OSError):
+        return str(error), 1
+    if isinstance(error, BrokenExecutor):
+        return "a worker process was killed, perhaps for lack of memory; type the command again to go on", 1
+    if type(error).__module__.split(".")[0] in LAUNCHERS:
+        return f"a job is lost: {first_line(error)}; type the command again to go on", 1
+    return None
+
+
+def mistake(error: Exception, name: str, arguments: Sequence[str]) -> str:
+    """What Hydra or OmegaConf mean, without their several lines."""
+    text = str(error)
+    if isinstance(error, OverrideParseException):
+        return f"cannot read {error.override!r}: {first_line(error)}; quote special characters: 'key=\"a,b\"'"
+    absent = re.search(r"Could not (?:find|load) '([^']+)'", text)
+    if absent and (extra := next((EXTRAS[name] for name in EXTRAS if absent[1].startswith(name)), None)):
+        return f"{absent[1]} needs the extra {extra[0]!r}: pip install {extra[1]}"
+    if isinstance(error, MissingConfigException) and error.missing_cfg_file and error.options:
+        return unknown_option(error.missing_cfg_file, error.options, arguments)
+    if match := re.search(r"Could not (?:override|delete from config\.) *'([^']+)'", text):
+        return unknown_key(match[1], name, arguments)
+    if match := re.search(r"full_key: (\S+)", text):
+        return f"{match[1]}: {first_line(error)}"
+    return " ".join(line.strip() for line in text.splitlines()[:3] if line.strip())
+
+
+def unknown_option(path: str, options: Sequence[str], arguments: Sequence[str]) -> str:
+    """Name the options of a group, those in its subfolders too, as one would type them.
+
+    Args:
+        path: What was asked for, `group/option`; either may have slashes.
+        options: What Hydra knows at the top of the group.
+        arguments: The command line, which tells group and option apart.
+    """
+    typed = (argument.lstrip("+").partition("=") for argument in arguments)
+    group, option = next(((g, o) for g, _, o in typed if f"{g}/{o}" == path), path.rpartition("/")[::2])
+    folders = [folder / group for folder in (config_folder(), *own_folders(arguments))]
+    nested = {file.relative_to(f).with_suffix("").as_posix() for f in folders for file in f.rglob("*.yaml")}
+    known = sorted({*options, *nested})
+    close = get_close_matches(option, known, 1)
+    hint = f"did you mean {group}={close[0]}? " if close else ""
+    return f"{group}={option} does not exist: {hint}it may be {', '.join(known)}"
+
+
+def unknown_key(key: str, name: str, arguments: Sequence[str]) -> str:
+    """Name the settings that exist where `key` does not."""
+    parent, _, leaf = key.rpartition(".")
+    known = settings_at(parent, name, [a for a in arguments if a.split("=")[0].lstrip("+~") != key])
+    if known is None:
+        return f"{key!r} is not a setting: there is no {parent!r} either"
+    if leaf in known:
+        return f"{key!r} is not a setting of every option that is swept over"
+    close = get_close_matches(leaf, known, 1)
+    hint = f"did you mean {'.'.join(filter(None, [parent, close[0]]))!r}? " if close else ""
+    return f"{key!r} is not a setting: {hint}{parent or 'the config'} has {', '.join(known) or 'no settings'}"
+
+
+def settings_at(parent: str, name: str, arguments: Sequence[str]) -> list[str] | None:
+    """The settings below `parent` in the config that the remaining arguments give; None if there is no such place."""
+    GlobalHydra.instance().clear()
+    single = [a for a in arguments if re.match(r"~|[+\w].*=", a) and not a.startswith("hydra") and not swept(a)]
+    own = [f"hydra.searchpath=[{','.join(f'file://{folder}' for folder in own_folders(arguments))}]"]
+    try:
+        with initialize_config_dir(str(config_folder()), version_base="1.3"):
+            node = compose(name, single + own)
+    except HydraException:
+        return None
+    node = OmegaConf.select(node, parent) if parent else node
+    return [str(k) for k in node if not str(k).startswith("_")] if isinstance(node, DictConfig) else None
+
+
+def swept(argument: str) -> bool:
+    """Whether an override gives several values, outside of brackets."""
+    return "," in re.sub(r"\[.*\]|\(.*\)|\{.*\}", "", argument.partition("=")[2])
+
+
+def own_folders(arguments: Sequence[str]) -> list[Path]:
+    """The user's own config folders, from `--config-dir`."""
+    words = [part for argument in arguments for part in argument.split("=", 1 if argument.startswith("-") else 0)]
+    return [Path(after).resolve() for word, after in pairwise(words) if word in ("--config-dir", "-cd")]
+
+
+def say(line: str) -> None:
+    """One line on stderr."""
+    print(" ".join(line.split()), file=sys.stderr, flush=True)

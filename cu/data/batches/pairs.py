@@ -1,0 +1,77 @@
+"""Streams of a forget batch and a retain batch together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import count
+from typing import Literal
+
+import torch
+
+from cu.data.batches.shuffled import Batch, ShuffledBatches
+
+
+@dataclass(frozen=True, eq=False)
+class Pair:
+    """A forget batch and the retain batch that goes with it."""
+
+    forget: Batch
+    retain: Batch
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """How many samples came from which split."""
+        return {**self.retain.counts, **self.forget.counts}
+
+
+@dataclass(frozen=True, eq=False)
+class PairedBatches:
+    """For every forget batch, `repeats` retain batches: the loop of Algorithm 1 of Contrastive Unlearning.
+
+    `sampling="random"` draws fresh retain batches, as the paper says. `sampling="first"` takes the same first
+    `repeats` batches of the retain set in file order for every forget batch, as the authors' released code does.
+    """
+
+    forget: ShuffledBatches
+    retain: ShuffledBatches
+    repeats: int
+    sampling: Literal["random", "first"]
+
+    def __len__(self) -> int:
+        return len(self.forget) * self.repeats
+
+    def epoch(self, index: int | str) -> Iterator[Pair]:
+        """One pass over the forget set, `repeats` pairs per forget batch."""
+        endless = (batch for lap in count() for batch in self.retain.epoch(f"{index}.{lap}"))
+        for forget in self.forget.epoch(index):
+            remaining = self._first() if self.sampling == "first" else endless
+            for _ in range(self.repeats):
+                yield Pair(forget, next(remaining))
+
+    def _first(self) -> Iterator[Batch]:
+        (split,) = self.retain.splits
+        for start in count(step=self.retain.size):
+            chosen = torch.arange(start, start + self.retain.size, device=split.rows.device) % len(split)
+            images = self.retain.placement.put(split.eval_view(chosen))
+            yield Batch(images, split.labels[chosen].to(images.device), {split.name: len(chosen)})
+
+
+@dataclass(frozen=True, eq=False)
+class RetainPairs:
+    """For every retain batch, one forget batch: a pass over the retain set, with the forget set as often as it takes.
+
+    Each pass starts a new round of the forget set, and every round has an order and views of its own.
+    """
+
+    forget: ShuffledBatches
+    retain: ShuffledBatches
+
+    def __len__(self) -> int:
+        return len(self.retain)
+
+    def epoch(self, index: int | str) -> Iterator[Pair]:
+        """One pass over the retain set, in the order that its own stream has."""
+        endless = (batch for lap in count() for batch in self.forget.epoch(f"{index}.{lap}"))
+        for retain in self.retain.epoch(index):
+            yield Pair(next(endless), retain)

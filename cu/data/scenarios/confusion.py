@@ -1,0 +1,66 @@
+"""Forget labels that were wrong: the scenario in which forgetting makes a model better."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Annotated, ClassVar
+
+import torch
+from annotated_types import Gt, Len
+from torch import Tensor
+
+from cu.data.types import ImageData, ScenarioKind, Split
+from cu.errors import ConfigError
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConfusionScenario:
+    """The interclass confusion test: swap the labels of some samples of two classes, train on them, forget them.
+
+    The original is trained on the wrong labels, so that it confuses the two classes; a model retrained without these
+    samples does not. Goel et al., "Towards Adversarial Evaluations for Inexact Machine Unlearning", arXiv 2201.06640.
+
+    Attributes:
+        swap: The two classes, counted from 0.
+        count: How many of their training samples get the label of the other class.
+    """
+
+    kind: ClassVar[ScenarioKind] = "sample"
+
+    swap: Annotated[list[int], Len(2, 2)]
+    count: Annotated[int, Gt(0)]
+
+    def select(self, train: Split, num_classes: int, generator: torch.Generator) -> Tensor:
+        """Sorted int64 positions in `train`, drawn from both classes together without replacement.
+
+        They are the same before and after the swap, which moves no sample into or out of the two classes.
+
+        Raises:
+            ConfigError: `swap` does not name two classes of the data set, or they have no more than `count` samples.
+        """
+        if len(set(self.swap)) < 2 or not all(0 <= label < num_classes for label in self.swap):
+            raise ConfigError(f"scenario.swap={list(self.swap)}: name two classes from 0 to {num_classes - 1}")
+        members = torch.isin(train.labels, torch.tensor(list(self.swap), device=train.labels.device)).nonzero()[:, 0]
+        if self.count >= len(members):
+            raise ConfigError(
+                f"scenario.count={self.count}: classes {self.swap[0]} and {self.swap[1]} have {len(members)} training "
+                "samples; leave some their label"
+            )
+        order = torch.randperm(len(members), generator=generator)
+        return members.cpu()[order[: self.count]].sort().values
+
+    def confused(self, data: ImageData, generator: torch.Generator) -> ImageData:
+        """The data set in which the selected training samples have the label of the other class; nothing else changes.
+
+        Args:
+            data: With its true labels.
+            generator: In the state in which `select` is given it afterwards.
+
+        Raises:
+            ConfigError: As `select`.
+        """
+        train = data.train
+        chosen = self.select(train, data.num_classes, generator).to(train.labels.device)
+        labels = train.labels.clone()
+        labels[chosen] = sum(self.swap) - labels[chosen]
+        return replace(data, train=train.relabelled(labels), confused_classes=tuple(self.swap))

@@ -1,0 +1,16 @@
+"""The one error that a user's setting can cause, and how errors are put into one line."""
+
+from __future__ import annotations
+
+
+class ConfigError(ValueError):
+    """A setting that cannot be used. Its message is one line that names the key and what it may be."""
+
+
+class NotMeant(ConfigError):
+    """A combination that is no mistake in a sweep over both of its parts: the sweep skips it."""
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an error's message, or its name if it has none."""
+    return next(iter(str(error).strip().splitlines()), "") or type(error).__name__

@@ -1,0 +1,55 @@
+"""What is judged: a model's outputs cut into the splits of a task, and the case in which a reference is judged."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from cu.data.types import UnlearningTask
+from cu.engine.outputs import SPLITS
+from cu.metrics.case import Case, ModelPredictions, Predictions
+
+
+def by_split(arrays: Mapping[str, np.ndarray], task: UnlearningTask) -> ModelPredictions:
+    """Scores of the whole data set, cut into the splits of a task by sample id."""
+    whole = {
+        name: Predictions(
+            arrays[f"{name}/logits"],
+            arrays[f"{name}/embedding"].astype(np.float32),
+            arrays[f"{name}/label"],
+            arrays[f"{name}/id"],
+        )
+        for name in SPLITS
+    }
+    forgotten = np.isin(whole["test"].label, task.forget_classes)
+    return ModelPredictions(
+        retain=of_ids(whole["train"], task.retain.ids.cpu().numpy()),
+        forget=of_ids(whole["train"], task.forget.ids.cpu().numpy()),
+        val=whole["val"],
+        test_retain=whole["test"].take(~forgotten),
+        test_forget=whole["test"].take(forgotten),
+        head=(arrays["head/weight"], arrays["head/bias"]) if "head/weight" in arrays else None,
+    )
+
+
+def of_ids(predictions: Predictions, ids: np.ndarray) -> Predictions:
+    """The predictions of these sample ids, in the order of `ids`."""
+    order = np.argsort(predictions.id, kind="stable")
+    found = order[np.searchsorted(predictions.id, ids, sorter=order).clip(max=len(order) - 1)]
+    if not np.array_equal(predictions.id[found], ids):
+        raise ValueError("some samples of the task have no prediction")
+    return predictions.take(found)
+
+
+def left_out(case: Case, position: int, model: ModelPredictions, costs: Sequence[Mapping[str, float] | None]) -> Case:
+    """The case in which one retrained model is judged against the other retrained models."""
+    others = [i for i in range(len(case.retrained)) if i != position]
+    return replace(
+        case,
+        model=model,
+        retrained=tuple(case.retrained[i] for i in others),
+        cost=costs[position],
+        retrained_cost=tuple(c for i in others if (c := costs[i]) is not None),
+    )

@@ -1,0 +1,118 @@
+"""What an audit may work with: the run's models, and more of their kind."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from cu.data.types import Split, UnlearningTask
+from cu.engine.context import silent
+from cu.engine.predict import predict
+from cu.experiment.workspace import Workspace, provenance
+from cu.methods.types import Method
+from cu.models.types import Classifier
+from cu.store.checkpoint import EpochCheckpoint
+from cu.store.files import JsonLines
+from cu.store.identity import fingerprint, unlearned_identity, without
+from cu.store.models import StoredModel, load_into, load_weights
+from cu.store.outputs import cached_outputs
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, eq=False)
+class AuditContext:
+    """A run whose outcome is to be audited. Every model is made once and kept in the store.
+
+    Attributes:
+        workspace: Data, hardware, recipe and store.
+        task: What was forgotten.
+        method: How.
+        original: The original model.
+        references: Retrained models.
+        outcome: The unlearned model; None if the run ended before and left only its outputs.
+    """
+
+    workspace: Workspace
+    task: UnlearningTask
+    method: Method
+    original: StoredModel
+    references: tuple[StoredModel, ...]
+    outcome: Classifier | None
+
+    @property
+    def forget_seed(self) -> int:
+        """Source of every choice of samples, the same for all methods."""
+        return self.workspace.plan.config["forget_seed"]
+
+    @property
+    def method_seed(self) -> int:
+        """The seed of the run's own unlearning."""
+        return self.workspace.plan.config["method_seed"]
+
+    def original_of(self, number: int) -> StoredModel:
+        """Original `number`, trained by the recipe with seed `seed + number`; number 0 is the run's own."""
+        workspace = self.workspace
+        if number == 0:
+            return self.original
+        identity = {**without(workspace.plan.original, {"checkpoint"}), "seed": workspace.seed + number}
+        train = workspace.trainer(workspace.data.train, identity["seed"], "original", silent, logging.DEBUG)
+        return workspace.store.obtain(identity, train)
+
+    def trained(self, split: Split, number: int) -> StoredModel:
+        """A model trained with seed `seed + number` on part of the training set alone, by the original's recipe."""
+        return self.workspace.retrained(replace(split, name="retain"), self.workspace.seed + number, logging.DEBUG)
+
+    def unlearned(self) -> StoredModel:
+        """The run's own unlearned model."""
+        return self.forgetting(self.original, self.task, 0)
+
+    def forgetting(self, original: StoredModel, task: UnlearningTask, number: int) -> StoredModel:
+        """What the run's method with its own settings makes of an original, with seed `method_seed + number`.
+
+        Should the method train from scratch, it does so with seed `seed + number`.
+        """
+        workspace, seed = self.workspace, self.method_seed + number
+        own = number == 0 and original is self.original and task is self.task
+        forgotten = task.forget.ids.tolist()
+        identity = unlearned_identity(
+            workspace.plan.config, original.record["identity"], seed, forgotten, task.scenario
+        )
+
+        def retrain(retain: Split) -> tuple[Classifier, Mapping[str, Any]]:
+            stored = self.trained(retain, number)
+            return workspace.load(stored), stored.record["cost"]
+
+        def train(checkpoint: EpochCheckpoint, rows: JsonLines) -> tuple[Classifier, Mapping[str, Any]]:
+            run, model = replace(workspace.run(seed), retrain=retrain), self.kept() if own else None
+            if model is None:
+                with run.ledger.running():
+                    model = self.method.unlearn(workspace.load(original), task, run)
+            return model, {"cost": run.ledger.cost(), **provenance(workspace.hardware)}
+
+        return workspace.store.obtain(identity, train)
+
+    def kept(self) -> Classifier | None:
+        """The run's own unlearned model, if it is at hand or was saved."""
+        path = self.workspace.plan.folder.path / "model.safetensors"
+        if self.outcome is None and not path.exists():
+            log.info("an audit needs the unlearned model, which was not kept: the method runs again")
+        if self.outcome is not None or not path.exists():
+            return self.outcome
+        model = self.workspace.run(self.workspace.seed).new_model()
+        load_into(model, load_weights(path, "save_model"), str(path))
+        return model.eval()
+
+    def logits(self, stored: StoredModel, split: Split) -> np.ndarray:
+        """A model's logits float32 [n, C] on a split, computed once and kept beside its weights."""
+        hardware = self.workspace.hardware
+        name = f"logits-{fingerprint([split.ids.tolist(), hardware.scoring_precision])}.npz"
+
+        def compute() -> dict[str, np.ndarray]:
+            return {"logits": predict(self.workspace.load(stored), split, hardware).logits.numpy()}
+
+        return cached_outputs(stored.folder / "audited" / name, compute)["logits"]

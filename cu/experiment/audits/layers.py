@@ -1,0 +1,111 @@
+"""What the blocks of an encoder make of images: representations of all models at several depths."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, ClassVar
+
+import numpy as np
+import torch
+from annotated_types import Ge
+from torch import Tensor, nn
+
+from cu.data.batches.shuffled import concatenated
+from cu.data.types import Split
+from cu.engine.hardware import Hardware
+from cu.engine.predict import predict
+from cu.experiment.audits.context import AuditContext
+from cu.experiment.audits.eta_log import eta_log
+from cu.experiment.audits.relearning import drawn
+from cu.experiment.audits.types import Findings
+from cu.metrics.findings import DEPTHS, Activations, Layers
+from cu.metrics.spec import Need
+from cu.models.types import Classifier
+from cu.seeds import generator
+from cu.store.models import StoredModel
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerAudit:
+    """Look at the blocks of every model's encoder while it scores the same images.
+
+    Attributes:
+        max_samples: At most this many forget samples, as many retained training samples, and twice as many retained
+            test samples, all drawn at random. Time and memory grow with its square.
+    """
+
+    provides: ClassVar[Need] = "layers"
+
+    max_samples: Annotated[int, Ge(4)]
+
+    def examine(self, context: AuditContext) -> Findings:
+        """Representations by the unlearned, the original and the retrained models; each reference faces the others."""
+        images, workspace = self.images(context), context.workspace
+
+        def seen(stored: StoredModel) -> Activations:
+            model = workspace.load(stored)
+            return {
+                name: [small(x) for x in blocks(model, split, workspace.hardware)] for name, split in images.items()
+            }
+
+        models = [context.unlearned(), context.original, *context.references]
+        finished, found = eta_log("layers", len(models)), []
+        for stored in models:
+            found.append(seen(stored))
+            finished()
+        judged, original, *references = found
+        others = [(*references[:i], *references[i + 1 :]) for i in range(len(references))]
+        return Findings(
+            Layers(judged, original, tuple(references)),
+            tuple(Layers(own, original, rest) for own, rest in zip(references, others, strict=True)),
+            Layers(original, original, tuple(references)),
+        )
+
+    def images(self, context: AuditContext) -> dict[str, Split]:
+        """What the models look at, the same for all of them."""
+        task = context.task
+
+        def chosen(split: Split, most: int, name: str) -> Split:
+            return drawn(split, most, generator(context.forget_seed, f"layers/{name}"))
+
+        forget = chosen(task.forget, self.max_samples, "forget")
+        kept = task.test.subset(~torch.isin(task.test.ids, task.test_forget.ids))
+        return {
+            "forget": concatenated((forget, chosen(task.retain, len(forget), "retain"))),
+            "retain": chosen(kept, 2 * self.max_samples, "test"),
+        }
+
+
+def blocks(model: Classifier, split: Split, hardware: Hardware) -> list[np.ndarray]:
+    """Outputs float32 [n, D] of the encoder's blocks at `DEPTHS` even steps, the last one included.
+
+    Blocks are the direct children of the encoder that have weights, in the order in which they are called.
+    """
+    outputs: dict[int, list[Tensor]] = {}
+
+    def recorder(number: int) -> Callable[..., None]:
+        def record(module: nn.Module, inputs: tuple, output: object) -> None:
+            if isinstance(output, Tensor):
+                # A copy: the next block may work in place.
+                outputs.setdefault(number, []).append(output.flatten(1).to("cpu", torch.float32, copy=True))
+
+        return record
+
+    children = [child for child in model.encoder.children() if any(True for _ in child.parameters())]
+    handles = [
+        child.register_forward_hook(recorder(number)) for number, child in enumerate(children or [model.encoder])
+    ]
+    try:
+        predict(model, split, hardware)
+    finally:
+        for handle in handles:
+            handle.remove()
+    called = list(outputs.values())
+    return [torch.cat(called[math.ceil(k * len(called) / DEPTHS) - 1]).numpy() for k in range(1, DEPTHS + 1)]
+
+
+def small(x: np.ndarray) -> np.ndarray:
+    """A matrix of the same n rows and at most n columns with the same inner products, all that linear CKA reads."""
+    return x if x.shape[1] <= len(x) else np.asarray(np.linalg.qr(x.T.astype(np.float64), mode="r")).T

@@ -1,0 +1,37 @@
+"""Train the original model that unlearning starts from."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from threadpoolctl import threadpool_limits
+
+from cu.experiment.workspace import provenance, replay, set_up
+from cu.store.files import read_rows
+from cu.store.plan import Plan
+from cu.tracking.types import Tracker
+
+
+def train(plan: Plan, tracker: Tracker) -> dict[str, Any]:
+    """Train the original model (or find it trained) and return the record of it."""
+    workspace = set_up(plan)
+    with threadpool_limits(workspace.hardware.num_threads):
+        folder = workspace.store.folder(plan.original)
+        if (folder / "model.json").exists():
+            replay(read_rows(folder / "metrics.jsonl"), tracker.log)
+        stored = workspace.original(tracker.log)
+        arrays = workspace.scores(stored)
+    accuracies = {
+        f"{name}_acc": float((arrays[f"{name}/logits"].argmax(1) == arrays[f"{name}/label"]).mean())
+        for name in ("train", "val", "test")
+        if len(arrays[f"{name}/label"])
+    }
+    return {
+        "schema": 1,
+        "fingerprint": plan.fingerprint,
+        "names": dict(plan.names),
+        "model": str(stored.folder / "model.safetensors"),
+        "accuracies": accuracies,
+        "cost": stored.record.get("cost"),
+        **provenance(workspace.hardware),
+    }

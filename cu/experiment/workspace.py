@@ -1,0 +1,157 @@
+"""Where models come from: originals and retrained models, trained once or loaded, and their outputs."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import Any
+
+from cu.config.build import build
+from cu.data.scenarios.confusion import ConfusionScenario
+from cu.data.types import ImageData, Split
+from cu.engine.context import Log, MethodContext, silent
+from cu.engine.fit import cross_entropy, fit
+from cu.engine.hardware import Hardware
+from cu.engine.ledger import Ledger
+from cu.engine.outputs import score
+from cu.engine.recipe import Recipe
+from cu.errors import ConfigError
+from cu.models.adapt import adapted_names
+from cu.models.types import Classifier
+from cu.seeds import generator
+from cu.store.checkpoint import EpochCheckpoint
+from cu.store.files import JsonLines, read_rows
+from cu.store.identity import retrained_identity
+from cu.store.models import KeptModels, ModelStore, StoredModel, load_into, load_weights
+from cu.store.outputs import cached_outputs
+from cu.store.plan import Plan
+from cu.store.runs import git_state, versions
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, eq=False)
+class Workspace:
+    """What every step of a job shares: data, hardware, the recipe, the store and how to make a blank model."""
+
+    plan: Plan
+    data: ImageData
+    hardware: Hardware
+    recipe: Recipe
+    store: ModelStore | KeptModels
+
+    @property
+    def seed(self) -> int:
+        """The training seed of the original."""
+        return self.plan.config["seed"]
+
+    def blank(self) -> Classifier:
+        """A model with weights from torch's global generator."""
+        settings = {k: v for k, v in self.plan.config["model"].items() if k != "checkpoint"}
+        return build(settings).build(self.data.num_classes, self.data.shape)
+
+    def run(self, seed: int, log_row: Log = silent, **more: Any) -> MethodContext:
+        """A piece of work with its own seed and account."""
+        return MethodContext(self.hardware, seed, self.blank, self.retrained_on, Ledger(self.hardware), log_row, **more)
+
+    def retrained_on(self, retain: Split) -> tuple[Classifier, Mapping[str, float]]:
+        """The retrained model of the original's own seed, trained or loaded, and what its training cost."""
+        stored = self.retrained(retain, self.seed)
+        return self.load(stored), stored.record["cost"]
+
+    def load(self, stored: StoredModel) -> Classifier:
+        """A stored model on the device, in evaluation mode.
+
+        Raises:
+            ConfigError: Only its record is left.
+        """
+        if not stored.weights:
+            raise ConfigError(
+                f"the weights of {stored.folder} are gone or damaged, and its outputs are not there either"
+            )
+        model = self.run(self.seed).new_model()
+        load_into(model, stored.weights, str(stored.folder))
+        return model.eval()
+
+    def original(self, log_row: Log = silent) -> StoredModel:
+        """The original model, trained or loaded; from the user's own file if the config names one."""
+        path = self.plan.config["model"].get("checkpoint")
+        train = (
+            partial(self.adopt, Path(path)) if path else self.trainer(self.data.train, self.seed, "original", log_row)
+        )
+        return self.store.obtain(self.plan.original, train)
+
+    def retrained(self, retain: Split, seed: int, level: int = logging.INFO) -> StoredModel:
+        """A model trained on the retain set alone, by the original's recipe; `level` is that of the line in the log."""
+        kept = set(retain.ids.tolist())
+        forgotten = [i for i in self.data.train.ids.tolist() if i not in kept]
+        identity = retrained_identity(self.plan.original, seed, forgotten)
+        return self.store.obtain(identity, self.trainer(retain, seed, "retrained", silent, level))
+
+    def trainer(
+        self, split: Split, seed: int, name: str, log_row: Log, level: int = logging.INFO
+    ) -> Callable[..., Any]:
+        """How to train a new model on a split by the recipe."""
+
+        def train(checkpoint: EpochCheckpoint, rows: JsonLines) -> tuple[Classifier, Mapping[str, Any]]:
+            log.log(level, "training the %s model on %d samples, seed %d", name, len(split), seed)
+
+            def record(values: Mapping[str, float], step: int) -> None:
+                rows.append(values, step)
+                log_row(values, step)
+
+            replay(read_rows(rows.path), log_row)
+            run = self.run(seed, record)
+            batches = run.batches(split, self.recipe)
+            with run.ledger.running():
+                blank = run.new_model()
+                model = fit(blank, batches, cross_entropy, self.recipe, run, checkpoint=checkpoint, name=name)
+            return model, {"cost": run.ledger.cost(), **provenance(self.hardware)}
+
+        return train
+
+    def adopt(self, path: Path, checkpoint: EpochCheckpoint, rows: JsonLines) -> tuple[Classifier, Mapping[str, Any]]:
+        """The user's own weights as the original model, named as in their own network or as in `cu`."""
+        model, weights = self.run(self.seed).new_model(), load_weights(path, "model.checkpoint")
+        if "factory" in self.plan.config["model"] and not weights.keys() & model.state_dict().keys():
+            weights = adapted_names(weights, self.plan.config["model"]["head"])
+        load_into(model, weights, f"model.checkpoint={path}")
+        return model, {"cost": None, "source": str(path), **provenance(self.hardware)}
+
+    def scores(self, stored: StoredModel) -> dict[str, Any]:
+        """A stored model's outputs on the whole data set, computed once and kept beside its weights."""
+        path = stored.folder / f"predictions-{self.hardware.scoring_precision}.npz"
+        return cached_outputs(path, lambda: score(self.load(stored), self.data, self.hardware))
+
+
+def set_up(plan: Plan) -> Workspace:
+    """Take hold of the hardware, read the data."""
+    config = plan.config
+    hardware = build(config["hardware"]).resolved()
+    hardware.activate()
+    data = load_data(json.dumps(config["dataset"]), config["paths"]["data"])
+    scenario = build(config["scenario"]) if "scenario" in config else None
+    if isinstance(scenario, ConfusionScenario):
+        data = scenario.confused(data, generator(config["forget_seed"], "forget"))
+    return Workspace(plan, data, hardware, build(config["recipe"]), ModelStore(plan.outputs / "models"))
+
+
+@lru_cache(maxsize=2)
+def load_data(settings: str, root: str) -> ImageData:
+    """The data set of these settings (JSON); kept between the jobs of a sweep."""
+    return build(json.loads(settings)).load(Path(root))
+
+
+def provenance(hardware: Hardware) -> dict[str, Any]:
+    """Versions, commit and machine behind a number."""
+    return {"versions": dict(versions()), "git": dict(git_state()), "machine": hardware.describe()}
+
+
+def replay(rows: list[dict[str, Any]], log_row: Log) -> None:
+    """Send rows written earlier to a log."""
+    for row in rows:
+        log_row({name: value for name, value in row.items() if name != "step"}, row["step"])

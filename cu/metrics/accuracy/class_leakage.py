@@ -1,0 +1,114 @@
+"""Whether a forgotten class is spread over the retained classes as retraining spreads it."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import numpy as np
+from annotated_types import Gt
+from numpy.typing import NDArray
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import LinearSVC
+
+from cu.metrics.case import Case, Floats, Integers, ModelPredictions
+from cu.metrics.primitives import jensen_shannon, softmax
+from cu.metrics.spec import metric
+
+Doubles = NDArray[np.float64]
+SVM_C = 1.0
+
+
+def retained_logits(logits: Floats, forget_classes: tuple[int, ...]) -> Floats:
+    """Logits [n, C - F] without the columns of forgotten classes: their softmax is the renormalised one."""
+    return np.delete(logits, list(forget_classes), axis=1)
+
+
+def mean_profile(logits: Floats) -> Doubles:
+    """Mean softmax [C] over samples, NaN without a sample."""
+    return softmax(logits).mean(axis=0) if len(logits) else np.full(logits.shape[1], np.nan)
+
+
+def acceptance_rates(train: Floats, train_class: Integers, probe: Floats, num_classes: int) -> Doubles:
+    """Share of `probe` that a balanced one-against-rest linear SVM of each class takes for that class.
+
+    Args:
+        train: Logits [m, d], standardised here.
+        train_class: [m], in [0, num_classes).
+        probe: Logits [n, d], n >= 1.
+        num_classes: Number of classes.
+
+    Returns:
+        [num_classes]; NaN for a class without a training sample or without another class to tell it from.
+    """
+    rates = np.full(num_classes, np.nan)
+    classes = np.unique(train_class)
+    if len(classes) < 2:
+        return rates
+    scaler = StandardScaler().fit(train.astype(np.float64))
+    known, asked = scaler.transform(train.astype(np.float64)), scaler.transform(probe.astype(np.float64))
+    for c in classes:
+        svm = LinearSVC(C=SVM_C, class_weight="balanced", dual="auto", tol=1e-3, random_state=0)
+        rates[c] = np.mean(svm.fit(known, train_class == c).predict(asked))
+    return rates
+
+
+@metric(keys=("cmia/profile_js",), direction="lower", needs=("retrained",), scenarios=("class",))
+def class_profile(case: Case, /) -> dict[str, float]:
+    """Jensen-Shannon divergence (bits, in [0, 1]) of mean predictions on forgotten test samples from the retrained's.
+
+    The forget classes are left out and the rest renormalised; mean over retrained models. Lower is closer to
+    retraining; two retrained models do not reach 0, so read it beside `ref`.
+    """
+    judged, *targets = (
+        mean_profile(retained_logits(model.test_forget.logits, case.forget_classes))
+        for model in (case.model, *case.retrained)
+    )
+    if np.isnan(judged).any():
+        return {"cmia/profile_js": float("nan")}
+    pairs = np.broadcast_to(judged, (len(targets), len(judged)))
+    return {"cmia/profile_js": float(np.mean(jensen_shannon(pairs, np.stack(targets))))}
+
+
+def _rates(case: Case, model: ModelPredictions, rows: NDArray[np.int64]) -> Doubles:
+    kept = np.setdiff1d(np.arange(case.num_classes), case.forget_classes)
+
+    def rates() -> Doubles:
+        return acceptance_rates(
+            retained_logits(model.test_retain.logits[rows], case.forget_classes),
+            np.searchsorted(kept, model.test_retain.label[rows]),
+            retained_logits(model.test_forget.logits, case.forget_classes),
+            len(kept),
+        )
+
+    return model.once(("acceptance_rates", case.forget_classes, rows.tobytes()), rates)
+
+
+@metric(
+    keys=("cmia/gap_nn", "cmia/gap_mean", "cmia/gap_max"),
+    direction="lower",
+    needs=("retrained",),
+    scenarios=("class",),
+)
+def class_membership(case: Case, /, *, max_train: Annotated[int, Gt(0)]) -> dict[str, float]:
+    """How far the shares of forgotten test samples taken for each retained class are from the retrained models'.
+
+    Our implementation of the class membership inference attack of Ebrahimpour-Boroojeny et al. (arXiv 2506.20893): each
+    model gets its own linear SVMs (class against rest) on its logits of retained test samples, and `gap` is the
+    absolute difference of acceptance rates on forgotten test samples, at the class most like the forgotten one (`nn`),
+    on average and at worst. Lower is closer to retraining; read it beside `ref`. A mask on the forget logit can pass.
+
+    Args:
+        case: The judged model and what it is compared with.
+        max_train: At most this many retained test samples train the SVMs.
+    """
+    names = ("cmia/gap_nn", "cmia/gap_mean", "cmia/gap_max")
+    rows = case.generator("class_leakage/svm").permutation(len(case.model.test_retain))[:max_train]
+    if not (len(rows) and len(case.model.test_forget)):
+        return dict.fromkeys(names, float("nan"))
+    targets = np.mean([_rates(case, model, rows) for model in case.retrained], axis=0)
+    gap = np.abs(_rates(case, case.model, rows) - targets)
+    logits = (retained_logits(model.test_forget.logits, case.forget_classes) for model in case.retrained)
+    nearest = int(np.mean([mean_profile(part) for part in logits], axis=0).argmax())
+    known = gap[~np.isnan(gap)]
+    mean, worst = (float(known.mean()), float(known.max())) if len(known) else (float("nan"), float("nan"))
+    return dict(zip(names, (float(gap[nearest]), mean, worst), strict=True))

@@ -1,0 +1,70 @@
+"""Forgetting that shows: forgotten samples that stand out by how uncertain the model became about them."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.stats import wasserstein_distance
+
+from cu.metrics import primitives
+from cu.metrics.case import Case
+from cu.metrics.distribution.divergence import compared
+from cu.metrics.distribution.loss_distributions import kolmogorov_smirnov
+from cu.metrics.primitives import Values
+from cu.metrics.spec import metric
+
+
+def tail_rate(values: ArrayLike, reference: ArrayLike) -> float:
+    """Share of `values` above the 99th percentile of `reference`, in [0, 1]; 0.01 if they are alike, NaN if empty."""
+    a, b = np.asarray(values, dtype=np.float64), np.asarray(reference, dtype=np.float64)
+    return primitives.mean(a > np.quantile(b, 0.99)) if b.size else float("nan")
+
+
+@metric(keys=("streisand/entropy_auc",))
+def entropy_visibility(case: Case, /) -> dict[str, float]:
+    """AUC of the entropy, forgotten against class-matched unseen samples, in [0, 1].
+
+    Above 0.5 the model is less certain of forgotten samples than of unseen ones. Entropies at temperature 1.
+    """
+    forget, unseen = case.model.forget, case.matched_non_members()
+    return {
+        "streisand/entropy_auc": primitives.auc(primitives.entropy(forget.logits), primitives.entropy(unseen.logits))
+    }
+
+
+@metric(keys=("streisand/tail_rate",), needs=("retrained",))
+def entropy_tail(case: Case, /) -> dict[str, float]:
+    """Share of forgotten samples with more entropy than 99 % of them have under a retrained model, in [0, 1].
+
+    Averaged over the retrained models. 0.01 is expected; above 0.05 forgetting is visible.
+    """
+    return {"streisand/tail_rate": primitives.mean([tail_rate(a, b) for a, b in _entropies(case)])}
+
+
+@metric(keys=("streisand/entropy_w1", "streisand/entropy_ks"), direction="lower", needs=("retrained",))
+def entropy_distance(case: Case, /) -> dict[str, float]:
+    """Distances of the entropies of forgotten samples to a retrained model's, averaged over these; lower is better.
+
+    `w1` is the Wasserstein-1 distance in nats, in [0, ln C]; `ks` the Kolmogorov-Smirnov distance, in [0, 1].
+    """
+    pairs = [(a, b) for a, b in _entropies(case) if len(a)]
+    return {
+        "streisand/entropy_w1": primitives.mean([wasserstein_distance(a, b) for a, b in pairs]),
+        "streisand/entropy_ks": primitives.mean([kolmogorov_smirnov(a, b)[0] for a, b in pairs]),
+    }
+
+
+@metric(keys=("streisand/pred_share_max",), scenarios=("class",))
+def prediction_share(case: Case, /) -> dict[str, float]:
+    """Largest share of the forgotten samples that is given one and the same class, in [0, 1]; NaN without a sample.
+
+    A method that relabels a class sends all of it to one place; retraining spreads it over the classes it resembles.
+    """
+    answers = primitives.predicted(case.model.forget.logits)
+    share = np.bincount(answers).max() / len(answers) if len(answers) else float("nan")
+    return {"streisand/pred_share_max": float(share)}
+
+
+def _entropies(case: Case) -> list[tuple[Values, Values]]:
+    pairs = [compared(case.model, other, "forget_train") for other in case.retrained]
+    return [(primitives.entropy(a.logits), primitives.entropy(b.logits)) for a, b in pairs]

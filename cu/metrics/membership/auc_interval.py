@@ -1,0 +1,44 @@
+"""How far the number of samples alone leaves the AUC of an attack open."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.special import ndtri
+from scipy.stats import rankdata
+
+from cu.metrics import primitives
+from cu.metrics.case import Case
+from cu.metrics.spec import metric
+
+CONFIDENCE = 0.95
+
+
+def delong_interval(members: ArrayLike, non_members: ArrayLike) -> tuple[float, float]:
+    """The 95 % interval of an AUC, cut to [0, 1] (DeLong et al. 1988); NaN with fewer than two scores on a side.
+
+    Args:
+        members: Scores [n] that should be higher.
+        non_members: Scores [m]. Ties count as half.
+    """
+    a, b = np.asarray(members, dtype=np.float64), np.asarray(non_members, dtype=np.float64)
+    if min(a.size, b.size) < 2:
+        return float("nan"), float("nan")
+    ranks = rankdata(np.concatenate([a, b]))
+    # Of each score: the share of the other side that it is ordered rightly against.
+    above = (ranks[: a.size] - rankdata(a)) / b.size
+    below = 1 - (ranks[a.size :] - rankdata(b)) / a.size
+    error = np.sqrt(above.var(ddof=1) / a.size + below.var(ddof=1) / b.size)
+    centre, half = above.mean(), ndtri((1 + CONFIDENCE) / 2) * error
+    return float(max(0.0, centre - half)), float(min(1.0, centre + half))
+
+
+@metric(keys=("mia/loss_auc_low", "mia/loss_auc_high"))
+def loss_auc_interval(case: Case, /) -> dict[str, float]:
+    """The 95 % interval of `mia/loss_auc` within this run, in [0, 1]: what other samples might have given.
+
+    It says nothing about other seeds, and a gap to the retrained models is judged by the noise floor.
+    """
+    scores = (-primitives.loss(p.logits, p.label) for p in (case.model.forget, case.matched_non_members()))
+    low, high = delong_interval(*scores)
+    return {"mia/loss_auc_low": low, "mia/loss_auc_high": high}

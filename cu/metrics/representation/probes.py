@@ -1,0 +1,151 @@
+"""What a fresh classifier on frozen embeddings still knows of what was forgotten."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import numpy as np
+from annotated_types import Ge, Gt
+from numpy.typing import NDArray
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import StratifiedKFold, cross_val_predict
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from cu.metrics.case import Case, Floats, Integers, Predictions
+from cu.metrics.primitives import auc
+from cu.metrics.spec import metric
+
+# Fixed, because a probe is an instrument: numbers of different runs must come from the same one.
+LINEAR_C = 1.0
+MEMBER_C = 0.01
+FEW = 10
+FEW_SHOT_TRAIN = 10_000
+
+
+def logistic_probe(inverse_penalty: float, class_weight: str | None = None) -> Pipeline:
+    """Multinomial logistic regression on standardised features, its statistics taken from its own training rows."""
+    regression = LogisticRegression(C=inverse_penalty, class_weight=class_weight, tol=1e-3, max_iter=2000)
+    return make_pipeline(StandardScaler(), regression)
+
+
+def cross_fitted_auc(members: Floats, non_members: Floats, rng: np.random.Generator) -> float:
+    """AUC of out-of-fold scores (10 folds) of a logistic probe that tells members from non-members.
+
+    Args:
+        members: [n1, D].
+        non_members: [n2, D].
+        rng: Decides the folds.
+
+    Returns:
+        About 0.5 where embeddings hold nothing of membership; NaN with fewer than two samples on a side.
+    """
+    folds = min(10, len(members), len(non_members))
+    if folds < 2:
+        return float("nan")
+    features = np.concatenate([members, non_members]).astype(np.float64)
+    label = np.repeat([1, 0], [len(members), len(non_members)])
+    split = StratifiedKFold(folds, shuffle=True, random_state=int(rng.integers(2**31)))
+    probe = logistic_probe(MEMBER_C, class_weight="balanced")
+    score = np.asarray(cross_val_predict(probe, features, label, cv=split, method="decision_function"))
+    return auc(score[label == 1], score[label == 0])
+
+
+def stratified_rows(label: Integers, most: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """At most about `most` positions, every class in its share and with at least one sample."""
+    share = min(1.0, most / max(len(label), 1))
+    rows = []
+    for c in np.unique(label):
+        members = np.flatnonzero(label == c)
+        rows.append(rng.choice(members, size=max(1, round(share * len(members))), replace=False))
+    return np.sort(np.concatenate(rows)) if rows else np.empty(0, dtype=np.int64)
+
+
+def few_shot_rows(
+    label: Integers, few: tuple[int, ...], shots: int, most: int, rng: np.random.Generator
+) -> NDArray[np.int64]:
+    """Positions of at most `shots` samples of each class of `few` and at most `most` of every other.
+
+    Where classes are many, `most` is lowered to keep about 10,000 samples in all.
+    """
+    classes = np.unique(label).tolist()
+    most = min(most, max(1, FEW_SHOT_TRAIN // max(len(classes), 1)))
+    rows = [rng.permutation(np.flatnonzero(label == c))[: shots if c in few else most] for c in classes]
+    return np.sort(np.concatenate(rows)) if rows else np.empty(0, dtype=np.int64)
+
+
+def training_pool(case: Case) -> tuple[Floats, Integers]:
+    """Embeddings and true labels of all training samples, kept and forgotten."""
+    retain, forget = case.model.retain, case.model.forget
+    return np.concatenate([retain.embedding, forget.embedding]), np.concatenate([retain.label, forget.label])
+
+
+def _probe_accuracy(embedding: Floats, label: Integers, tests: tuple[Predictions, ...]) -> list[float]:
+    if len(np.unique(label)) < 2:
+        return [float("nan")] * len(tests)
+    probe = logistic_probe(LINEAR_C).fit(embedding.astype(np.float64), label)
+    return [
+        float((probe.predict(test.embedding.astype(np.float64)) == test.label).mean()) if len(test) else float("nan")
+        for test in tests
+    ]
+
+
+def few_shot_accuracy(case: Case, shots: int, most: int, draws: int, rng: np.random.Generator) -> float:
+    """Accuracy on forgotten test samples of a linear probe on `few_shot_rows` of the training pool, mean of draws."""
+    embedding, label = training_pool(case)
+    chosen = [few_shot_rows(label, case.forget_classes, shots, most, rng) for _ in range(draws)]
+    accuracy = [_probe_accuracy(embedding[rows], label[rows], (case.model.test_forget,))[0] for rows in chosen]
+    return float(np.mean(accuracy))
+
+
+@metric(keys=("probe/linear_forget_test_acc", "probe/linear_retain_test_acc"), scenarios=("class",))
+def linear_probe(case: Case, /, *, max_train: Annotated[int, Gt(0)]) -> dict[str, float]:
+    """Test accuracy of a linear classifier trained on the frozen embeddings of all training samples, with true labels.
+
+    Alain & Bengio 2016. Logistic regression, C = 1, on standardised features, solved by L-BFGS. The target is the
+    retrained model's value: its features transfer to the forgotten class too. More is hidden knowledge, less is damage.
+
+    Args:
+        case: The judged model and what it is compared with.
+        max_train: At most about this many training samples, each class in its share.
+    """
+    embedding, label = training_pool(case)
+    rows = stratified_rows(label, max_train, case.generator("probes/linear"))
+    forget, retain = _probe_accuracy(embedding[rows], label[rows], (case.model.test_forget, case.model.test_retain))
+    return {"probe/linear_forget_test_acc": forget, "probe/linear_retain_test_acc": retain}
+
+
+@metric(keys=("probe/fewshot10_forget_acc",), scenarios=("class",))
+def few_shot_probe(
+    case: Case,
+    /,
+    *,
+    max_per_class: Annotated[int, Gt(0)],
+    draws: Annotated[int, Gt(0)],
+) -> dict[str, float]:
+    """Accuracy on forgotten test samples of a linear probe that saw 10 images of each forgotten class (mean of draws).
+
+    Args:
+        case: The judged model and what it is compared with.
+        max_per_class: At most this many images of every retained class, and fewer where these were over 10,000 in all.
+        draws: How many random choices of images are averaged.
+    """
+    accuracy = few_shot_accuracy(case, FEW, max_per_class, draws, case.generator("probes/few_shot"))
+    return {"probe/fewshot10_forget_acc": accuracy}
+
+
+@metric(keys=("probe/member_auc",), scenarios=("sample",))
+def member_probe(case: Case, /, *, max_train: Annotated[int, Ge(20)]) -> dict[str, float]:
+    """AUC of a linear probe that tells forget samples from class-matched test samples by their embeddings.
+
+    Out-of-fold scores of logistic regression with C = 0.01 (10 folds), so that wide embeddings do not overfit. The
+    target is the retrained model's value, about 0.5.
+
+    Args:
+        case: The judged model and what it is compared with.
+        max_train: At most half as many samples of each side.
+    """
+    rng = case.generator("probes/member")
+    sides = (case.model.forget.embedding, case.matched_non_members().embedding)
+    members, non_members = (side[rng.permutation(len(side))[: max_train // 2]] for side in sides)
+    return {"probe/member_auc": cross_fitted_auc(members, non_members, rng)}

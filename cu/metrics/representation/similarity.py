@@ -1,0 +1,141 @@
+"""Linear centred kernel alignment (CKA): how alike two models represent the same images."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import numpy as np
+from annotated_types import Gt
+from numpy.typing import NDArray
+
+from cu.metrics.case import Case, Floats, ModelPredictions
+from cu.metrics.spec import metric
+
+
+def linear_cka(x: Floats, y: Floats, *, debiased: bool = True) -> float:
+    """Linear CKA of two representations of the same samples, invariant to rotation, shift and uniform scale.
+
+    No n x n matrix is formed: time is O(n D^2), memory O(n D).
+
+    Args:
+        x: [n, D1].
+        y: [n, D2], rows in the order of `x`.
+        debiased: With unbiased estimates of HSIC (Song et al. 2012, eq. 5), so that unrelated representations give
+            about 0 (it may fall a little below); without, the form of Kornblith et al. 2019, which
+            grows towards 1 when D is not small against n.
+
+    Returns:
+        At most 1, NaN where a representation is constant or the debiased form has fewer than 4 samples.
+
+    Raises:
+        ValueError: If the shapes do not fit or a value is not finite.
+    """
+    if x.ndim != 2 or y.ndim != 2 or len(x) != len(y):
+        raise ValueError(f"expected two matrices with equal numbers of rows, got shapes {x.shape} and {y.shape}")
+    if not (np.isfinite(x).all() and np.isfinite(y).all()):
+        raise ValueError("a representation holds values that are not finite")
+    if len(x) < (4 if debiased else 2):
+        return float("nan")
+    a, b = _centred(x), _centred(y)
+    if not (a.any() and b.any()):
+        return float("nan")
+    hsic = _unbiased_hsic if debiased else _biased_hsic
+    own = hsic(a, a) * hsic(b, b)
+    return float(hsic(a, b) / np.sqrt(own)) if own > 0 else float("nan")
+
+
+def _centred(x: Floats) -> NDArray[np.float64]:
+    """Columns without their mean, scaled to a largest entry of 1; exact zeros where only rounding is left."""
+    values = x.astype(np.float64)
+    centred = values - values.mean(axis=0)
+    size = np.abs(centred).max(initial=0.0)
+    if size <= 1e-12 * np.abs(values).max(initial=0.0):
+        return np.zeros_like(centred)
+    return centred / size
+
+
+def _biased_hsic(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
+    return float(np.square(a.T @ b).sum())
+
+
+def _unbiased_hsic(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
+    n = len(a)
+    diagonal_a, diagonal_b = np.square(a).sum(axis=1), np.square(b).sum(axis=1)
+    # With K = A A' and L = B B': sum of K * L is ||A'B||^2, and the rows of K sum to A (A'1).
+    product = np.square(a.T @ b).sum() - diagonal_a @ diagonal_b
+    rows_a = a @ a.sum(axis=0) - diagonal_a
+    rows_b = b @ b.sum(axis=0) - diagonal_b
+    corner = rows_a.sum() * rows_b.sum() / ((n - 1) * (n - 2))
+    return float((product + corner - 2 / (n - 2) * (rows_a @ rows_b)) / (n * (n - 3)))
+
+
+def _forget_images(case: Case, model: ModelPredictions, most: int) -> Floats:
+    """Embeddings [n, D] of the forget set and as many random retained training samples, the same for every model."""
+    rng = case.generator("cka/forget")
+    forget = rng.permutation(len(case.model.forget))[:most]
+    retain = rng.permutation(len(case.model.retain))[: len(forget)]
+    _assert_same_images(case, model)
+    return np.concatenate([model.forget.embedding[forget], model.retain.embedding[retain]])
+
+
+def _retain_images(case: Case, model: ModelPredictions, most: int) -> Floats:
+    rows = case.generator("cka/retain").permutation(len(case.model.test_retain))[:most]
+    _assert_same_images(case, model)
+    return model.test_retain.embedding[rows]
+
+
+def _assert_same_images(case: Case, model: ModelPredictions) -> None:
+    for split in ("forget", "retain", "test_retain"):
+        here, there = getattr(case.model, split).id, getattr(model, split).id
+        assert np.array_equal(here, there), f"the models were not scored on the same {split} samples"
+
+
+def _forget_cka(case: Case, others: tuple[ModelPredictions, ...], most: int) -> float:
+    judged = _forget_images(case, case.model, most)
+    return float(np.mean([linear_cka(judged, _forget_images(case, other, most)) for other in others]))
+
+
+@metric(keys=("cka/forget_to_retrain",), direction="higher", needs=("retrained",))
+def cka_to_retrained(case: Case, /, *, max_samples: Annotated[int, Gt(0)]) -> dict[str, float]:
+    """Debiased linear CKA with the retrained models (mean), on the forget set and as many retained images.
+
+    Higher is closer to retraining; two retrained models do not reach 1, so read it beside `ref`.
+
+    Args:
+        case: The judged model and what it is compared with.
+        max_samples: At most this many forget images and as many retained ones.
+    """
+    return {"cka/forget_to_retrain": _forget_cka(case, case.retrained, max_samples)}
+
+
+@metric(keys=("cka/forget_to_original", "cka/retain_to_original"), needs=("original",))
+def cka_to_original(case: Case, /, *, max_samples: Annotated[int, Gt(0)]) -> dict[str, float]:
+    """Debiased linear CKA with the original model, on forget images and on retained test images.
+
+    The target is the retrained model's value: 1 on forget images means that the representation never moved.
+
+    Args:
+        case: The judged model and what it is compared with.
+        max_samples: At most this many images of each split.
+    """
+    assert case.original is not None
+    retain = [_retain_images(case, model, max_samples) for model in (case.model, case.original)]
+    return {
+        "cka/forget_to_original": _forget_cka(case, (case.original,), max_samples),
+        "cka/retain_to_original": linear_cka(*retain),
+    }
+
+
+@metric(keys=("cka/shift",), direction="higher", needs=("retrained", "original"))
+def cka_shift(case: Case, /, *, max_samples: Annotated[int, Gt(0)]) -> dict[str, float]:
+    """CKA with the retrained models minus CKA with the original one, on forget images.
+
+    In [-1, 1] up to estimation error; higher means that the representation moved from the original towards retraining.
+
+    Args:
+        case: The judged model and what it is compared with.
+        max_samples: At most this many forget images and as many retained ones.
+    """
+    assert case.original is not None
+    to_retrained = _forget_cka(case, case.retrained, max_samples)
+    return {"cka/shift": to_retrained - _forget_cka(case, (case.original,), max_samples)}

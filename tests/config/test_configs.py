@@ -1,0 +1,258 @@
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from functools import cache
+
+import pytest
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
+
+from cu.config.build import build, validate
+from cu.config.folder import config_folder
+from cu.config.validate import HYDRA_KEYS, check, locate
+from cu.engine.hardware import Hardware
+from cu.engine.recipe import Recipe
+from cu.errors import ConfigError
+from cu.evaluation.suite import spec_of
+from cu.methods.types import scenarios_of
+from cu.models.types import Classifier
+
+# What an option cannot do without.
+NEEDED = {
+    "image_folder": "dataset.folder=images",
+    "user": "model.factory=torchvision.models:resnet18 +model.settings.num_classes=10",
+    "indices": "scenario.file=ids.csv",
+    "baselines/search": "+trial=a",
+}
+SLOW = {"resnet34", "resnet50", "resnet101", "vgg13", "vgg16", "vgg19"}  # like the smaller ones, and not built here
+
+
+def options(group):
+    """All options of a group, those in subfolders too."""
+    folder = config_folder() / group
+    return sorted(path.relative_to(folder).with_suffix("").as_posix() for path in folder.rglob("*.yaml"))
+
+
+GROUPS = ("dataset", "model", "recipe", "scenario", "method", "evaluation", "reference", "hardware", "tracking")
+OPTIONS = [(group, option) for group in GROUPS for option in options(group)]
+
+
+@cache
+def composed(*overrides, name="unlearn"):
+    """The resolved config of a command with some overrides, as plain containers."""
+    with initialize_config_dir(str(config_folder()), version_base="1.3"):
+        return OmegaConf.to_container(compose(name, list(overrides)), resolve=True)
+
+
+def having(group, option):
+    """A config with this option, and with the option of the same number in every other group: composing is slow."""
+    number = options(group).index(option)
+    row = {g: options(g)[number % len(options(g))] for g in GROUPS}
+    assert row[group] == option
+    extra = [override for o in row.values() if o in NEEDED for override in NEEDED[o].split()]
+    return composed(*(f"{g}={o}" for g, o in row.items()), *extra)
+
+
+def nodes(node):
+    """Every node with a `_target_`, however deep."""
+    if isinstance(node, Mapping):
+        if "_target_" in node:
+            yield node
+        for value in node.values():
+            yield from nodes(value)
+
+
+def assert_keys_are_fields(config):
+    """Each dataclass gets all of its fields, and nothing else; `checkpoint` belongs to the runner."""
+    for node in nodes(config):
+        target = locate(node["_target_"], "")
+        if is_dataclass(target):
+            own = {"checkpoint"} if node is config.get("model") else set()
+            assert node.keys() - HYDRA_KEYS - own == {field.name for field in fields(target) if field.init}
+
+
+@pytest.mark.parametrize("name", ["unlearn", "train"])
+def test_the_default_job(name):
+    config = composed(name=name)
+    validate(config)
+    assert_keys_are_fields(config)
+    assert config["seed"] == 0
+    assert set(config["paths"]) == {"outputs", "data"}
+
+
+def test_seeds_follow_seed_unless_set():
+    config = composed("seed=3")
+    assert (config["seed"], config["forget_seed"], config["method_seed"]) == (3, 3, 3)
+    config = composed("seed=3", "method_seed=5")
+    assert (config["forget_seed"], config["method_seed"]) == (3, 5)
+
+
+@pytest.mark.parametrize(("group", "option"), OPTIONS)
+def test_every_option_composes_and_fits_what_it_builds(group, option):
+    config = having(group, option)
+    validate(config)
+    assert_keys_are_fields(config)
+
+
+@pytest.mark.parametrize("option", options("recipe"))
+def test_recipes_become_recipes(option):
+    assert isinstance(build(having("recipe", option)["recipe"]), Recipe)
+
+
+@pytest.mark.parametrize("option", options("optimizer"))
+def test_optimizers_fit_into_every_recipe(option):
+    overrides = [f"optimizer@{key}.optimizer={option}" for key in ("recipe", "method.recipe")]
+    config = composed("method=finetune", *overrides)
+    expected = OmegaConf.load(config_folder() / "optimizer" / f"{option}.yaml")
+    assert config["recipe"]["optimizer"]["_target_"] == expected._target_
+    assert config["method"]["recipe"]["optimizer"]["_target_"] == expected._target_
+
+
+@pytest.mark.parametrize("option", sorted(set(options("model")) - SLOW))
+def test_models_become_classifiers(option):
+    model = {k: v for k, v in having("model", option)["model"].items() if k != "checkpoint"}
+    small = {"width": 2} if "width" in model else {}
+    assert isinstance(build({**model, **small}).build(10, (3, 32, 32)), Classifier)
+
+
+@pytest.mark.parametrize("option", options("scenario"))
+def test_scenarios_have_a_kind(option):
+    assert build(having("scenario", option)["scenario"]).kind in ("class", "sample")
+
+
+@pytest.mark.parametrize("option", options("method"))
+def test_methods_have_one_verb(option):
+    method = build(having("method", option)["method"])
+    assert callable(method.unlearn)
+    assert set(scenarios_of(method)) <= {"class", "sample"}
+
+
+@pytest.mark.parametrize("option", options("hardware"))
+def test_hardware_resolves(option):
+    hardware = build({**having("hardware", option)["hardware"], "device": "cpu"}).resolved()
+    assert isinstance(hardware, Hardware)
+    assert hardware.precision in ("fp32", "bf16")
+
+
+@pytest.mark.parametrize("option", options("evaluation"))
+def test_no_two_metrics_share_a_key(option):
+    evaluation = having("evaluation", option)["evaluation"]
+    assert set(evaluation) == {"name", "trajectory_every", "save_predictions", "audits", "metrics"}
+    assert evaluation["name"] == option
+    keys = [key for node in evaluation["metrics"].values() if node for key in spec_of(build(node)).keys]
+    assert len(keys) == len(set(keys)) > 0
+
+
+def test_an_objective_is_a_metric_of_the_suite():
+    validate(composed("objective=agg/avg_gap"))
+    with pytest.raises(ConfigError, match=r"^objective=agg/avg_gab is not a metric .*: did you mean agg/avg_gap\?"):
+        validate(composed("objective=agg/avg_gab"))
+
+
+def assert_within(part, whole):
+    for key, value in part.items():
+        if isinstance(value, dict):
+            assert_within(value, whole[key])
+        else:
+            assert whole[key] == value
+
+
+@pytest.mark.parametrize("cell", options("tuned"))
+def test_tuned_settings_reach_their_cell(cell):
+    config = composed(*(f"{g}={o}" for g, o in zip(("dataset", "scenario", "method"), cell.split("/"), strict=True)))
+    validate(config)
+    assert_keys_are_fields(config)
+    assert_within(OmegaConf.to_container(OmegaConf.load(config_folder() / "tuned" / f"{cell}.yaml")), config)
+
+
+def test_the_command_line_wins_over_what_is_tuned():
+    cell = ("dataset=fashion_mnist", "scenario=class", "method=finetune")
+    assert composed(*cell, "method.recipe.epochs=77")["method"]["recipe"]["epochs"] == 77
+
+
+PLUGINS = {"slurm": "submitit", "ray_cluster": "ray"}
+
+
+@pytest.mark.parametrize("option", options("hydra/launcher"))
+def test_launchers_compose(option):
+    if option in PLUGINS:
+        pytest.importorskip(f"hydra_plugins.hydra_{PLUGINS[option]}_launcher")
+    with initialize_config_dir(str(config_folder()), version_base="1.3"):
+        config = compose("unlearn", [f"hydra/launcher={option}"], return_hydra_config=True)
+    plain = OmegaConf.to_container(OmegaConf.load(config_folder() / "hydra" / "launcher" / f"{option}.yaml"))
+    own = {name: value for name, value in plain.items() if name != "defaults"}
+    chosen = OmegaConf.to_container(config.hydra.launcher)
+    assert_within(own, chosen)
+    assert locate(chosen["_target_"], "hydra.launcher")
+
+
+@pytest.mark.parametrize("option", options("experiment"))
+def test_experiments_compose_and_the_command_line_wins(option):
+    config = composed(f"experiment={option}", "reference.k=7", "method=finetune", *NEEDED.get(option, "").split())
+    validate(config)
+    assert_keys_are_fields(config)
+    assert config["reference"]["k"] == 7
+
+
+def test_the_data_set_of_an_experiment_decides_what_is_tuned():
+    chosen = composed("experiment=fashion_mnist", "reference.k=7", "method=finetune")
+    direct = composed("dataset=fashion_mnist", "scenario=class", "method=finetune")
+    assert chosen["dataset"] == {**direct["dataset"], "train_size": 20000}
+    assert chosen["method"] == direct["method"]
+
+
+@pytest.mark.parametrize(("recipe", "augment"), [("short", False), ("standard", True)])
+def test_the_recipe_decides_on_augmentation_of_data_and_methods(recipe, augment):
+    config = composed(f"recipe={recipe}", "method=finetune")
+    assert config["dataset"]["augment"] is augment
+    assert config["method"]["recipe"]["augment"] is augment
+
+
+@pytest.mark.parametrize("option", options("report"))
+def test_reports_compose(option):
+    check(composed(f"report={option}", name="report")["report"], "report")
+
+
+def test_what_must_be_given_is_asked_for():
+    config = composed("dataset=image_folder", "model=user", "scenario=indices")
+    for group, key in (("dataset", "dataset.folder"), ("model", "model.factory"), ("scenario", "scenario.file")):
+        with pytest.raises(ConfigError, match=f"^{key} must be given"):
+            validate({group: config[group]})
+
+
+UNSEARCHED = {"retrain", "original", "untrained", "logit_mask"}  # they have nothing to set
+
+
+def test_every_method_with_settings_has_the_same_number_of_trials():
+    assert set(options("method")) - UNSEARCHED == set(options("search"))
+    files = [OmegaConf.load(config_folder() / "search" / f"{name}.yaml") for name in options("search")]
+    assert {tuple(file.trials) for file in files} == {tuple("abcdef")}
+    for file in files:
+        assert len({str(point) for point in file.trials.values()}) == 6
+
+
+@pytest.mark.parametrize("method", options("search"))
+def test_every_trial_composes_and_its_settings_arrive(method):
+    search = OmegaConf.load(config_folder() / "search" / f"{method}.yaml")
+    settings = str(OmegaConf.to_container(search.method))
+    config = composed("experiment=baselines/search", f"method={method}", "trial=e")
+    validate(config)
+    assert_keys_are_fields(config)
+    for name, value in search.trials.e.items():
+        assert f"trials.${{trial}}.{name}" in settings
+        assert repr(value) in str(config["method"])
+    for trial in "abcdf":
+        OmegaConf.resolve(filled := OmegaConf.merge(search, {"trial": trial}))
+        validate({"method": merged(config["method"], OmegaConf.to_container(filled.method))})
+
+
+def merged(base, changes):
+    return OmegaConf.to_container(OmegaConf.merge(base, changes))
+
+
+def test_a_search_does_not_start_from_an_earlier_choice():
+    searched = composed("experiment=baselines/search", "method=finetune", "trial=a", "scenario=class")
+    assert searched["evaluation"]["name"] == "selection"
+    assert (
+        composed("experiment=baselines/search", "method=finetune", "trial=a", "scenario=sample")["method"]
+        == (searched["method"])
+    )

@@ -1,0 +1,136 @@
+"""The paper's experiments: every cell of every table composes, means what it should, and has a row in a report."""
+
+from functools import cache
+from itertools import chain, cycle, product
+
+import pytest
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
+
+from cu.config.build import build, validate
+from cu.config.folder import config_folder
+from cu.methods.types import scenarios_of
+from cu.reporting.labels import flatten
+from cu.reporting.literature import printed_numbers
+from cu.reporting.matching import agrees
+from cu.store.identity import original_identity, run_identity
+
+PRINTED = printed_numbers("arxiv_2401_10458")
+SIZES = ("paper", "small")
+TABLES = [f"{size}/table{number}" for size in SIZES for number in range(1, 8)]
+
+
+@cache
+def composed(name, *overrides, hydra=False):
+    with initialize_config_dir(str(config_folder()), version_base="1.3"):
+        config = compose(name, list(overrides), return_hydra_config=hydra)
+    node = config.hydra.sweeper.params if hydra else config
+    return OmegaConf.to_container(node, resolve=True)
+
+
+@cache
+def grid(experiment):
+    """The values that an experiment sweeps, by key."""
+    params = composed("unlearn", f"experiment={experiment}", hydra=True)
+    return {key: str(values).split(",") for key, values in params.items()}
+
+
+def cell(experiment, method, model):
+    return composed("unlearn", f"experiment={experiment}", f"method={method}", f"model={model}")
+
+
+def cells(experiment):
+    """Every method once, and every model at least once: what a model is does not depend on the method."""
+    swept = grid(experiment)
+    assert len(swept["method"]) >= len(swept["model"])
+    return [cell(experiment, *pair) for pair in zip(swept["method"], cycle(swept["model"]))]
+
+
+def identity(config):
+    return run_identity(config, original_identity(config, "fp32"))
+
+
+@pytest.mark.parametrize("experiment", [t for t in TABLES if t[-1] in "1245"])
+def test_every_cell_is_valid_and_of_the_paper_s_protocol(experiment):
+    paper = experiment.startswith("paper")
+    for config in cells(experiment):
+        validate(config)
+        assert build(config["scenario"]).kind in scenarios_of(build(config["method"]))
+        assert config["evaluation"]["name"] == "paper"
+        assert config["recipe"]["augment"] is config["dataset"]["augment"] is False
+        assert config["recipe"]["epochs"] == (100 if paper else 8)
+        assert (config["dataset"]["val_fraction"] == 0) is paper
+        if "stop_on" in config["method"]:
+            assert config["method"]["stop_on"] == ("test" if paper else "val")
+            assert (config["method"]["temperature"], config["method"]["omega"]) == (0.7, 4)
+        # Without validation data there is nothing to rewind to.
+        assert not (paper and config["method"].get("rewind"))
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize(("number", "source"), [(3, 1), (6, 4), (7, 4)])
+def test_tables_of_the_same_runs_train_nothing_twice(size, number, source):
+    own, other = f"{size}/table{number}", f"{size}/table{source}"
+    assert grid(own) == grid(other)
+    for method in ("contrastive", "retrain"):
+        first, second = cell(own, method, "resnet18"), cell(other, method, "resnet18")
+        assert identity(first) == identity(second)
+        assert first["evaluation"] == second["evaluation"]
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_figure_2_watches_runs_of_table_1(size):
+    assert set(grid(f"{size}/figure2")["method"]) < set(grid(f"{size}/table1")["method"])
+    for method in ("contrastive", "scrub"):
+        watched, plain = (cell(f"{size}/{name}", method, "resnet18") for name in ("figure2", "table1"))
+        assert identity(watched) == identity(plain)
+        assert plain["evaluation"]["trajectory_every"] == 0
+    omega = cell(f"{size}/figure2", "contrastive", "resnet18")["method"]["omega"]
+    assert watched["evaluation"] == {**plain["evaluation"], "trajectory_every": omega}
+
+
+def test_the_batch_sizes_of_the_release():
+    assert cell("paper/table1", "contrastive", "resnet18")["method"]["recipe"]["batch_size"] == 64
+    for table in (4, 5):
+        assert cell(f"paper/table{table}", "contrastive", "resnet18")["method"]["recipe"]["batch_size"] == 128
+
+
+def test_the_command_line_wins_over_an_experiment_s_protocol():
+    config = composed("unlearn", "experiment=paper/table1", "method=contrastive", "method.stop_on=never")
+    assert config["method"]["stop_on"] == "never"
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_the_report_of_a_table_shows_its_runs_and_no_others(table):
+    report, swept = composed("report", f"report={table}")["report"], grid(table)
+    assert report["name"] == table
+    assert report["models"] == swept["model"]
+    assert sorted(report["methods"]) == sorted(swept["method"])
+    config = cell(table, "contrastive", "resnet18")
+    assert agrees(flatten(config), report["where"])
+    kind = build(config["scenario"]).kind
+    assert report["scenarios"] == [kind]
+    data = {"Cifar10": "cifar10", "SVHN": "svhn", "FashionMNIST": "fashion_mnist", "Digits": "digits"}
+    assert report["datasets"] == [data[config["dataset"]["_target_"].rpartition(".")[2]]]
+    shorter = cell(table, "contrastive", "resnet18") | {"recipe": {**config["recipe"], "epochs": 1}}
+    assert not agrees(flatten(shorter), report["where"])
+
+
+@pytest.mark.parametrize("number", range(1, 8))
+def test_a_paper_table_has_a_column_for_every_printed_number(number):
+    report = composed("report", f"report=paper/table{number}")["report"]
+    assert report["published"] == "arxiv_2401_10458"
+    (scenario,), (dataset,) = report["scenarios"], report["datasets"]
+    columns = [column["key"] for column in report["columns"][scenario]]
+    per_cell = {1: 3, 2: 3, 3: 1, 4: 2, 5: 2, 6: 2, 7: 1}[number]
+    rows = product([dataset], report["models"], [scenario], report["methods"], columns)
+    assert sum(row in PRINTED for row in rows) == 4 * 6 * per_cell
+    assert composed("report", f"report=small/table{number}")["report"]["published"] is None
+
+
+def test_every_printed_number_is_a_column_of_the_paper_s_evaluation():
+    from cu.evaluation.suite import spec_of
+
+    metrics = cell("paper/table1", "contrastive", "resnet18")["evaluation"]["metrics"]
+    known = set(chain.from_iterable(spec_of(build(node)).keys for node in metrics.values()))
+    assert {name[-1] for name in PRINTED} <= known

@@ -1,0 +1,228 @@
+import csv
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from cu.data.datasets import decoding
+from cu.errors import ConfigError
+
+CLASSES = ("bird", "cat", "dog")
+
+
+def pixels(seed, size=8, channels=3):
+    shape = (size, size) if channels == 1 else (size, size, channels)
+    return np.random.default_rng(seed).integers(0, 256, shape, np.uint8)
+
+
+def write_images(folder, per_class, size=8):
+    for number in range(per_class):
+        for index, name in enumerate(CLASSES):
+            (folder / name).mkdir(parents=True, exist_ok=True)
+            Image.fromarray(pixels(100 * index + number, size)).save(folder / name / f"{number:02d}.png")
+
+
+@pytest.fixture
+def images(tmp_path):
+    write_images(tmp_path / "images" / "train", 10)
+    write_images(tmp_path / "images" / "test", 4)
+    return tmp_path / "images"
+
+
+@pytest.fixture
+def load(build_dataset, images, tmp_path):
+    def load_images(**overrides):
+        settings = {"folder": str(images), "image_size": 8, "val_fraction": 0.0, **overrides}
+        return build_dataset("image_folder", **settings).load(tmp_path / "data")
+
+    return load_images
+
+
+def test_images_labels_and_ids_follow_the_sorted_file_names(load):
+    data = load()
+    assert data.class_names == CLASSES
+    assert data.train.labels.tolist() == [0] * 10 + [1] * 10 + [2] * 10
+    assert data.test.labels.tolist() == [0] * 4 + [1] * 4 + [2] * 4
+    assert data.train.ids.tolist() == list(range(30))
+    assert data.shape == (3, 8, 8)
+    for label in range(3):
+        for number in range(10):
+            expected = pixels(100 * label + number).transpose(2, 0, 1)
+            np.testing.assert_array_equal(data.train.images[10 * label + number].numpy(), expected)
+
+
+def test_the_listing_names_the_file_of_every_id(load, tmp_path):
+    load()
+    (listing,) = (tmp_path / "data" / "image_folder").glob("train-*.csv")
+    rows = list(csv.DictReader(listing.read_text().splitlines()))
+    assert rows[0] == {"id": "0", "file": "bird/00.png"}
+    assert rows[-1] == {"id": "29", "file": "dog/09.png"}
+
+
+def test_without_a_test_folder_a_stratified_share_of_train_is_cut(load, images):
+    for path in sorted((images / "test").rglob("*"), reverse=True):
+        path.unlink() if path.is_file() else path.rmdir()
+    (images / "test").rmdir()
+    data = load(test_fraction=0.2, val_fraction=0.25)
+    assert data.test.labels.bincount().tolist() == [2, 2, 2]
+    assert data.val.labels.bincount().tolist() == [2, 2, 2]
+    ids = torch.cat([data.train.ids, data.val.ids, data.test.ids])
+    assert ids.sort().values.tolist() == list(range(30))
+    assert data.train.images is data.test.images
+    with pytest.raises(ConfigError, match=r"dataset\.test_fraction=0\.01 of 30 images leaves 0"):
+        load(test_fraction=0.01)
+
+
+def test_decoded_once_and_mapped(load, monkeypatch, tmp_path):
+    first = load()
+
+    def fail(*_):
+        raise AssertionError("decoded again")
+
+    monkeypatch.setattr(decoding, "decode", fail)
+    assert load().train.images.equal(first.train.images)
+    caches = sorted(path.name.split("-")[0] for path in (tmp_path / "data" / "image_folder").glob("*.npy"))
+    assert caches == ["test", "train"]
+    assert not list((tmp_path / "data" / "image_folder").glob("*.partial"))
+
+
+def test_images_stay_on_disk(load, tmp_path):
+    data = load()
+    (cache,) = (tmp_path / "data" / "image_folder").glob("train-*.npy")
+    with cache.open("r+b") as file:
+        file.seek(-1, os.SEEK_END)
+        last = file.read(1)[0]
+        file.seek(-1, os.SEEK_END)
+        file.write(bytes([last ^ 0xFF]))
+    assert int(data.train.images[-1, -1, -1, -1]) == last ^ 0xFF
+
+
+def test_a_changed_added_or_resized_image_is_decoded_anew(load, images):
+    load()
+    Image.fromarray(pixels(999)).save(images / "train" / "bird" / "00.png")
+    os.utime(images / "train" / "bird" / "00.png", (1, 1))
+    np.testing.assert_array_equal(load().train.images[0].numpy(), pixels(999).transpose(2, 0, 1))
+    Image.fromarray(pixels(998)).save(images / "train" / "dog" / "99.png")
+    assert len(load().train) == 31
+    assert load(image_size=4).shape == (3, 4, 4)
+    assert load(channels=1, mean=[0.5], std=[0.5]).shape == (1, 8, 8)
+
+
+def test_two_folders_with_the_same_listing_do_not_share_a_cache(load, images, tmp_path):
+    other = tmp_path / "other"
+    for part in ("train", "test"):
+        for path in (images / part).rglob("*.png"):
+            copy = other / path.relative_to(images)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(255 - np.asarray(Image.open(path))).save(copy)
+            for file in (path, copy):
+                file.write_bytes(file.read_bytes().ljust(2000, b"\0"))
+                os.utime(file, (1, 1))
+    assert load(folder=str(other)).train.images.equal(255 - load().train.images)
+
+
+def test_other_formats_grey_images_subfolders_and_clutter(load, images):
+    grey = pixels(7, channels=1)
+    (images / "train" / "bird" / "more").mkdir()
+    Image.fromarray(grey).save(images / "train" / "bird" / "more" / "a.BMP")
+    (images / "train" / "bird" / "readme.txt").write_text("no image")
+    (images / "train" / ".hidden").mkdir()
+    (images / "train" / ".hidden" / "x.png").write_bytes(b"")
+    (images / "train" / "bird" / "._00.png").write_bytes(b"")
+    data = load()
+    assert data.class_names == CLASSES
+    assert len(data.train) == 31
+    np.testing.assert_array_equal(data.train.images[10].numpy(), np.stack([grey] * 3))
+
+
+def test_class_folders_may_be_links(load, images, tmp_path):
+    (images / "train" / "dog").rename(tmp_path / "dogs")
+    (images / "train" / "dog").symlink_to(tmp_path / "dogs", target_is_directory=True)
+    assert load().train.labels.bincount().tolist() == [10, 10, 10]
+
+
+def test_oblong_images_are_scaled_to_cover_and_cropped_at_the_centre(tmp_path):
+    image = np.zeros((8, 24, 3), np.uint8)
+    image[:, 8:16] = 200
+    Image.fromarray(image).save(tmp_path / "a.png")
+    np.testing.assert_array_equal(decoding.decode(tmp_path / "a.png", 8, 3), np.full((3, 8, 8), 200))
+    image[:] = 90
+    Image.fromarray(image).save(tmp_path / "b.png")
+    np.testing.assert_array_equal(decoding.decode(tmp_path / "b.png", 4, 1), np.full((1, 4, 4), 90))
+
+
+def test_rotated_photos_are_set_upright(tmp_path):
+    image = Image.fromarray(pixels(0))
+    exif = image.getexif()
+    exif[0x0112] = 3  # upside down
+    image.save(tmp_path / "a.png", exif=exif)
+    upright = pixels(0)[::-1, ::-1].transpose(2, 0, 1)
+    np.testing.assert_array_equal(decoding.decode(tmp_path / "a.png", 8, 3), upright)
+
+
+@pytest.mark.parametrize("content", [b"", b"no image", None])
+def test_corrupt_image_is_named_and_leaves_no_cache(content, load, images, tmp_path):
+    path = images / "train" / "cat" / "03.png"
+    path.write_bytes(path.read_bytes()[:100] if content is None else content)
+    with pytest.raises(ConfigError, match=r"dataset\.folder: cannot decode") as caught:
+        load()
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert not list((tmp_path / "data" / "image_folder").glob("*.npy"))
+    assert not list((tmp_path / "data" / "image_folder").glob("*.partial"))
+
+
+def test_sixteen_bit_images_are_refused(load, images):
+    Image.fromarray(np.full((8, 8), 40000, np.uint16)).save(images / "train" / "cat" / "03.png")
+    with pytest.raises(ConfigError, match=r"cat/03\.png has more than 8 bits per channel"):
+        load()
+
+
+def test_a_damaged_cache_is_named(load, tmp_path):
+    load()
+    (cache,) = (tmp_path / "data" / "image_folder").glob("train-*.npy")
+    cache.write_bytes(cache.read_bytes()[:-1])
+    with pytest.raises(ConfigError, match=r"train-.*\.npy is truncated or corrupt .*delete it"):
+        load()
+
+
+def test_folders_that_do_not_fit(load, images, tmp_path):
+    with pytest.raises(ConfigError, match=r"dataset\.folder: there is no .*nowhere/train"):
+        load(folder=str(tmp_path / "nowhere"))
+    with pytest.raises(ConfigError, match=r"dataset\.mean has 3 values, but the images have 1 channel"):
+        load(channels=1)
+    (images / "test" / "cow").mkdir()
+    Image.fromarray(pixels(0)).save(images / "test" / "cow" / "0.png")
+    with pytest.raises(ConfigError, match="test/cow is no class of the training images"):
+        load()
+    (images / "train" / "cow").mkdir()
+    with pytest.raises(ConfigError, match="train/cow holds no images"):
+        load()
+    (tmp_path / "one" / "train" / "cat").mkdir(parents=True)
+    with pytest.raises(ConfigError, match="has 1 class folder"):
+        load(folder=str(tmp_path / "one"))
+
+
+@pytest.mark.slow
+def test_two_processes_load_at_once(images, tmp_path):
+    write_images(images / "train", 60, size=64)
+    script = f"""
+from pathlib import Path
+from cu.data.datasets.folder import ImageFolder
+data = ImageFolder(
+    train_size=None, test_size=None, val_fraction=0.0, augment=False, crop=0, flip=False, download=False,
+    mean=[0.0] * 3, std=[1.0] * 3, folder={str(images)!r}, image_size=8, channels=3, test_fraction=0.2,
+).load(Path({str(tmp_path / "data")!r}))
+print(len(data.train), int(data.train.images.long().sum()))
+"""
+    command = [sys.executable, "-c", script]
+    running = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    outputs = [process.communicate(timeout=120) for process in running]
+    assert [process.returncode for process in running] == [0, 0], outputs
+    assert outputs[0] == outputs[1]
+    assert outputs[0][0].startswith("180 ")
+    assert len(list((tmp_path / "data" / "image_folder").glob("*.npy"))) == 2

@@ -1,0 +1,72 @@
+"""A workspace on the toy world, and scenes on it."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+
+from cu.experiment.audits.context import AuditContext
+from cu.experiment.workspace import Workspace
+from cu.methods.finetune import FineTune
+from cu.methods.original import Original
+from cu.methods.retrain import Retrain
+from cu.store.files import read_json
+from cu.store.models import ModelStore
+from cu.store.runs import RunFolder
+
+
+@pytest.fixture(scope="session")
+def audit_store(tmp_path_factory):
+    """One store for all audits: what one test trains another may use, as runs do."""
+    return ModelStore(tmp_path_factory.mktemp("models"))
+
+
+@pytest.fixture
+def make_bench(toy_data, hardware, make_model, make_recipe, audit_store, tmp_path):
+    """`(store=shared, seed=0, method="finetune", **config) -> Workspace` whose models are tiny."""
+
+    class ToyBench(Workspace):
+        def blank(self):
+            return make_model()
+
+    def make(store=audit_store, seed=0, method="finetune", **config):
+        settings = {
+            "seed": seed,
+            "forget_seed": 0,
+            "method_seed": 0,
+            "model": {},
+            "method": {"name": method},
+            "hardware": {"scoring_precision": "fp32"},
+            **config,
+        }
+        identity = {"kind": "original", "seed": seed, "precision": "fp32", "dataset": {}, "model": {}, "revision": 1}
+        plan = SimpleNamespace(config=settings, original=identity, folder=RunFolder(tmp_path / "run"), names={})
+        recipe = make_recipe(schedule="one_cycle", epochs=3, lr=0.2, batch_size=16)
+        return ToyBench(plan, toy_data, hardware, recipe, store)  # type: ignore[arg-type]
+
+    return make
+
+
+@pytest.fixture
+def make_scene(make_bench, make_recipe, toy_tasks):
+    """`(scenario="sample", method="finetune", references=1, outcome=None, **workspace) -> AuditContext`."""
+    methods = {"finetune": FineTune(recipe=make_recipe(epochs=1)), "retrain": Retrain(), "original": Original()}
+
+    def make(scenario="sample", method="finetune", references=1, outcome=None, **settings):
+        workspace, task = make_bench(method=method, **settings), toy_tasks[scenario]
+        retrained = tuple(workspace.retrained(task.retain, workspace.seed + k) for k in range(references))
+        return AuditContext(workspace, task, methods[method], workspace.original(), retrained, outcome)
+
+    return make
+
+
+@pytest.fixture
+def kinds():
+    """How many models of each kind a store holds."""
+
+    def count(store):
+        found = [read_json(path)["identity"]["kind"] for path in store.root.glob("*/model.json")]
+        return {kind: found.count(kind) for kind in sorted(set(found))}
+
+    return count

@@ -1,0 +1,230 @@
+import json
+import shutil
+import subprocess
+import sys
+from copy import deepcopy
+
+import numpy as np
+import pytest
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
+
+from cu.config.folder import config_folder
+from cu.config.validate import check
+from cu.errors import ConfigError
+from cu.experiment import unlearn as experiment
+from cu.experiment import workspace as workspace
+from cu.experiment.reevaluate import Selection, evaluate_again
+from cu.jobs.job import work
+from cu.store.plan import plan_unlearning
+
+TINY = ["dataset.train_size=200", "model.width=2", "recipe.epochs=1", "tracking=none", "evaluation=paper"]
+CALIBRATION = {"_target_": "cu.metrics.accuracy.calibration.calibration", "_partial_": True, "bins": 15}
+COUNTS = ("evaluated", "already evaluated", "not possible")
+pytestmark = pytest.mark.slow
+
+
+def composed(name, *overrides):
+    with initialize_config_dir(str(config_folder()), version_base="1.3"):
+        return OmegaConf.to_container(compose(name, ["hardware.num_threads=1", *overrides]), resolve=True)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """Three finished runs: two methods on a class with two retrained models each, one method on samples."""
+    outputs = tmp_path_factory.mktemp("finished") / "outputs"
+    jobs = [("original", "class", 2), ("logit_mask", "class", 2), ("original", "sample", 1)]
+    for method, scenario, k in jobs:
+        chosen = [f"method={method}", f"scenario={scenario}", f"reference.k={k}", f"paths.outputs={outputs}"]
+        extra = ["scenario.count=20"] if scenario == "sample" else []
+        config = composed("unlearn", *TINY, *chosen, *extra)
+        names = {"dataset": "digits", "model": "slim", "recipe": "short", "scenario": scenario, "method": method}
+        assert work(plan_unlearning(config, names), "unlearn")[0] == "finished"
+    return outputs
+
+
+@pytest.fixture
+def outputs(finished, tmp_path, monkeypatch):
+    """A copy of the finished runs, in a world where training is a crime."""
+
+    def crime(*args, **kwargs):
+        raise AssertionError("something was trained")
+
+    monkeypatch.setattr(workspace, "fit", crime)
+    monkeypatch.setattr(experiment, "forget", crime)
+    return shutil.copytree(finished, tmp_path / "outputs")
+
+
+@pytest.fixture
+def again(outputs):
+    """`(config=None, **settings) -> (counts, lines)`, by the suite of the runs and calibration."""
+
+    def evaluate(metrics=None, **select):
+        config = composed("evaluate", "evaluation=paper", f"paths.outputs={outputs}")
+        config["evaluation"]["metrics"] |= {"calibration": CALIBRATION} if metrics is None else metrics
+        config["select"] |= select.pop("select", {})
+        config |= select
+        check(config["select"], "select")
+        lines = []
+        endings = evaluate_again(config, lines.append)
+        return tuple(endings[ending] for ending in COUNTS), lines
+
+    return evaluate
+
+
+def results(outputs):
+    return {path: json.loads(path.read_text()) for path in sorted(outputs.glob("runs/**/result.json"))}
+
+
+def contents(outputs):
+    kept = ("judged", "predictions-fp32.npz", ".lock", "result.json")
+    return {p: p.read_bytes() for p in outputs.rglob("*") if p.is_file() and not set(kept) & {p.name, p.parent.name}}
+
+
+def test_a_metric_more_changes_only_metrics_and_the_suite(outputs, again):
+    before, files = results(outputs), contents(outputs)
+    assert again() == ((3, 0, 0), [])
+    for path, result in results(outputs).items():
+        old = deepcopy(before[path])
+        assert result.pop("evaluation_id") != old.pop("evaluation_id")
+        found, known = result.pop("metrics"), old.pop("metrics")
+        assert result == old
+        assert {key: found[key] for key in known} == known
+        assert {key.split("/")[0] for key in found.keys() - known.keys()} == {"calib"}
+        assert all(entry["ref"] is not None for key, entry in found.items() if key.startswith("calib/retain_test"))
+    assert contents(outputs) == files
+    assert not list(outputs.rglob("*.tmp"))
+
+
+def test_what_is_evaluated_is_left_alone_unless_asked(outputs, again):
+    assert again({})[0] == (0, 3, 0)
+    before = results(outputs)
+    assert again({}, resume="rerun")[0] == (3, 0, 0)
+    assert results(outputs) == before
+    assert again()[0] == (3, 0, 0)
+    assert again()[0] == (0, 3, 0)
+
+
+def test_a_new_unlearning_job_accepts_the_evaluation(outputs, again):
+    assert again({"calibration": CALIBRATION})[0] == (3, 0, 0)
+    config = composed(
+        "unlearn", *TINY, "method=original", "reference.k=2", f"paths.outputs={outputs}", "scenario=class"
+    )
+    config["evaluation"]["metrics"]["calibration"] = CALIBRATION
+    names = {"dataset": "digits", "model": "slim", "recipe": "short", "scenario": "class", "method": "original"}
+    state, result = work(plan_unlearning(config, names), "unlearn")
+    assert state == "already finished"
+    assert "calib/retain_test_ece" in result["metrics"]
+
+
+@pytest.mark.parametrize(
+    ("select", "count"),
+    [
+        ({"methods": ["original"]}, 2),
+        ({"scenarios": ["class"]}, 2),
+        ({"methods": ["original"], "scenarios": ["class"]}, 1),
+        ({"datasets": ["digits"], "models": ["slim"], "seeds": [0]}, 3),
+    ],
+)
+def test_filters(again, select, count):
+    assert again(select=select)[0] == (count, 0, 0)
+
+
+def test_a_filter_that_finds_nothing_says_what_there_is(again, tmp_path):
+    with pytest.raises(ConfigError, match=r"^select.methods: no finished run matches .*runs of logit_mask, original$"):
+        again(select={"methods": ["salun"]})
+    with pytest.raises(ConfigError, match=r"^no finished run with a seed of \[7\]"):
+        again(select={"seeds": [7]})
+    with pytest.raises(ConfigError, match=r"^no finished run below paths\.outputs=.*make some with cu-unlearn"):
+        Selection(datasets=None, models=None, scenarios=None, methods=None, seeds=None).runs(tmp_path / "nowhere")
+
+
+def test_outputs_of_models_suffice_without_their_weights(outputs, again):
+    for weights in outputs.glob("models/*/model.safetensors"):
+        weights.unlink()
+    assert again() == ((3, 0, 0), [])
+
+
+def test_weights_suffice_without_outputs(outputs, again):
+    before = results(outputs)
+    for scores in outputs.glob("models/*/predictions-*.npz"):
+        scores.unlink()
+    assert again()[0] == (3, 0, 0)
+    for path, result in results(outputs).items():
+        for key, entry in before[path]["metrics"].items():
+            for part in ("value", "ref", "original"):
+                known, found = entry[part], result["metrics"][key][part]
+                assert known is found is None or np.isclose(known, found, atol=1e-6)
+
+
+def test_each_thing_that_is_missing_gets_one_line_and_the_rest_goes_on(outputs, again):
+    for path, result in results(outputs).items():
+        if result["names"]["method"] == "logit_mask":
+            (path.parent / "predictions.npz").unlink()
+        elif result["scenario"] == "sample":
+            shutil.rmtree(outputs / "models" / result["models"]["retrained"][0])
+    before = results(outputs)
+    counts, lines = again()
+    assert counts == (1, 0, 2)
+    assert sorted(line.split(": ")[0] for line in lines) == ["not possible"] * 2
+    assert sum("predictions.npz is missing" in line for line in lines) == 1
+    assert sum(line.endswith("is gone") for line in lines) == 1
+    assert sum(before[path] != result for path, result in results(outputs).items()) == 1
+
+
+def test_neither_weights_nor_outputs(outputs, again):
+    for folder in (outputs / "models").iterdir():
+        (folder / "model.safetensors").unlink()
+        (folder / "predictions-fp32.npz").unlink()
+    counts, lines = again()
+    assert counts == (0, 0, 3)
+    assert all("are gone or damaged" in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"), [("config.yaml", ""), ("config.yaml", "seed: 0\n"), ("result.json", "{"), ("predictions.npz", "")]
+)
+def test_damage_is_one_line(outputs, again, name, text):
+    (folder,) = outputs.glob("runs/*/*/class/logit_mask/*")
+    (folder / name).write_text(text)
+    counts, (line,) = again(resume="rerun")
+    assert counts == (2, 0, 1)
+    assert name in line
+
+
+def test_runs_that_did_not_finish_are_not_meant(outputs, again):
+    (folder,) = outputs.glob("runs/*/*/class/logit_mask/*")
+    (folder / "status.json").write_text('{"state": "failed"}')
+    (folder.parent / "empty").mkdir()
+    assert again()[0] == (2, 0, 0)
+
+
+def test_other_forget_samples_than_then_are_noticed(outputs, again):
+    (config,) = outputs.glob("runs/*/*/sample/original/*/config.yaml")
+    config.write_text(config.read_text().replace("forget_seed: 0", "forget_seed: 1"))
+    counts, (line,) = again()
+    assert counts == (2, 0, 1)
+    assert "other forget samples" in line
+
+
+def test_suites_that_would_train_are_refused(outputs):
+    config = composed("evaluate", "evaluation=extended", f"paths.outputs={outputs}")
+    with pytest.raises(ConfigError, match=r"evaluation=extended has audits .* cu-unlearn conducts them"):
+        evaluate_again(config, print)
+
+
+def command(*words):
+    return subprocess.run([sys.executable, "-m", "cu", "evaluate", *words], capture_output=True, text=True)
+
+
+def test_the_command_counts_and_its_exit_code_tells(outputs):
+    (scores,) = outputs.glob("runs/*/*/class/logit_mask/*/predictions.npz")
+    scores.unlink()
+    metric = [f"+evaluation.metrics.calibration.{key}={value}" for key, value in CALIBRATION.items()]
+    done = command("evaluation=paper", f"paths.outputs={outputs}", "hardware.num_threads=1", *metric)
+    assert (done.returncode, done.stdout) == (1, "2 evaluated, 0 already evaluated, 1 not possible\n")
+    assert sum("not possible" in line for line in done.stderr.splitlines()) == 1
+    assert "Traceback" not in done.stderr
+    wrong = command(f"paths.outputs={outputs}", "evaluation.metrics.calibration.bins=0")
+    assert (wrong.returncode, wrong.stdout) == (2, "")
+    assert wrong.stderr.startswith("error: evaluation.metrics.calibration.bins")

@@ -1,0 +1,274 @@
+import hashlib
+import json
+import os
+import re
+from copy import deepcopy
+
+import pytest
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
+
+from cu.config.folder import config_folder
+from cu.errors import ConfigError
+from cu.store.files import write_json
+from cu.store.identity import fingerprint, original_identity, retrained_identity, run_identity
+from cu.store.plan import plan_training, plan_unlearning
+
+NAMES = {"dataset": "digits", "model": "m", "recipe": "r", "scenario": "class", "method": "contrastive"}
+
+
+@pytest.fixture(scope="module")
+def base():
+    with initialize_config_dir(str(config_folder()), version_base="1.3"):
+        cfg = compose("unlearn", ["hardware.precision=fp32", "recipe.optimizer.lr=0.1"])
+    return OmegaConf.to_container(cfg, resolve=True)
+
+
+@pytest.fixture
+def config(base):
+    return deepcopy(base)
+
+
+def changed(config, key, value):
+    """A copy with one more or other setting."""
+    copy = deepcopy(config)
+    node = copy
+    *parents, leaf = key.split(".")
+    for parent in parents:
+        node = node[parent]
+    node[leaf] = value
+    return copy
+
+
+def of_original(config):
+    return fingerprint(original_identity(config, config["hardware"]["precision"]))
+
+
+def of_run(config):
+    return plan_unlearning(config, NAMES).fingerprint
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("dataset._target_", "cu.data.datasets.cifar.Cifar10"),
+        ("dataset.train_size", 500),
+        ("dataset.val_fraction", 0.2),
+        ("dataset.augment", True),
+        ("dataset.mean", [0.5]),
+        ("model.width", 8),
+        ("model.head", "linear"),
+        ("recipe.epochs", 9),
+        ("recipe.optimizer.lr", 0.05),
+        ("recipe.optimizer.nesterov", True),
+        ("recipe.schedule", "cosine"),
+        ("seed", 1),
+        ("revision", 99),
+        ("hardware.precision", "bf16"),
+    ],
+)
+def test_what_changes_the_original_changes_every_outcome(config, key, value):
+    other = changed(config, key, value)
+    assert of_original(other) != of_original(config)
+    assert of_run(other) != of_run(config)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("scenario.classes", [4]),
+        ("scenario.classes", [5, 4]),
+        ("method.temperature", 0.5),
+        ("method.recipe.epochs", 3),
+        ("method.recipe.optimizer.lr", 0.5),
+        ("method.stop_every", 1),
+        ("method.stop_on", "never"),
+        ("forget_seed", 1),
+        ("method_seed", 1),
+        ("hardware.scoring_precision", "bf16"),
+    ],
+)
+def test_what_changes_the_outcome_leaves_the_original_shared(config, key, value):
+    other = changed(config, key, value)
+    assert of_run(other) != of_run(config)
+    assert of_original(other) == of_original(config)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("paths.outputs", "/elsewhere"),
+        ("paths.data", "/elsewhere"),
+        ("dataset.download", True),
+        ("tracking", {"_target_": "cu.tracking.types.NoTracking"}),
+        ("hardware.device", "cpu"),
+        ("hardware.num_threads", 7),
+        ("resume", "rerun"),
+        ("save_model", True),
+        ("objective", "test_acc"),
+        ("evaluation.name", "other"),
+        ("evaluation.metrics", {}),
+        ("reference.k", 5),
+    ],
+)
+def test_what_changes_no_outcome_changes_no_fingerprint(config, key, value):
+    other = changed(config, key, value)
+    assert of_original(other) == of_original(config)
+    assert of_run(other) == of_run(config)
+
+
+def test_how_it_is_judged_has_a_fingerprint_of_its_own(config):
+    plans = [plan_unlearning(c, NAMES) for c in (config, changed(config, "reference.k", 2), changed(config, "seed", 1))]
+    assert plans[0].evaluation_id != plans[1].evaluation_id
+    assert plans[0].evaluation_id == plans[2].evaluation_id
+    assert plans[0].evaluation_id != plan_unlearning(changed(config, "evaluation.metrics", {}), NAMES).evaluation_id
+
+
+def test_auto_precision_is_what_it_stands_for_here(config):
+    plans = {p: plan_unlearning(changed(config, "hardware.precision", p), NAMES) for p in ("auto", "fp32", "bf16")}
+    assert plans["fp32"].fingerprint != plans["bf16"].fingerprint
+    assert plans["auto"].fingerprint in (plans["fp32"].fingerprint, plans["bf16"].fingerprint)
+
+
+def test_content_counts_and_the_order_of_keys_does_not():
+    assert fingerprint({"a": 1, "b": [1, 2]}) == fingerprint({"b": [1, 2], "a": 1})
+    assert fingerprint([1, 2]) != fingerprint([2, 1])
+    assert fingerprint({"a": None}) != fingerprint({})
+    assert len({fingerprint(value) for value in (1, True, "1", None, 1.5, [1], {"1": 1})}) == 7
+    assert re.fullmatch("[0-9a-f]{16}", fingerprint({"ä": 1e-3}))
+
+
+def test_a_fingerprint_is_the_start_of_a_hash_of_compact_json():
+    text = '{"a":[1,0.5,null,"x"],"b":true}'
+    assert fingerprint({"b": True, "a": [1, 0.5, None, "x"]}) == hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def test_whole_numbers_are_equal_however_they_are_written(config):
+    assert of_run(changed(config, "method.temperature", 1)) == of_run(changed(config, "method.temperature", 1.0))
+    assert of_run(changed(config, "method.temperature", 1)) != of_run(changed(config, "method.temperature", 1.5))
+
+
+def test_identities_are_plain_json(config):
+    original = original_identity(config, "fp32")
+    for identity in (original, retrained_identity(original, 0, [1]), run_identity(config, original)):
+        assert json.loads(json.dumps(identity)) == identity
+
+
+def test_a_retrained_model_depends_on_who_is_left_out_and_on_its_seed(config):
+    original = original_identity(config, "fp32")
+    print_of = {
+        (seed, ids): fingerprint(retrained_identity(original, seed, ids)) for seed in (0, 1) for ids in ((1, 2), (1, 3))
+    }
+    assert len(set(print_of.values())) == 4
+    assert fingerprint(retrained_identity(original, 0, (2, 1))) == print_of[0, (1, 2)]
+    assert fingerprint(original) not in print_of.values()
+    assert fingerprint(retrained_identity({**original, "checkpoint": "x"}, 0, (1, 2))) == print_of[0, (1, 2)]
+
+
+@pytest.mark.parametrize("key", ["scenario.file", "model.checkpoint"])
+def test_files_count_by_content(config, tmp_path, key):
+    one, moved, other = (tmp_path / name for name in ("one", "moved", "other"))
+    one.write_text("1\n2\n", encoding="utf-8")
+    moved.write_text("1\n2\n", encoding="utf-8")
+    other.write_text("1\n3\n", encoding="utf-8")
+    prints = {path.name: of_run(changed(config, key, str(path))) for path in (one, moved, other)}
+    assert prints["one"] == prints["moved"] != prints["other"]
+    assert of_run(config) not in prints.values()
+    before = of_run(changed(config, key, str(one)))
+    one.write_text("4\n", encoding="utf-8")
+    assert of_run(changed(config, key, str(one))) != before
+
+
+def test_a_checkpoint_is_the_original_but_not_the_retrained_model(config, tmp_path):
+    path = tmp_path / "weights"
+    path.write_bytes(b"weights")
+    given = original_identity(changed(config, "model.checkpoint", str(path)), "fp32")
+    trained = original_identity(config, "fp32")
+    assert fingerprint(given) != fingerprint(trained)
+    assert retrained_identity(given, 0, [1]) == retrained_identity(trained, 0, [1])
+
+
+def test_the_home_folder_may_be_written_as_a_tilde(config, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "ids.csv").write_text("1\n", encoding="utf-8")
+    short, full = (of_run(changed(config, "scenario.file", f)) for f in ("~/ids.csv", str(tmp_path / "ids.csv")))
+    assert short == full
+
+
+@pytest.mark.parametrize("key", ["scenario.file", "model.checkpoint", "dataset.folder"])
+@pytest.mark.parametrize("value", ["missing/thing", 2024])
+def test_what_cannot_be_read_is_named(config, key, value):
+    with pytest.raises(ConfigError, match=f"^{key}={value} (cannot be read|is not a folder)") as caught:
+        of_run(changed(config, key, value))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for name in ("train/cat/1.bmp", "train/dog/2.bmp", "test/cat/3.bmp"):
+        path = tmp_path / "images" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(name.encode())
+    return tmp_path / "images"
+
+
+def test_an_image_folder_counts_by_what_is_in_it(config, folder):
+    def now(path=folder):
+        return of_original(changed(config, "dataset.folder", str(path)))
+
+    before = now()
+    moved = folder.rename(folder.with_name("moved"))
+    assert now(moved) == before
+    (moved / "train/cat/1.bmp").write_bytes(b"train/cow/1.bmp")
+    assert now(moved) != before, "another content of the same size"
+    (moved / "train/cat/1.bmp").write_bytes(b"train/cat/1.bmp")
+    assert now(moved) == before
+    os.rename(moved / "train/cat/1.bmp", moved / "train/dog/1.bmp")
+    assert now(moved) != before, "another label"
+
+
+def test_where_records_go(config, tmp_path):
+    config["paths"]["outputs"] = str(tmp_path)
+    names = {**NAMES, "method": "mine/special"}
+    plan = plan_unlearning(config, names)
+    assert plan.folder.path == tmp_path / "runs/digits/m/class/mine-special" / plan.fingerprint
+    training = plan_training(config, names)
+    assert training.folder.path == tmp_path / "trained/digits/m" / of_original(config)
+
+
+def test_a_finished_training_is_finished(config, tmp_path):
+    training = {k: v for k, v in config.items() if k not in ("evaluation", "reference", "method", "scenario")}
+    plan = plan_training(changed(training, "paths.outputs", str(tmp_path)), NAMES)
+    plan.folder.begin()
+    write_json(plan.folder.path / "result.json", {"accuracies": {}})
+    plan.folder.end("finished")
+    assert plan.finished() is None, "there is a record, but no model"
+    weights = tmp_path / "models" / of_original(training) / "model.safetensors"
+    weights.parent.mkdir(parents=True)
+    weights.write_bytes(b"weights")
+    assert plan.finished() == {"accuracies": {}}
+
+
+def test_a_run_is_finished_once_it_was_judged_as_asked(config, tmp_path):
+    plan = plan_unlearning(changed(config, "paths.outputs", str(tmp_path)), NAMES)
+    plan.folder.begin()
+    write_json(plan.folder.path / "result.json", {"evaluation_id": plan.evaluation_id})
+    assert plan.finished() is None, "killed between the result and the last status"
+    plan.folder.end("finished")
+    assert plan.finished() is not None
+    other = plan_unlearning(changed(plan.config, "reference.k", 4), NAMES)
+    assert other.folder == plan.folder
+    assert other.finished() is None
+
+
+def test_swapped_labels_make_another_original(config):
+    config["scenario"] = {"_target_": "cu.data.scenarios.confusion.ConfusionScenario", "swap": [3, 5], "count": 100}
+    known = of_original(config)
+    for key, value in (("scenario.swap", [3, 4]), ("scenario.count", 50), ("forget_seed", 7)):
+        assert of_original(changed(config, key, value)) != known, key
+    assert of_original(changed(config, "scenario.swap", [5, 3])) == known
+    plain = changed(config, "scenario", {"_target_": "cu.data.scenarios.types.SampleScenario", "count": 100})
+    assert of_original(plain) != known
+    assert of_original(changed(plain, "scenario.count", 50)) == of_original(plain)
+    with pytest.raises(ConfigError, match=r"model\.checkpoint must be null"):
+        of_original(changed(config, "model.checkpoint", "mine.safetensors"))
