@@ -11,9 +11,9 @@ SUITE = {
     "metrics": {
         name: {"_target_": f"cu.metrics.{target}", "_partial_": True}
         for name, target in (
-            ("accuracy", "accuracy.split_accuracies"),
+            ("accuracy", "accuracy.accuracy.split_accuracies"),
             ("share", "streisand.prediction_share"),
-            ("confusion", "confusion.interclass_confusion"),
+            ("confusion", "accuracy.confusion.interclass_confusion"),
         )
     },
 }

@@ -330,7 +330,7 @@ from cu.experiment import unlearn as experiment
 def compare_with_references(*args):
     time.sleep(2)
     os.kill(os.getpid(), signal.SIGKILL)
-experiment.judge = compare_with_references
+experiment.compare_with_references = compare_with_references
 """
     words = [*tiny, *OFFLINE, "evaluation.trajectory_every=1", f"paths.outputs={outputs}"]
     process = start("unlearn", *words, prelude=prelude)
