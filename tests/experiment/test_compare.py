@@ -12,7 +12,7 @@ SUITE = {
         name: {"_target_": f"cu.metrics.{target}", "_partial_": True}
         for name, target in (
             ("accuracy", "accuracy.accuracy.split_accuracies"),
-            ("share", "streisand.prediction_share"),
+            ("share", "accuracy.streisand.prediction_share"),
             ("confusion", "accuracy.confusion.interclass_confusion"),
         )
     },
