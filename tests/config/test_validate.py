@@ -19,7 +19,7 @@ RECIPE = {
     "batchnorm": "train",
 }
 METHOD = {"_target_": "cu.methods.finetune.FineTune", "recipe": RECIPE}
-METRIC = {"_target_": "cu.metrics.membership.svc.svc_attacks", "_partial_": True, "max_per_side": 10}
+METRIC = {"_target_": "cu.metrics.membership.svc.svc_attacks", "_partial_": True, "max_per_side": 10, "draws": 2}
 
 
 def refusal(node, key="method"):

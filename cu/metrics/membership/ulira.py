@@ -7,7 +7,8 @@ from numpy.typing import NDArray
 from scipy.stats import norm
 
 from cu.metrics.case import Case, Floats
-from cu.metrics.primitives import auc, tpr_at_fpr
+from cu.metrics.notes import tpr_at
+from cu.metrics.primitives import auc
 from cu.metrics.spec import metric
 
 Doubles = NDArray[np.float64]
@@ -63,7 +64,7 @@ def attack(first: Floats, second: Floats) -> dict[str, float]:
     """
     members, others = likelihood_ratios(first, second, pooled=2 * len(first) < ENOUGH_FOR_OWN_SPREAD)
     right = (np.sign(members).mean() - np.sign(others).mean()) / 4 + 0.5
-    rates = {f"tpr@{alpha}": tpr_at_fpr(members.ravel(), others.ravel(), alpha) for alpha in (0.01, 0.001)}
+    rates = {f"tpr@{alpha}": tpr_at(members.ravel(), others.ravel(), alpha) for alpha in (0.01, 0.001)}
     examples = example_accuracy(members, others)
     return {
         "auc": auc(members.ravel(), others.ravel()),
