@@ -15,7 +15,7 @@ from cu.metrics.case import Case, ModelPredictions, Predictions
 from cu.metrics.drawn import Drawn, drawn
 from cu.metrics.membership.svc import attack_feature, attack_rows, non_member_rates, svc_attack
 from cu.metrics.primitives import Values
-from cu.metrics.spec import metric
+from cu.metrics.spec import Margin, metric
 
 Gaps = Mapping[str, float]
 
@@ -136,7 +136,7 @@ def tugs_of_war(
     return {"agg/tow": tug_of_war(gaps), "agg/tow_mia": Drawn(others * (1 - attack), others * attack.std)}
 
 
-@metric(keys=("agg/aus",), needs=("original",), version=2)
+@metric(keys=("agg/aus",), needs=("original",), version=2, margin=Margin(0.01, "score"))
 def adaptive_unlearning_score(case: Case, /) -> dict[str, float]:
     """Adaptive unlearning score: retained test accuracy kept, over 1 + what is left to forget, in [0, 2].
 

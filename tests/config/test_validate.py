@@ -120,7 +120,7 @@ def test_settings_of_a_metric_are_checked_although_its_case_comes_later():
     bare = {key: value for key, value in METRIC.items() if key != "max_per_side"}
     assert refusal(bare, "m") == "m.max_per_side is missing; cu.metrics.membership.svc.svc_attacks needs it"
     assert refusal({**METRIC, "max_per_side": 1}, "m") == "m.max_per_side must be greater than 1, got 1"
-    assert refusal({**METRIC, "case": 1}, "m").endswith("it has max_per_side")
+    assert refusal({**METRIC, "case": 1}, "m").endswith("it has draws, max_per_side")
 
 
 def test_objects_are_found_however_deep():

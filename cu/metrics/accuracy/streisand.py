@@ -16,7 +16,7 @@ from cu.metrics.distribution.loss_distributions import kolmogorov_smirnov
 from cu.metrics.drawn import averaged
 from cu.metrics.notes import saturated
 from cu.metrics.primitives import Values
-from cu.metrics.spec import metric
+from cu.metrics.spec import AUC, RATE, metric
 
 
 def tail_rate(values: ArrayLike, reference: ArrayLike) -> float:
@@ -25,7 +25,7 @@ def tail_rate(values: ArrayLike, reference: ArrayLike) -> float:
     return primitives.mean(a > np.quantile(b, 0.99)) if b.size else float("nan")
 
 
-@metric(keys=("streisand/entropy_auc",), version=2)
+@metric(keys=("streisand/entropy_auc",), version=2, margin=AUC)
 def entropy_visibility(case: Case, /, *, draws: Annotated[int, Ge(2)]) -> dict[str, float]:
     """AUC of the entropy, forgotten against class-matched unseen samples, in [0, 1].
 
@@ -42,7 +42,7 @@ def entropy_visibility(case: Case, /, *, draws: Annotated[int, Ge(2)]) -> dict[s
     return averaged(case.non_member_draws(draws), draw)
 
 
-@metric(keys=("streisand/tail_rate",), needs=("retrained",))
+@metric(keys=("streisand/tail_rate",), needs=("retrained",), margin=RATE)
 def entropy_tail(case: Case, /) -> dict[str, float]:
     """Share of forgotten samples with more entropy than 99 % of them have under a retrained model, in [0, 1].
 
@@ -64,7 +64,7 @@ def entropy_distance(case: Case, /) -> dict[str, float]:
     }
 
 
-@metric(keys=("streisand/pred_share_max",), scenarios=("class",))
+@metric(keys=("streisand/pred_share_max",), scenarios=("class",), margin=RATE)
 def prediction_share(case: Case, /) -> dict[str, float]:
     """Largest share of the forgotten samples that is given one and the same class, in [0, 1]; NaN without a sample.
 

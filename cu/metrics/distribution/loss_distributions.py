@@ -14,7 +14,7 @@ from cu.metrics.case import Case, Predictions
 from cu.metrics.distribution.divergence import compared
 from cu.metrics.drawn import Drawn
 from cu.metrics.primitives import Values
-from cu.metrics.spec import metric
+from cu.metrics.spec import UNDECIDABLE, metric
 
 # The smallest p-value told apart from 0.
 SMALLEST_P = 1e-300
@@ -90,7 +90,7 @@ def loss_log_p(case: Case, /) -> dict[str, float]:
     return {"dist/ks_loss_logp": primitives.mean([log_p for _, log_p in _loss_tests(case)])}
 
 
-@metric(keys=("dist/ks_margin_stat", "dist/ks_margin_logp"), needs=("retrained",))
+@metric(keys=("dist/ks_margin_stat", "dist/ks_margin_logp"), needs=("retrained",), margin=UNDECIDABLE)
 def margin_distance(case: Case, /, *, permutations: Annotated[int, Gt(0)]) -> dict[str, float]:
     """Kolmogorov-Smirnov distance of the margins of forgotten samples to a retrained model's, with a paired p-value.
 

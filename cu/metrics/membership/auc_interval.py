@@ -13,7 +13,7 @@ from scipy.stats import rankdata
 from cu.metrics import primitives
 from cu.metrics.case import Case
 from cu.metrics.drawn import averaged
-from cu.metrics.spec import metric
+from cu.metrics.spec import UNDECIDABLE, metric
 
 CONFIDENCE = 0.95
 
@@ -37,7 +37,7 @@ def delong_interval(members: ArrayLike, non_members: ArrayLike) -> tuple[float, 
     return float(max(0.0, centre - half)), float(min(1.0, centre + half))
 
 
-@metric(keys=("mia/loss_auc_low", "mia/loss_auc_high"), version=2)
+@metric(keys=("mia/loss_auc_low", "mia/loss_auc_high"), version=2, margin=UNDECIDABLE)
 def loss_auc_interval(case: Case, /, *, draws: Annotated[int, Ge(2)]) -> dict[str, float]:
     """The 95 % interval of `mia/loss_auc` within this run, in [0, 1]: what other samples might have given.
 

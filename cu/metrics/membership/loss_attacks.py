@@ -19,7 +19,7 @@ from cu.metrics.drawn import averaged
 from cu.metrics.folds import paired_folds
 from cu.metrics.notes import saturated, tpr_at
 from cu.metrics.primitives import Values
-from cu.metrics.spec import metric
+from cu.metrics.spec import AUC, RATE, UNDECIDABLE, metric
 
 LOSS_LIMIT = 100.0
 FOLDS = 5
@@ -68,7 +68,7 @@ def logistic_attack(
     return accuracy, primitives.auc(scores[member == 1], scores[member == 0])
 
 
-@metric(keys=("mia/logreg_acc", "mia/logreg_auc"), version=2)
+@metric(keys=("mia/logreg_acc", "mia/logreg_auc"), version=2, margin={"acc": RATE, "auc": AUC})
 def logistic_loss_attack(case: Case, /, *, draws: Annotated[int, Ge(2)]) -> dict[str, float]:
     """Five-fold logistic regression on the loss, forgotten against class-matched unseen samples, in [0, 1].
 
@@ -91,7 +91,9 @@ def logistic_loss_attack(case: Case, /, *, draws: Annotated[int, Ge(2)]) -> dict
 
 
 @metric(
-    keys=("mia/loss_auc", "mia/entropy_auc", "mia/mentropy_auc", "mia/pop_worst_auc", "mia/loss_tpr@0.01"), version=2
+    keys=("mia/loss_auc", "mia/entropy_auc", "mia/mentropy_auc", "mia/pop_worst_auc", "mia/loss_tpr@0.01"),
+    version=2,
+    margin={"auc": AUC, "tpr@0.01": UNDECIDABLE},
 )
 def population_attacks(case: Case, /, *, draws: Annotated[int, Ge(2)]) -> dict[str, float]:
     """ROC of one statistic, forgotten against class-matched unseen samples, in [0, 1].
@@ -114,7 +116,7 @@ def population_attacks(case: Case, /, *, draws: Annotated[int, Ge(2)]) -> dict[s
     return averaged(case.non_member_draws(draws), draw)
 
 
-@metric(keys=("mia/retain_auc",))
+@metric(keys=("mia/retain_auc",), margin=AUC)
 def retained_privacy(case: Case, /) -> dict[str, float]:
     """AUC of the negated loss, retained training samples against retained test samples, in [0, 1].
 

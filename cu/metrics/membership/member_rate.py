@@ -16,7 +16,7 @@ from cu.metrics.drawn import drawn
 from cu.metrics.membership.attacker import Halves, draw_halves, held_out_samples, unless_at_chance
 from cu.metrics.notes import saturated
 from cu.metrics.primitives import Values
-from cu.metrics.spec import metric
+from cu.metrics.spec import RATE, UNDECIDABLE, metric
 
 LOSS_LIMIT = 100.0
 RATES = ("forget", "retain", "difference", "unseen")
@@ -58,7 +58,11 @@ def rates(case: Case, rows: Halves, parts: dict[str, Values]) -> dict[str, float
     return dict(zip((*RATES, "heldout"), values, strict=True))
 
 
-@metric(keys=tuple(f"mia/member_rate_{name}" for name in (*RATES, "heldout")), version=2)
+@metric(
+    keys=tuple(f"mia/member_rate_{name}" for name in (*RATES, "heldout")),
+    version=2,
+    margin={"": RATE, "heldout": UNDECIDABLE},
+)
 def member_rates(
     case: Case, /, *, max_per_side: Annotated[int, Gt(1)], draws: Annotated[int, Ge(2)]
 ) -> dict[str, float]:

@@ -13,7 +13,7 @@ from cu.metrics.case import Case, Floats, ModelPredictions, Predictions
 from cu.metrics.drawn import averaged
 from cu.metrics.notes import saturated, tpr_at
 from cu.metrics.primitives import auc, margin
-from cu.metrics.spec import metric
+from cu.metrics.spec import AUC, UNDECIDABLE, metric
 
 Doubles = NDArray[np.float64]
 
@@ -96,7 +96,12 @@ def _read_out(name: str, members: Doubles, non_members: Doubles) -> dict[str, fl
     return {f"{name}_auc": area, f"{name}_tpr@0.01": tpr_at(members, non_members, 0.01)}
 
 
-@metric(keys=("mia/rmia_auc", "mia/rmia_tpr@0.01"), needs=("retrained",), version=2)
+@metric(
+    keys=("mia/rmia_auc", "mia/rmia_tpr@0.01"),
+    needs=("retrained",),
+    version=2,
+    margin={"auc": AUC, "tpr@0.01": UNDECIDABLE},
+)
 def rmia(
     case: Case,
     /,
@@ -128,7 +133,12 @@ def rmia(
     return averaged(draws if not len(case.model.val) else case.non_member_draws(draws), draw)
 
 
-@metric(keys=("mia/lira_off_auc", "mia/lira_off_tpr@0.01"), needs=("retrained",), version=2)
+@metric(
+    keys=("mia/lira_off_auc", "mia/lira_off_tpr@0.01"),
+    needs=("retrained",),
+    version=2,
+    margin={"auc": AUC, "tpr@0.01": UNDECIDABLE},
+)
 def lira_offline(case: Case, /, *, draws: Annotated[int, Ge(2)]) -> dict[str, float]:
     """Offline LiRA of the forget set against class-matched test samples; the retrained models are the references.
 

@@ -15,7 +15,7 @@ from cu.metrics.drawn import drawn
 from cu.metrics.membership.attacker import Halves, draw_halves, held_out_samples, unless_at_chance
 from cu.metrics.notes import saturated
 from cu.metrics.primitives import Values
-from cu.metrics.spec import metric
+from cu.metrics.spec import RATE, UNDECIDABLE, metric
 
 FEATURES = ("correctness", "confidence", "entropy", "m_entropy", "prob")
 
@@ -94,7 +94,11 @@ def svc_attack(model: ModelPredictions, name: str, rows: Sequence[Halves]) -> At
     return model.once(("svc", name, *(side.tobytes() for r in rows for side in r)), attack)
 
 
-@metric(keys=tuple(f"mia/svc_{name}{end}" for name in FEATURES for end in ("", "_heldout")), version=2)
+@metric(
+    keys=tuple(f"mia/svc_{name}{end}" for name in FEATURES for end in ("", "_heldout")),
+    version=2,
+    margin={"": RATE, "heldout": UNDECIDABLE},
+)
 def svc_attacks(
     case: Case, /, *, max_per_side: Annotated[int, Gt(1)], draws: Annotated[int, Ge(2)]
 ) -> dict[str, float]:

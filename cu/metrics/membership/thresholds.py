@@ -17,7 +17,7 @@ from cu.metrics.drawn import averaged
 from cu.metrics.membership.loss_attacks import member_scores
 from cu.metrics.notes import saturated
 from cu.metrics.primitives import Values
-from cu.metrics.spec import metric
+from cu.metrics.spec import RATE, UNDECIDABLE, metric
 
 FEATURES = ("confidence", "entropy", "mentropy")
 Scores = Mapping[str, Values]
@@ -65,6 +65,7 @@ def attack_sides(case: Case, draw: int) -> tuple[Predictions, Predictions]:
         "mia/correctness_gap",
     ),
     version=2,
+    margin={"": RATE, "heldout": UNDECIDABLE},
 )
 def threshold_attacks(case: Case, /, *, draws: Annotated[int, Ge(2)]) -> dict[str, float]:
     """Balanced accuracy of threshold attacks, forgotten against class-matched unseen samples, in [0, 1].

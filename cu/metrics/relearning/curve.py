@@ -13,7 +13,7 @@ from cu.metrics.case import Case, Floats, Integers, Predictions
 from cu.metrics.drawn import drawn
 from cu.metrics.representation.geometry import unit_rows
 from cu.metrics.representation.probes import LINEAR_C, few_shot_rows
-from cu.metrics.spec import metric
+from cu.metrics.spec import ACCURACY, metric
 
 Head = tuple[Floats, Floats]
 Doubles = NDArray[np.float64]
@@ -84,7 +84,10 @@ def _features(split: Predictions, relu: bool) -> Doubles:
 
 
 @metric(
-    keys=("relearn/proto5_forget_test_acc", "relearn/proto5_retain_test_acc"), needs=("head",), scenarios=("class",)
+    keys=("relearn/proto5_forget_test_acc", "relearn/proto5_retain_test_acc"),
+    needs=("head",),
+    scenarios=("class",),
+    margin=ACCURACY,
 )
 def prototype_relearning(
     case: Case, /, *, mix: Annotated[float, Gt(0), Le(1)], draws: Annotated[int, Ge(2)]
@@ -116,7 +119,7 @@ def prototype_relearning(
     return {"relearn/proto5_forget_test_acc": drawn(forget), "relearn/proto5_retain_test_acc": drawn(retain)}
 
 
-@metric(keys=("relearn/head_forget_test_acc",), needs=("head",), scenarios=("class",))
+@metric(keys=("relearn/head_forget_test_acc",), needs=("head",), scenarios=("class",), margin=ACCURACY)
 def head_recovery(
     case: Case,
     /,

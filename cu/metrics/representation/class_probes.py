@@ -12,13 +12,15 @@ from cu.metrics.drawn import averaged
 from cu.metrics.notes import saturated
 from cu.metrics.primitives import auc
 from cu.metrics.representation.probes import LINEAR_C, few_shot_accuracy, logistic_probe, stratified_rows, training_pool
-from cu.metrics.spec import metric
+from cu.metrics.spec import ACCURACY, AUC, metric
 
 # Ten images are `probe/fewshot10_forget_acc`, part of the default suite.
 SHOTS = (1, 5, 50)
 
 
-@metric(keys=tuple(f"probe/fewshot{shots}_forget_acc" for shots in SHOTS), scenarios=("class",), version=2)
+@metric(
+    keys=tuple(f"probe/fewshot{shots}_forget_acc" for shots in SHOTS), scenarios=("class",), version=2, margin=ACCURACY
+)
 def few_shot_sweep(
     case: Case,
     /,
@@ -43,7 +45,7 @@ def few_shot_sweep(
     return {f"probe/fewshot{shots}_forget_acc": value for shots, value in zip(SHOTS, accuracies, strict=True)}
 
 
-@metric(keys=("probe/binary_auc",), scenarios=("class",), version=2)
+@metric(keys=("probe/binary_auc",), scenarios=("class",), version=2, margin=AUC)
 def binary_probe(case: Case, /, *, max_train: Annotated[int, Gt(0)], draws: Annotated[int, Ge(2)]) -> dict[str, float]:
     """AUC of a linear probe for telling test samples of the forgotten classes from those of the others.
 

@@ -12,7 +12,7 @@ from scipy.spatial.distance import pdist
 
 from cu.metrics.case import Case, Floats, Integers
 from cu.metrics.drawn import averaged
-from cu.metrics.spec import metric
+from cu.metrics.spec import COSINE, RATE, UNDECIDABLE, metric
 
 Doubles = NDArray[np.float64]
 
@@ -141,7 +141,9 @@ def _forgotten_centroids(case: Case, most: int, draw: int) -> Doubles:
 
 
 @metric(
-    keys=("geom/own_centroid_cos", "geom/nearest_retained_cos", "geom/escape_rate", "geom/forget_dispersion"), version=2
+    keys=("geom/own_centroid_cos", "geom/nearest_retained_cos", "geom/escape_rate", "geom/forget_dispersion"),
+    version=2,
+    margin={"": COSINE, "escape_rate": RATE},
 )
 def forget_geometry(
     case: Case, /, *, max_samples: Annotated[int, Gt(0)], draws: Annotated[int, Ge(2)]
@@ -173,13 +175,13 @@ def forget_geometry(
     return {**found, "geom/forget_dispersion": mean_pairwise_cosine(forget.embedding)}
 
 
-@metric(keys=("geom/nc1",))
+@metric(keys=("geom/nc1",), margin=UNDECIDABLE)
 def collapse(case: Case, /) -> dict[str, float]:
     """NC1 of the retained test samples' embeddings (at least 0); the target is the retrained model's value."""
     return {"geom/nc1": neural_collapse(case.model.test_retain.embedding, case.model.test_retain.label)}
 
 
-@metric(keys=("geom/retain_alignment", "geom/retain_uniformity"), version=2)
+@metric(keys=("geom/retain_alignment", "geom/retain_uniformity"), version=2, margin=UNDECIDABLE)
 def retained_spread(
     case: Case, /, *, max_samples: Annotated[int, Gt(0)], draws: Annotated[int, Ge(2)]
 ) -> dict[str, float]:

@@ -11,7 +11,7 @@ from cu.metrics.case import Case, Floats, Integers
 from cu.metrics.drawn import averaged
 from cu.metrics.representation.geometry import unit_rows
 from cu.metrics.representation.probes import stratified_rows, training_pool
-from cu.metrics.spec import metric
+from cu.metrics.spec import ACCURACY, metric
 
 # Fixed, because a probe is an instrument: numbers of different runs must come from the same one.
 NEIGHBOURS = 20
@@ -54,7 +54,9 @@ def nearest_class_mean(bank: Floats, bank_label: Integers, query: Floats) -> Int
     return classes[distance.argmin(axis=1)]
 
 
-@metric(keys=("probe/knn20_forget_test_acc", "probe/ncm_forget_test_acc"), scenarios=("class",), version=2)
+@metric(
+    keys=("probe/knn20_forget_test_acc", "probe/ncm_forget_test_acc"), scenarios=("class",), version=2, margin=ACCURACY
+)
 def neighbour_probes(
     case: Case, /, *, max_train: Annotated[int, Gt(0)], draws: Annotated[int, Ge(2)]
 ) -> dict[str, float]:

@@ -16,7 +16,7 @@ from cu.metrics.drawn import Drawn, averaged, drawn
 from cu.metrics.folds import paired_folds
 from cu.metrics.notes import saturated
 from cu.metrics.primitives import auc
-from cu.metrics.spec import metric
+from cu.metrics.spec import ACCURACY, AUC, metric
 
 # Fixed, because a probe is an instrument: numbers of different runs must come from the same one.
 LINEAR_C = 1.0
@@ -102,7 +102,12 @@ def few_shot_accuracy(case: Case, shots: int, most: int, draws: int, rng: np.ran
     return drawn([_probe_accuracy(embedding[rows], label[rows], (case.model.test_forget,))[0] for rows in chosen])
 
 
-@metric(keys=("probe/linear_forget_test_acc", "probe/linear_retain_test_acc"), scenarios=("class",), version=2)
+@metric(
+    keys=("probe/linear_forget_test_acc", "probe/linear_retain_test_acc"),
+    scenarios=("class",),
+    version=2,
+    margin=ACCURACY,
+)
 def linear_probe(case: Case, /, *, max_train: Annotated[int, Gt(0)], draws: Annotated[int, Ge(2)]) -> dict[str, float]:
     """Test accuracy of a linear classifier trained on the frozen embeddings of all training samples, with true labels.
 
@@ -124,7 +129,7 @@ def linear_probe(case: Case, /, *, max_train: Annotated[int, Gt(0)], draws: Anno
     return averaged(draws if len(label) > max_train else 1, draw)
 
 
-@metric(keys=("probe/fewshot10_forget_acc",), scenarios=("class",), version=2)
+@metric(keys=("probe/fewshot10_forget_acc",), scenarios=("class",), version=2, margin=ACCURACY)
 def few_shot_probe(
     case: Case,
     /,
@@ -143,7 +148,7 @@ def few_shot_probe(
     return {"probe/fewshot10_forget_acc": accuracy}
 
 
-@metric(keys=("probe/member_auc",), scenarios=("sample",), version=2)
+@metric(keys=("probe/member_auc",), scenarios=("sample",), version=2, margin=AUC)
 def member_probe(case: Case, /, *, max_train: Annotated[int, Ge(20)], draws: Annotated[int, Ge(2)]) -> dict[str, float]:
     """AUC of a linear probe that tells forget samples from class-matched test samples by their embeddings.
 

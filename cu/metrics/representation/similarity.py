@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from cu.metrics.case import Case, Floats, ModelPredictions
 from cu.metrics.drawn import averaged
-from cu.metrics.spec import metric
+from cu.metrics.spec import COSINE, metric
 
 
 def linear_cka(x: Floats, y: Floats, *, debiased: bool = True) -> float:
@@ -119,7 +119,7 @@ def cka_to_retrained(
     return averaged(draws, lambda n: {"cka/forget_to_retrain": _forget_cka(case, case.retrained, max_samples, n)})
 
 
-@metric(keys=("cka/forget_to_original", "cka/retain_to_original"), needs=("original",), version=2)
+@metric(keys=("cka/forget_to_original", "cka/retain_to_original"), needs=("original",), version=2, margin=COSINE)
 def cka_to_original(
     case: Case, /, *, max_samples: Annotated[int, Gt(0)], draws: Annotated[int, Ge(2)]
 ) -> dict[str, float]:
