@@ -17,6 +17,8 @@ from cu.cli.help import help_text
 from cu.cli.hydra_job import Ended, Sweep, announce, fruitless, report_failures
 from cu.config.folder import config_folder
 from cu.config.objective import objective_value
+from cu.config.schema import EvaluateConfig, ReportConfig, parse
+from cu.config.trust import ANY
 from cu.errors import ConfigError
 from cu.jobs.job import JobFailed, work
 from cu.jobs.preemption import Preempted, preemptible
@@ -87,12 +89,12 @@ def unlearning_job(cfg: DictConfig) -> Ended:
     """One job of `cu-unlearn`; its value is the metric named by `objective`, for sweepers."""
     plan = plan_unlearning(plain(cfg), choices())
     announce(plan)
-    state, result = work(plan, "unlearn")
+    state, result = work(plan)
     if state == "finished":
         from cu.reporting.summary import show
 
         show(result, sys.stdout)
-    return state, objective_value(plan.config, result["metrics"])
+    return state, objective_value(plan.config, result.metrics)
 
 
 @report_failures
@@ -100,9 +102,9 @@ def training_job(cfg: DictConfig) -> Ended:
     """One job of `cu-train`."""
     plan = plan_training(plain(cfg), choices())
     announce(plan)
-    state, result = work(plan, "train")
-    accuracies = ", ".join(f"{k.removesuffix('_acc')} {v:.2%}" for k, v in result["accuracies"].items())
-    print(f"accuracy: {accuracies}\nmodel: {result['model']}")
+    state, result = work(plan)
+    accuracies = ", ".join(f"{k.removesuffix('_acc')} {v:.2%}" for k, v in result.accuracies.items())
+    print(f"accuracy: {accuracies}\nmodel: {result.model}")
     return state, None
 
 
@@ -111,7 +113,7 @@ def report_job(cfg: DictConfig) -> Ended:
     """`cu-report`."""
     from cu.reporting.publish import publish
 
-    written = publish(plain(cfg))
+    written = publish(parse(ReportConfig, plain(cfg)), plain(cfg))
     print(written.markdown.read_text(encoding="utf-8"))
     print("written: " + ", ".join(str(path) for path in written.files if path.parent == written.folder))
     if written.figures:
@@ -122,13 +124,10 @@ def report_job(cfg: DictConfig) -> Ended:
 @report_failures
 def evaluation_job(cfg: DictConfig) -> Ended:
     """`cu-evaluate`."""
-    from cu.config.validate import check
-    from cu.store.plan import check_runner_settings
+    from cu.config.build import check_components
 
-    config = plain(cfg)
-    check_runner_settings(config)
-    for group in ("select", "evaluation", "hardware"):
-        check(config[group], group)
+    config = parse(EvaluateConfig, plain(cfg))
+    check_components(config)
 
     from cu.experiment.reevaluate import evaluate_again
 
@@ -147,6 +146,8 @@ def plain(cfg: DictConfig) -> dict[str, Any]:
         raise ConfigError(f"{missing[0]} must be given, e.g. {missing[0]}=...")
     container = OmegaConf.to_container(cfg, resolve=True)
     assert isinstance(container, dict)
+    if any(source.provider == "command-line" for source in HydraConfig.get().runtime.config_sources):
+        container["trust"] = [ANY]
     return {str(k): v for k, v in container.items()}
 
 

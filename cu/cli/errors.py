@@ -6,7 +6,6 @@ import re
 import sys
 from collections.abc import Sequence
 from concurrent.futures import BrokenExecutor
-from difflib import get_close_matches
 from errno import EACCES, EEXIST, ENOTDIR, EPERM, EROFS
 from itertools import pairwise
 from pathlib import Path
@@ -18,7 +17,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from cu.config.folder import config_folder
-from cu.errors import ConfigError, first_line
+from cu.errors import ConfigError, first_line, suggestion
 
 LAUNCHERS = ("submitit", "ray")  # raise errors of their own where a job's process is gone
 UNWRITABLE = (EACCES, EPERM, EROFS, ENOTDIR, EEXIST)
@@ -82,8 +81,7 @@ def unknown_option(path: str, options: Sequence[str], arguments: Sequence[str]) 
     folders = [folder / group for folder in (config_folder(), *own_folders(arguments))]
     nested = {file.relative_to(f).with_suffix("").as_posix() for f in folders for file in f.rglob("*.yaml")}
     known = sorted({*options, *nested})
-    close = get_close_matches(option, known, 1)
-    hint = f"did you mean {group}={close[0]}? " if close else ""
+    hint = suggestion(option, known, f"did you mean {group}={{}}? ")
     return f"{group}={option} does not exist: {hint}it may be {', '.join(known)}"
 
 
@@ -95,8 +93,7 @@ def unknown_key(key: str, name: str, arguments: Sequence[str]) -> str:
         return f"{key!r} is not a setting: there is no {parent!r} either"
     if leaf in known:
         return f"{key!r} is not a setting of every option that is swept over"
-    close = get_close_matches(leaf, known, 1)
-    hint = f"did you mean {'.'.join(filter(None, [parent, close[0]]))!r}? " if close else ""
+    hint = suggestion(leaf, known, f"did you mean '{parent}{'.' * bool(parent)}{{}}'? ")
     return f"{key!r} is not a setting: {hint}{parent or 'the config'} has {', '.join(known) or 'no settings'}"
 
 

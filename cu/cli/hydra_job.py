@@ -78,7 +78,7 @@ def announce(plan: Plan) -> None:
     context = HydraConfig.get()
     if context.mode != RunMode.MULTIRUN:
         return
-    if reads_values(context) and plan.config.get("objective") is None:
+    if reads_values(context) and getattr(plan.config, "objective", None) is None:
         raise ConfigError("objective must be given, the metric that the sweeper reads, e.g. objective=agg/val_gap")
     note_running(Path(context.sweep.dir), context.job.num, context.overrides.task, plan.folder.path)
 

@@ -267,7 +267,7 @@ def test_swapped_labels_make_another_original(config):
     for key, value in (("scenario.swap", [3, 4]), ("scenario.count", 50), ("forget_seed", 7)):
         assert of_original(changed(config, key, value)) != known, key
     assert of_original(changed(config, "scenario.swap", [5, 3])) == known
-    plain = changed(config, "scenario", {"_target_": "cu.data.scenarios.types.SampleScenario", "count": 100})
+    plain = changed(config, "scenario", {"_target_": "cu.data.scenarios.samples.SampleScenario", "count": 100})
     assert of_original(plain) != known
     assert of_original(changed(plain, "scenario.count", 50)) == of_original(plain)
     with pytest.raises(ConfigError, match=r"model\.checkpoint must be null"):

@@ -41,7 +41,7 @@ class InitialModels:
         workspace = context.workspace
 
         def make(checkpoint: EpochCheckpoint, rows: JsonLines) -> tuple[Classifier, Mapping[str, Any]]:
-            return workspace.run(seed).new_model("untrained"), {}
+            return workspace.context(seed).new_model("untrained"), {}
 
-        stored = workspace.store.obtain(initial_identity(workspace.plan.original, seed), make)
+        stored = workspace.store.obtain(initial_identity(workspace.original_identity, seed), make)
         return by_split(workspace.scores(stored), context.task)

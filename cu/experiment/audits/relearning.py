@@ -96,7 +96,7 @@ class RelearningAudit:
         workspace, forget = context.workspace, context.task.forget
         watched = drawn(forget, WATCHED, generator(context.forget_seed, "relearning/watched"))
         retain = drawn(context.task.retain, len(forget), generator(context.forget_seed, "relearning/retain"))
-        run = workspace.run(derive_seed(context.forget_seed, f"relearning/{order}"))
+        run = workspace.context(derive_seed(context.forget_seed, f"relearning/{order}"))
         batches = run.batches((forget, retain), self.recipe(1))
         model, looks = workspace.load(stored), set(self.looks)
         seen = [accuracy(model, watched, workspace.hardware)]

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from cu.data.scenarios.confusion import ConfusionScenario
-from cu.data.scenarios.types import make_task
+from cu.data.task import make_task
 from cu.errors import ConfigError
 
 

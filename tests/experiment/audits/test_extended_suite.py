@@ -41,7 +41,7 @@ def judged(make_scene, private_store):
         evaluation = {**extended, "metrics": added, **settings}
         context = make_scene(scenario, method, references=2, store=private_store, evaluation=evaluation)
         workspace = context.workspace
-        model = context.method.unlearn(workspace.load(context.original), context.task, replace(workspace.run(0)))
+        model = context.method.unlearn(workspace.load(context.original), context.task, replace(workspace.context(0)))
         arrays = score(model, workspace.data, workspace.hardware)
         context = replace(context, outcome=model)
         return compare_with_references(

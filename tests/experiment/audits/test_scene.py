@@ -32,7 +32,7 @@ def test_the_outcome_of_the_run_is_taken_as_it_is(make_scene, make_bench, audit_
 
 def test_a_saved_outcome_is_loaded(make_scene, make_bench, caplog):
     context = make_scene(method_seed=901)
-    saved = context.workspace.run(78).new_model()
+    saved = context.workspace.context(78).new_model()
     save_weights(context.workspace.plan.folder.path / "model.safetensors", saved)
     with caplog.at_level(logging.INFO, logger="cu"):
         stored = context.unlearned()
@@ -47,7 +47,7 @@ def test_an_outcome_that_was_not_kept_is_made_again_once_and_the_same(make_scene
         again = context.unlearned()
     assert caplog.text.count("runs again") == 1
     assert again.folder == stored.folder
-    run = context.workspace.run(902)
+    run = context.workspace.context(902)
     expected = context.method.unlearn(context.workspace.load(context.original), context.task, run)
     assert all(torch.equal(stored.weights[name], value) for name, value in expected.state_dict().items())
 
