@@ -17,7 +17,8 @@ from cu.cli.help import help_text
 from cu.cli.hydra_job import Ended, Sweep, announce, fruitless, report_failures
 from cu.config.folder import config_folder
 from cu.config.objective import objective_value
-from cu.config.schema import EvaluateConfig, ReportConfig, parse
+from cu.config.parse import parse
+from cu.config.schema import EvaluateConfig, ReportConfig
 from cu.config.trust import ANY
 from cu.errors import ConfigError
 from cu.jobs.job import JobFailed, work

@@ -13,8 +13,9 @@ from omegaconf import OmegaConf
 from threadpoolctl import threadpool_limits
 
 from cu.config.build import build, check_components
-from cu.config.schema import Component, EvaluateConfig, RunConfig, parse
-from cu.config.trust import ANY, require_trusted
+from cu.config.parse import parse
+from cu.config.schema import Component, EvaluateConfig, RunConfig
+from cu.config.trust import ANY, is_trusted, require_trusted
 from cu.data.task import make_task
 from cu.data.types import UnlearningTask
 from cu.errors import ConfigError

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
 from cu.errors import ConfigError, first_line
 from cu.jobs.preemption import Preempted, preemptible
+from cu.jobs.run_log import run_log
 from cu.jobs.status import EXIT_CODES, JobState
+from cu.store.files import Damaged, read_json
 from cu.store.plan import NAMED, Plan, R, RunPlan
-from cu.store.result import write_result
+from cu.store.result import FILE, write_result
 from cu.tracking.flat import flattened
 from cu.tracking.types import RunLabel, Tracker
 
@@ -51,8 +51,17 @@ def work(plan: Plan[Any, R]) -> tuple[JobState, R]:
         with plan.folder.locked():
             if (earlier := settled(plan)) is not None:
                 return earlier
+            warn_of_damage(plan.folder.path / FILE)
             with run_log(plan.folder.path):
                 return "finished", recorded(plan)
+
+
+def warn_of_damage(record: Path) -> None:
+    """Say so if a record is there and cannot be read, which is why the run is done again."""
+    try:
+        read_json(record)
+    except Damaged as error:
+        log.warning("%s: the run is done again", error)
 
 
 def require_possible(plan: Plan) -> None:
@@ -184,19 +193,3 @@ def require_writable(outputs: Path) -> None:
         raise ConfigError(f"paths.outputs={outputs} cannot be made ({error.strerror}); use another folder") from error
     if not os.access(outputs, os.W_OK | os.X_OK):
         raise ConfigError(f"paths.outputs={outputs} cannot be written; use another folder")
-
-
-@contextmanager
-def run_log(folder: Path) -> Iterator[None]:
-    """Write what `cu` logs, tracebacks included, to the run's own `run.log`."""
-    handler = logging.FileHandler(folder / "run.log", encoding="utf-8")
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    loggers = log, tracebacks
-    for logger in loggers:
-        logger.addHandler(handler)
-    try:
-        yield
-    finally:
-        for logger in loggers:
-            logger.removeHandler(handler)
-        handler.close()

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any, ClassVar, Generic, Literal, TypeVar
 
 from cu.config.build import build
-from cu.config.schema import RunConfig, TrainConfig, parse
+from cu.config.parse import parse
+from cu.config.schema import RunConfig, TrainConfig
 from cu.config.trust import require_trusted
 from cu.config.validate import check
 from cu.data.scenarios.types import Scenario

@@ -46,7 +46,7 @@ MISTAKES = [
     ("dataset=image_folder", "dataset.folder", "must be given"),
     ("dataset=image_folder dataset.folder=nowhere", "dataset.folder", "nowhere"),
     ("model.checkpoint=none.pt", "model.checkpoint=none.pt", "cannot be read"),
-    ("paths.outputs=null", "paths.outputs", "must be a string"),
+    ("paths.outputs=null", "paths.outputs", "must be a folder"),
     ("--config-dir=nowhere", "nowhere", "not found"),
 ]
 
