@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
+from cu.config.settings import NONE
 from cu.errors import ConfigError, first_line
 from cu.jobs.preemption import Preempted, preemptible
 from cu.jobs.status import EXIT_CODES, JobState
@@ -148,10 +149,10 @@ def label(plan: Plan, kind: str, attempt: int) -> Any:
     """How the job is called in W&B."""
     from cu.tracking.types import RunLabel
 
-    names = [plan.names[group] for group in NAMED if group in plan.names]
-    group = "/".join(plan.names[g] for g in NAMED if g in plan.names and g != "method")
+    chosen = {group: plan.names[group] for group in NAMED if plan.names.get(group, NONE) != NONE}
+    group = "/".join(option for name, option in chosen.items() if name != "method")
     name = "/".join(plan.folder.path.parts[-5:])
-    return RunLabel(f"{plan.fingerprint}-{attempt}", name, group, kind, tuple(names))
+    return RunLabel(f"{plan.fingerprint}-{attempt}", name, group, kind, tuple(chosen.values()))
 
 
 def end(plan: Plan, state: Literal["failed", "diverged", "preempted"], reason: str | None) -> None:

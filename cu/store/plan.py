@@ -15,7 +15,7 @@ from cu.store.files import Damaged, read_json
 from cu.store.identity import fingerprint, original_identity, run_identity, sha256
 from cu.store.runs import RunFolder
 
-NAMED = ("dataset", "model", "recipe", "scenario", "method")
+NAMED = ("dataset", "model", "recipe", "scenario", "method", "settings")
 # What the settings may be that no `_target_` takes.
 RUNNER_SETTINGS = {
     "seed": int,
