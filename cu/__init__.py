@@ -4,7 +4,7 @@ The rooms of the house, from the ground up. A module imports from its own room a
 above; rooms of one floor do not know each other.
 
     errors, seeds                  one error a user can cause; named random streams
-    digest                         hashes of files
+    disk                           files that are whole or absent, locks, hashes
     config                         where configurations are, how they are checked and built
     data, metrics                  images, splits and who is forgotten; pure functions from arrays to numbers
     models, losses                 networks that return logits and an embedding; pure functions from tensors to a scalar

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import logging
 import os
+import time
 from pathlib import Path
 from typing import Any, Literal
 
 from cu.config.settings import NONE
+from cu.disk.files import Damaged, read_json, remove_leftovers
 from cu.errors import ConfigError, first_line
 from cu.jobs.preemption import Preempted, preemptible
 from cu.jobs.run_log import run_log
 from cu.jobs.status import EXIT_CODES, JobState
-from cu.store.files import Damaged, read_json
 from cu.store.plan import NAMED, Plan, R, RunPlan
 from cu.store.result import FILE, write_result
 from cu.tracking.flat import flattened
@@ -20,6 +21,7 @@ from cu.tracking.types import RunLabel, Tracker
 
 log = logging.getLogger("cu")
 tracebacks = logging.getLogger("cu.traceback")
+LEFT_SECONDS = 3600.0  # after which a temporary file has no writer any more
 LEFT_BEHIND = ("predictions.npz", "cost.json", "model.safetensors", "model.json")
 
 
@@ -53,6 +55,7 @@ def work(plan: Plan[Any, R]) -> tuple[JobState, R]:
             if (earlier := settled(plan)) is not None:
                 return earlier
             warn_of_damage(plan.folder.path / FILE)
+            remove_leftovers(plan.folder.path, LEFT_SECONDS, time.time())
             with run_log(plan.folder.path):
                 return "finished", recorded(plan)
 
@@ -132,7 +135,7 @@ def done(plan: Plan[Any, R], attempt: int) -> R:
     """Do the job and write its result; the W&B run is closed whatever happens."""
     from omegaconf import OmegaConf
 
-    from cu.store.files import write_text
+    from cu.disk.files import write_text
 
     folder = plan.folder
     write_text(folder.path / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(dict(plan.written))))

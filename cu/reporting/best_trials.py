@@ -10,9 +10,9 @@ import pandas as pd
 import yaml
 from omegaconf import OmegaConf
 
+from cu.disk.files import write_text
 from cu.errors import ConfigError, first_line
 from cu.reporting.collect import Collection
-from cu.store.files import write_text
 
 CELL = ["option", "scenario", "method"]
 MADE_FOR = ["dataset", "train_size", "model", "width"]

@@ -13,10 +13,10 @@ from cu.config.schema import RunConfig, TrainConfig
 from cu.config.trust import require_trusted
 from cu.config.validate import check
 from cu.data.scenarios.types import Scenario
-from cu.digest import sha256
+from cu.disk.digest import sha256
+from cu.disk.files import Damaged, read_json
 from cu.engine.precision import resolve_precision
 from cu.errors import ConfigError
-from cu.store.files import Damaged, read_json
 from cu.store.identity import fingerprint, forgotten_by, original_identity, unlearned_identity
 from cu.store.result import RunResult, TrainResult, read_run_result, read_train_result
 from cu.store.runs import RunFolder

@@ -7,12 +7,12 @@ from types import SimpleNamespace
 import pytest
 
 from cu.config.schema import Component
+from cu.disk.files import read_json
 from cu.experiment.audits.context import AuditContext
 from cu.experiment.workspace import Workspace
 from cu.methods.finetune import FineTune
 from cu.methods.original import Original
 from cu.methods.retrain import Retrain
-from cu.store.files import read_json
 from cu.store.models import ModelStore
 from cu.store.runs import RunFolder
 

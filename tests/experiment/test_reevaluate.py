@@ -239,7 +239,7 @@ def test_the_command_counts_and_its_exit_code_tells(outputs):
 PAYLOADS = (
     ("scenario", {"_target_": "joblib.load", "filename": "{payload}"}),
     ("scenario", {"_target_": "torch.load", "f": "{payload}", "weights_only": False}),
-    ("dataset", {"_target_": "cu.store.files.write_text", "path": "{made}", "text": "x"}),
+    ("dataset", {"_target_": "cu.disk.files.write_text", "path": "{made}", "text": "x"}),
     ("recipe", {"_target_": "subprocess.getoutput", "cmd": "touch {made}"}),
     ("method", {"_target_": "os.system", "command": "touch {made}"}),
     (

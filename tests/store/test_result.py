@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from cu.store.files import Damaged
+from cu.disk.files import Damaged
 from cu.store.result import SCHEMA, read_run_result, read_train_result, write_result
 
 

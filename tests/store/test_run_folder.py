@@ -3,7 +3,7 @@ import os
 
 import pytest
 
-from cu.store.files import Damaged, write_json
+from cu.disk.files import Damaged, write_json
 from cu.store.provenance import git_state, versions
 from cu.store.runs import RunFolder
 

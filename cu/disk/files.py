@@ -6,13 +6,14 @@ import json
 import logging
 import math
 import os
+import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import numpy as np
-from filelock import FileLock, Timeout
 
 log = logging.getLogger(__name__)
 
@@ -23,31 +24,54 @@ class Damaged(RuntimeError):
 
 @contextmanager
 def writing(path: Path) -> Iterator[Path]:
-    """A temporary path beside `path`; on success it takes `path`'s place, on failure it vanishes."""
+    """A temporary path beside `path`; on success it takes `path`'s place, on failure it vanishes.
+
+    Its name is unique among hosts and containers, which may all have a process of the same number. File and folder
+    are flushed, so that neither is lost with the power; the file gets the permissions that the umask asks for.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f".{path.name}.{socket.gethostname()}-{uuid4().hex}.tmp")
     try:
         yield temporary
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
         os.replace(temporary, path)
+        flush_folder(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
 
 
-@contextmanager
-def locked(path: Path, why: str) -> Iterator[None]:
-    """Hold a lock file; says why if it must wait. A killed holder's lock is free again."""
-    lock = FileLock(path)
+def flush_folder(folder: Path) -> None:
+    """Make the renames in a folder last, where the system can: not everywhere can a folder be opened."""
     try:
-        lock.acquire(timeout=0.5)
-    except Timeout:
-        log.info("waiting: %s", why)
-        lock.acquire()
+        handle = os.open(folder, os.O_RDONLY)
+    except OSError:
+        return
     try:
-        yield
+        os.fsync(handle)
+    except OSError as error:
+        log.debug("%s cannot be flushed (%s)", folder, error.strerror)
     finally:
-        lock.release()
+        os.close(handle)
+
+
+def remove_leftovers(folder: Path, older_than_seconds: float, now: float) -> int:
+    """Remove the temporary files in a folder that killed processes left behind; returns how many.
+
+    Args:
+        folder: Not searched deeper.
+        older_than_seconds: Younger ones may still be written by somebody.
+        now: Seconds since the epoch.
+    """
+    removed = 0
+    for path in folder.glob(".*.tmp"):
+        try:
+            if now - path.stat().st_mtime > older_than_seconds:
+                path.unlink()
+                removed += 1
+        except OSError:  # somebody else was faster, or owns it
+            continue
+    return removed
 
 
 def write_text(path: Path, text: str) -> None:

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cu.store.files import Damaged, JsonLines, locked, read_json, read_rows, write_json, write_text, writing
+from cu.disk.files import Damaged, JsonLines, read_json, read_rows, write_json, write_text, writing
+from cu.disk.locks import locked
 from cu.store.outputs import cached_outputs, load_scores, save_scores
 
 
