@@ -14,6 +14,7 @@ above; rooms of one floor do not know each other.
     store                          identities, plans and files of models and runs
     tracking                       Weights & Biases
     experiment, reporting          train, unlearn, compare, audit; tables, figures and the page
+    api                            what notebooks and authors of methods and metrics import
     jobs                           one job of a command or a sweep, and how it ended
     cli                            the commands
     __main__                       the same, as `python -m cu`
