@@ -14,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from cu.cli.errors import explain_hydra_error, own_folders, say
 from cu.cli.help import help_text
-from cu.cli.hydra_job import Ended, Sweep, announce, fruitless, report_failures
+from cu.cli.hydra_job import Ended, Sweep, announce, no_job_finished, report_failures
 from cu.cli.streams import closed_pipes_ignored
 from cu.config.folder import config_folder
 from cu.config.objective import objective_value
@@ -82,7 +82,7 @@ def under_hydra(name: str, job: Callable[[DictConfig], Any]) -> Any:
     except JobFailed:  # said when it happened
         code = 1
     except Exception as error:
-        found = explain_hydra_error(error, name, sys.argv[1:]) or fruitless(error)
+        found = explain_hydra_error(error, name, sys.argv[1:]) or no_job_finished(error)
         if found is None:
             raise
         line, code = found

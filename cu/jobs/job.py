@@ -1,4 +1,4 @@
-"""One job, from its plan to its last status, whatever befalls it."""
+"""One job, from its plan to its last status, however it ends."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def work(plan: Plan[Any, R]) -> tuple[JobState, R]:
         JobFailed: Anything else went wrong.
     """
     if (earlier := settled(plan)) is not None:
-        tell_again(plan, earlier[1])
+        mirror_again(plan, earlier[1])
         return earlier
     with preemptible():
         require_possible(plan)
@@ -92,7 +92,7 @@ def settled(plan: Plan[Any, R]) -> tuple[JobState, R] | None:
     return "already finished", result
 
 
-def tell_again(plan: Plan[Any, R], result: R) -> None:
+def mirror_again(plan: Plan[Any, R], result: R) -> None:
     """Mirror a result that is known to a W&B sweep that asks for it once more."""
     from cu.tracking.mode import awaited
 

@@ -1,4 +1,4 @@
-"""What an audit may work with: the run's models, and more of their kind."""
+"""What an audit may work with: the run's models, and additional models trained the same way."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@ import logging
 
 import pytest
 
-from cu.experiment.audits.eta_log import duration, eta_log
+from cu.engine.progress import duration, eta_log
 
 
 def logged(caplog, seconds_of_pieces):
