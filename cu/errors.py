@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from difflib import get_close_matches
+
 
 class ConfigError(ValueError):
     """A setting that cannot be used. Its message is one line that names the key and what it may be."""
@@ -14,3 +17,9 @@ class NotMeant(ConfigError):
 def first_line(error: BaseException) -> str:
     """The first line of an error's message, or its name if it has none."""
     return next(iter(str(error).strip().splitlines()), "") or type(error).__name__
+
+
+def suggestion(word: str, known: Collection[str], text: str) -> str:
+    """`text` with the known word closest to a misspelt one in place of `{}`; empty if none is close."""
+    close = get_close_matches(word, known, 1)
+    return text.format(close[0]) if close else ""

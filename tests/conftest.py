@@ -20,7 +20,9 @@ from torch import nn
 
 import cu
 from cu.cli import commands as cli
-from cu.data.scenarios.types import ClassScenario, SampleScenario, make_task
+from cu.data.scenarios.classes import ClassScenario
+from cu.data.scenarios.samples import SampleScenario
+from cu.data.task import make_task
 from cu.data.transforms import Transform
 from cu.data.types import ImageData, Split
 from cu.engine.context import MethodContext, silent

@@ -14,9 +14,14 @@ from omegaconf import DictConfig, OmegaConf
 
 from cu.cli.errors import explain_hydra_error, own_folders, say
 from cu.cli.help import help_text
-from cu.cli.hydra_job import Ended, Sweep, announce, fruitless, report_failures
+from cu.cli.hydra_job import Ended, Sweep, announce, no_job_finished, report_failures
+from cu.cli.streams import closed_pipes_ignored
 from cu.config.folder import config_folder
 from cu.config.objective import objective_value
+from cu.config.parse import parse
+from cu.config.schema import EvaluateConfig, ReportConfig
+from cu.config.settings import doubts
+from cu.config.trust import ANY
 from cu.errors import ConfigError
 from cu.jobs.job import JobFailed, work
 from cu.jobs.preemption import Preempted, preemptible
@@ -47,10 +52,16 @@ def evaluate() -> None:
 
 
 def command(name: str, job: Callable[[DictConfig], Any]) -> None:
-    """Run a job, or a sweep of them, under Hydra; whatever fails ends in one line and the right exit code."""
-    if {"--help", "-h"} & set(sys.argv[1:]):
-        print(help_text(name, [config_folder(), *own_folders(sys.argv[1:])]))
-        sys.exit(0)
+    """A console command: its help, a job, or a sweep of jobs."""
+    with closed_pipes_ignored():
+        if {"--help", "-h"} & set(sys.argv[1:]):
+            print(help_text(name, [config_folder(), *own_folders(sys.argv[1:])]))
+            sys.exit(0)
+        sys.exit(under_hydra(name, job))
+
+
+def under_hydra(name: str, job: Callable[[DictConfig], Any]) -> Any:
+    """Run a job, or a sweep of them, under Hydra; whatever fails ends in one line. Returns the exit code."""
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises instead of printing
     sys.argv[1:] = sorted(sys.argv[1:], key=lambda word: word not in ("-m", "--multirun"))  # Hydra wants them outside
     logging.raiseExceptions = False  # where the disk is full, each line of a log would fail with a traceback
@@ -71,7 +82,7 @@ def command(name: str, job: Callable[[DictConfig], Any]) -> None:
     except JobFailed:  # said when it happened
         code = 1
     except Exception as error:
-        found = explain_hydra_error(error, name, sys.argv[1:]) or fruitless(error)
+        found = explain_hydra_error(error, name, sys.argv[1:]) or no_job_finished(error)
         if found is None:
             raise
         line, code = found
@@ -79,7 +90,7 @@ def command(name: str, job: Callable[[DictConfig], Any]) -> None:
     if Sweep.folder is not None and (ended := tally(Sweep.folder, Sweep.planned)):
         say(summary(ended))
         code = code or exit_code(ended)
-    sys.exit(code)
+    return code
 
 
 @report_failures
@@ -87,12 +98,14 @@ def unlearning_job(cfg: DictConfig) -> Ended:
     """One job of `cu-unlearn`; its value is the metric named by `objective`, for sweepers."""
     plan = plan_unlearning(plain(cfg), choices())
     announce(plan)
-    state, result = work(plan, "unlearn")
+    for line in doubts(plan.written, plan.names):
+        say(f"warning: {line}")
+    state, result = work(plan)
     if state == "finished":
         from cu.reporting.summary import show
 
         show(result, sys.stdout)
-    return state, objective_value(plan.config, result["metrics"])
+    return state, objective_value(plan.config, result.metrics)
 
 
 @report_failures
@@ -100,9 +113,9 @@ def training_job(cfg: DictConfig) -> Ended:
     """One job of `cu-train`."""
     plan = plan_training(plain(cfg), choices())
     announce(plan)
-    state, result = work(plan, "train")
-    accuracies = ", ".join(f"{k.removesuffix('_acc')} {v:.2%}" for k, v in result["accuracies"].items())
-    print(f"accuracy: {accuracies}\nmodel: {result['model']}")
+    state, result = work(plan)
+    accuracies = ", ".join(f"{k.removesuffix('_acc')} {v:.2%}" for k, v in result.accuracies.items())
+    print(f"accuracy: {accuracies}\nmodel: {result.model}")
     return state, None
 
 
@@ -111,7 +124,7 @@ def report_job(cfg: DictConfig) -> Ended:
     """`cu-report`."""
     from cu.reporting.publish import publish
 
-    written = publish(plain(cfg))
+    written = publish(parse(ReportConfig, plain(cfg)), plain(cfg))
     print(written.markdown.read_text(encoding="utf-8"))
     print("written: " + ", ".join(str(path) for path in written.files if path.parent == written.folder))
     if written.figures:
@@ -122,13 +135,10 @@ def report_job(cfg: DictConfig) -> Ended:
 @report_failures
 def evaluation_job(cfg: DictConfig) -> Ended:
     """`cu-evaluate`."""
-    from cu.config.validate import check
-    from cu.store.plan import check_runner_settings
+    from cu.config.build import check_components
 
-    config = plain(cfg)
-    check_runner_settings(config)
-    for group in ("select", "evaluation", "hardware"):
-        check(config[group], group)
+    config = parse(EvaluateConfig, plain(cfg))
+    check_components(config)
 
     from cu.experiment.reevaluate import evaluate_again
 
@@ -147,6 +157,8 @@ def plain(cfg: DictConfig) -> dict[str, Any]:
         raise ConfigError(f"{missing[0]} must be given, e.g. {missing[0]}=...")
     container = OmegaConf.to_container(cfg, resolve=True)
     assert isinstance(container, dict)
+    if any(source.provider == "command-line" for source in HydraConfig.get().runtime.config_sources):
+        container["trust"] = [ANY]
     return {str(k): v for k, v in container.items()}
 
 

@@ -6,7 +6,6 @@ import re
 import sys
 from collections.abc import Sequence
 from concurrent.futures import BrokenExecutor
-from difflib import get_close_matches
 from errno import EACCES, EEXIST, ENOTDIR, EPERM, EROFS
 from itertools import pairwise
 from pathlib import Path
@@ -18,7 +17,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from cu.config.folder import config_folder
-from cu.errors import ConfigError, first_line
+from cu.errors import ConfigError, first_line, suggestion
 
 LAUNCHERS = ("submitit", "ray")  # raise errors of their own where a job's process is gone
 UNWRITABLE = (EACCES, EPERM, EROFS, ENOTDIR, EEXIST)
@@ -41,6 +40,9 @@ def explain_hydra_error(error: Exception, name: str, arguments: Sequence[str]) -
     """
     if isinstance(error, (ConfigError, HydraException, OmegaConfBaseException)):
         return mistake(error, name, arguments), 2
+    if isinstance(error, ValueError) and "Config group override must be" in str(error):
+        group = next((a.partition("=")[0] for a in arguments if a.endswith("=null")), "")
+        return unknown_option(f"{group}/null", [], arguments), 2
     if isinstance(error, OSError) and error.errno in UNWRITABLE:
         return f"paths.outputs: {error.filename} cannot be written ({error.strerror}); use another folder", 2
     if isinstance(error, OSError):
@@ -64,6 +66,8 @@ def mistake(error: Exception, name: str, arguments: Sequence[str]) -> str:
         return unknown_option(error.missing_cfg_file, error.options, arguments)
     if match := re.search(r"Could not (?:override|delete from config\.) *'([^']+)'", text):
         return unknown_key(match[1], name, arguments)
+    if match := re.search(r"Missing mandatory value: (\S+)", text):
+        return f"{match[1]} must be given, e.g. {match[1]}=..."
     if match := re.search(r"full_key: (\S+)", text):
         return f"{match[1]}: {first_line(error)}"
     return " ".join(line.strip() for line in text.splitlines()[:3] if line.strip())
@@ -82,8 +86,7 @@ def unknown_option(path: str, options: Sequence[str], arguments: Sequence[str]) 
     folders = [folder / group for folder in (config_folder(), *own_folders(arguments))]
     nested = {file.relative_to(f).with_suffix("").as_posix() for f in folders for file in f.rglob("*.yaml")}
     known = sorted({*options, *nested})
-    close = get_close_matches(option, known, 1)
-    hint = f"did you mean {group}={close[0]}? " if close else ""
+    hint = suggestion(option, known, f"did you mean {group}={{}}? ")
     return f"{group}={option} does not exist: {hint}it may be {', '.join(known)}"
 
 
@@ -95,8 +98,7 @@ def unknown_key(key: str, name: str, arguments: Sequence[str]) -> str:
         return f"{key!r} is not a setting: there is no {parent!r} either"
     if leaf in known:
         return f"{key!r} is not a setting of every option that is swept over"
-    close = get_close_matches(leaf, known, 1)
-    hint = f"did you mean {'.'.join(filter(None, [parent, close[0]]))!r}? " if close else ""
+    hint = suggestion(leaf, known, f"did you mean '{parent}{'.' * bool(parent)}{{}}'? ")
     return f"{key!r} is not a setting: {hint}{parent or 'the config'} has {', '.join(known) or 'no settings'}"
 
 

@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from hydra.utils import instantiate
 
+from cu.config.schema import Component, EvaluateConfig, ReportConfig, RunConfig, TrainConfig
+from cu.config.trust import require_trusted
 from cu.config.validate import check
 
-GROUPS = ("dataset", "model", "recipe", "scenario", "method", "evaluation", "hardware", "tracking")
 SUPPLIED = {"dataset": frozenset({"root"}), "model": frozenset({"num_classes", "shape"})}
 
 
-def validate(config: Mapping[str, Any]) -> None:
-    """Check every setting against what it builds, before any data is read; see `cu.config.validate`."""
-    for group in GROUPS:
-        node = config.get(group)
-        if isinstance(node, Mapping):
-            node = {k: v for k, v in node.items() if (group, k) != ("model", "checkpoint")}
-            check(node, group, SUPPLIED.get(group, frozenset()))
+def check_components(config: TrainConfig | RunConfig | EvaluateConfig | ReportConfig) -> None:
+    """Check every setting against what it builds, before any data is read; see `cu.config.validate`.
+
+    Raises:
+        ConfigError: One line that names the first wrong key and what it may be.
+    """
+    require_trusted(config.components(), config.trust)
+    for key, component in config.components().items():
+        check(component.node, key, SUPPLIED.get(key, frozenset()))
 
 
-def build(node: Mapping[str, Any], **extra: Any) -> Any:
-    """The object a checked config node names."""
-    return instantiate(dict(node), _convert_="all", **extra)
+def build(component: Component, **extra: Any) -> Any:
+    """The object a checked component names."""
+    return instantiate(dict(component.node), _convert_="all", **extra)

@@ -5,12 +5,11 @@ from __future__ import annotations
 import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, fields, is_dataclass
-from difflib import get_close_matches
 from functools import lru_cache
 from importlib import import_module
 from typing import Any, get_type_hints
 
-from cu.errors import ConfigError, first_line
+from cu.errors import ConfigError, first_line, suggestion
 
 HYDRA_KEYS = frozenset({"_target_", "_partial_", "_convert_", "_recursive_"})
 WORDS = {
@@ -53,8 +52,7 @@ def check_target(node: Mapping[str, Any], key: str, supplied: frozenset[str]) ->
     given = {name: value for name, value in node.items() if name not in HYDRA_KEYS}
     for name, value in given.items():
         if name not in hints:
-            close = get_close_matches(name, hints, 1)
-            hint = f"; did you mean {close[0]!r}?" if close else f"; it has {', '.join(sorted(hints))}"
+            hint = suggestion(name, hints, "; did you mean {!r}?") or f"; it has {', '.join(sorted(hints))}"
             raise ConfigError(f"{key}.{name} is not a setting of {node['_target_']}{hint}")
         if not (isinstance(value, Mapping) and "_target_" in value):
             check_value(value, hints[name], f"{key}.{name}")

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import torch
 from torch import Tensor
 
+from cu.data.scenarios.kind import ScenarioKind
 from cu.data.transforms import Transform
-
-ScenarioKind = Literal["class", "sample"]
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from cu.evaluation.comparison import Comparison
 from cu.metrics.case import Case
 from cu.metrics.drawn import Drawn
 from cu.metrics.spec import MetricSpec
@@ -55,7 +56,7 @@ def why_skipped(spec: MetricSpec, case: Case) -> str | None:
     return f"needs {' and '.join(missing)}" if missing else None
 
 
-def compare(metrics: Metrics, judged: Values, references: Sequence[Values], original: Values) -> dict[str, Any]:
+def compare(metrics: Metrics, judged: Values, references: Sequence[Values], original: Values) -> dict[str, Comparison]:
     """Each key's value beside the retrained models'.
 
     Args:
@@ -65,35 +66,37 @@ def compare(metrics: Metrics, judged: Values, references: Sequence[Values], orig
         original: Values of the original model.
 
     Returns:
-        By key: `value`; `ref` and `ref_std`, mean and sample standard deviation over retrained models; the signed
-        `gap` value - ref; `floor`, the mean |difference| between two retrained models, `z`, gap / ref_std, and `rank_p`
-        (see there), where there are at least two; `original`; `direction`, `version` and `status`. Missing numbers are
-        None.
+        By key; missing numbers are None.
     """
-    entries = {}
-    for function in metrics.values():
-        spec = spec_of(function)
-        for key in spec.keys:
-            refs = [v for v in (number(r.get(key)) for r in references) if v is not None]
-            value = number(judged[key])
-            ref = float(np.mean(refs)) if refs else None
-            std = float(np.std(refs, ddof=1)) if len(refs) > 1 else None
-            gap = None if value is None or ref is None else value - ref
-            status = judged[key] if isinstance(judged[key], str) else "undefined" if value is None else "ok"
-            entries[key] = {
-                "value": value,
-                "ref": ref,
-                "ref_std": std,
-                "gap": gap,
-                "floor": float(np.mean([abs(a - b) for a, b in combinations(refs, 2)])) if len(refs) > 1 else None,
-                "z": gap / std if gap is not None and std else None,
-                "rank_p": None if value is None or len(refs) < 2 else rank_p(value, refs),
-                "original": number(original.get(key)),
-                "direction": spec.direction,
-                "status": status,
-                "version": spec.version,
-            }
-    return entries
+    specs = {key: spec_of(function) for function in metrics.values() for key in spec_of(function).keys}
+    return {
+        key: comparison(judged[key], [r.get(key) for r in references], original.get(key), spec)
+        for key, spec in specs.items()
+    }
+
+
+def comparison(
+    judged: float | str, references: Sequence[float | str | None], original: float | str | None, spec: MetricSpec
+) -> Comparison:
+    """One key: the gap to the mean of the retrained models; floor, `z` and `rank_p` from two of them on."""
+    refs = [v for v in map(number, references) if v is not None]
+    value = number(judged)
+    ref = float(np.mean(refs)) if refs else None
+    std = float(np.std(refs, ddof=1)) if len(refs) > 1 else None
+    gap = None if value is None or ref is None else value - ref
+    return Comparison(
+        value=value,
+        ref=ref,
+        ref_std=std,
+        gap=gap,
+        floor=float(np.mean([abs(a - b) for a, b in combinations(refs, 2)])) if len(refs) > 1 else None,
+        z=gap / std if gap is not None and std else None,
+        rank_p=None if value is None or len(refs) < 2 else rank_p(value, refs),
+        original=number(original),
+        direction=spec.direction,
+        status=judged if isinstance(judged, str) else "undefined" if value is None else "ok",
+        version=spec.version,
+    )
 
 
 def rank_p(value: float, references: Sequence[float]) -> float:

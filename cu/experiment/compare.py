@@ -8,9 +8,12 @@ from functools import partial
 from typing import Any
 
 from cu.config.build import build
+from cu.config.schema import EvaluationConfig, RunConfig
 from cu.data.types import UnlearningTask
-from cu.engine.ledger import Ledger
+from cu.disk.files import read_json, write_json
+from cu.engine.clock import Clock
 from cu.evaluation.cases import by_split, left_out
+from cu.evaluation.comparison import Comparison
 from cu.evaluation.suite import compare, measure, spec_of
 from cu.experiment.audits.context import AuditContext
 from cu.experiment.audits.run_audits import run_audits, with_findings
@@ -19,75 +22,89 @@ from cu.experiment.workspace import Workspace
 from cu.metrics.case import Case
 from cu.seeds import derive_seed
 from cu.store.cached import cached
-from cu.store.files import read_json, write_json
 from cu.store.identity import fingerprint
 from cu.store.models import StoredModel
 
 
 def compare_with_references(
-    workspace: Workspace,
+    workspace: Workspace[RunConfig],
     task: UnlearningTask,
     arrays: Mapping[str, Any],
     cost: Mapping[str, float],
     original: StoredModel,
     references: list[StoredModel],
     context: AuditContext | None = None,
-) -> tuple[dict[str, Any], dict[str, float]]:
-    """Every metric of the suite for the outcome, the retrained models and the original, compared.
+) -> tuple[dict[str, Comparison], dict[str, float]]:
+    """Every metric of the suite for the outcome, the retrained models and the original, compared; and what that took.
 
     Without a context no audit is conducted, and metrics that read one are skipped.
     """
-    clock, settings = Ledger(workspace.hardware), workspace.plan.config["evaluation"]
-    metrics = {name: build(node) for name, node in settings["metrics"].items() if node is not None}
-    found, audit_seconds = audited(context, settings.get("audits") or {}, metrics) if context else ({}, {})
+    clock, suite = Clock(workspace.hardware), workspace.config.evaluation
+    metrics = {name: build(component) for name, component in suite.chosen().items()}
+    found, audit_seconds = audited(context, suite, metrics) if context else ({}, {})
     with clock.running():
         costs = [r.record["cost"] for r in references]
-        case = Case(
-            model=by_split(arrays, task),
-            retrained=tuple(by_split(workspace.scores(r), task) for r in references),
-            original=by_split(workspace.scores(original), task),
-            scenario=task.scenario,
-            forget_classes=task.forget_classes,
-            num_classes=task.num_classes,
-            confused_classes=workspace.data.confused_classes,
-            seed=derive_seed(workspace.plan.config["forget_seed"], "evaluation"),
-            cost=cost,
-            retrained_cost=tuple(costs),
-        )
+        case = case_of(workspace, task, arrays, cost, original, references)
         judged = measure(metrics, with_findings(case, found, "judged"))
-        versions = {name: spec_of(function).version for name, function in metrics.items()}
-        suite = [
-            settings["metrics"],
-            versions,
-            settings.get("audits"),
-            sorted(found),
-            workspace.hardware.scoring_precision,
-        ]
         asked = [case.scenario, case.forget_classes, case.confused_classes, fingerprint(task.forget.ids.tolist())]
-        identity = [suite, asked, case.seed, [r.folder.name for r in references]]
-        once = partial(known, identity=identity)
+        identity = [
+            suite_identity(workspace, metrics, found),
+            asked,
+            case.seed,
+            [r.folder.name for r in references],
+        ]
+        once = partial(cached_metrics, identity=identity)
         refs = [
             once(r, lambda i=i: measure(metrics, with_findings(left_out(case, i, case.retrained[i], costs), found, i)))
             for i, r in enumerate(references)
         ]
         before = once(original, lambda: measure(metrics, with_findings(untouched(case), found, "original")))
-    seconds = {"evaluation_seconds": clock.cost()["unlearn_seconds"], **audit_seconds}
-    return compare(metrics, judged, refs, before), seconds
+    return compare(metrics, judged, refs, before), {"evaluation_seconds": clock.seconds, **audit_seconds}
+
+
+def case_of(
+    workspace: Workspace[RunConfig],
+    task: UnlearningTask,
+    arrays: Mapping[str, Any],
+    cost: Mapping[str, float],
+    original: StoredModel,
+    references: list[StoredModel],
+) -> Case:
+    """The outcome as metrics see it, without what audits find."""
+    return Case(
+        model=by_split(arrays, task),
+        retrained=tuple(by_split(workspace.scores(r), task) for r in references),
+        original=by_split(workspace.scores(original), task),
+        scenario=task.scenario,
+        forget_classes=task.forget_classes,
+        num_classes=task.num_classes,
+        confused_classes=workspace.data.confused_classes,
+        seed=derive_seed(workspace.config.forget_seed, "evaluation"),
+        cost=cost,
+        retrained_cost=tuple(r.record["cost"] for r in references),
+    )
+
+
+def suite_identity(
+    workspace: Workspace[RunConfig], metrics: Mapping[str, Any], found: Mapping[str, Findings]
+) -> list[Any]:
+    """What the values of a suite depend on besides the models and the task."""
+    suite = workspace.config.evaluation
+    versions = {name: spec_of(function).version for name, function in metrics.items()}
+    return [suite.chosen(), versions, suite.chosen_audits(), sorted(found), workspace.hardware.scoring_precision]
 
 
 def audited(
-    context: AuditContext, settings: Mapping[str, Any], metrics: Mapping[str, Any]
+    context: AuditContext, suite: EvaluationConfig, metrics: Mapping[str, Any]
 ) -> tuple[dict[str, Findings], dict[str, float]]:
     """What the suite's audits find, and how long they took; nothing of either if it has none."""
-    audits, clock = (
-        {name: build(node) for name, node in settings.items() if node is not None},
-        Ledger(context.workspace.hardware),
-    )
+    audits = {name: build(component) for name, component in suite.chosen_audits().items()}
+    clock = Clock(context.workspace.hardware)
     if not audits:
         return {}, {}
     with clock.running():
         found = run_audits(audits, metrics, context)
-    return found, {"audit_seconds": clock.cost()["unlearn_seconds"]}
+    return found, {"audit_seconds": clock.seconds}
 
 
 def untouched(case: Case) -> Case:
@@ -96,7 +113,7 @@ def untouched(case: Case) -> Case:
     return replace(case, model=case.original, cost=None)
 
 
-def known(stored: StoredModel, compute: Callable[[], Mapping[str, Any]], identity: Any) -> Mapping[str, Any]:
+def cached_metrics(stored: StoredModel, compute: Callable[[], Mapping[str, Any]], identity: Any) -> Mapping[str, Any]:
     """Metric values of a stored model, computed once per suite and task and kept beside its weights."""
     path = stored.folder / "judged" / f"{fingerprint(identity)}.json"
     return cached(partial(read_json, path), lambda: dict(compute()), partial(write_json, path))

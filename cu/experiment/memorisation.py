@@ -4,23 +4,21 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
+from functools import partial
 
 import torch
 from torch import Tensor
 
-from cu.data.scenarios.memorised import MemorisedScenario
 from cu.data.scenarios.types import Scenario
 from cu.engine.predict import predict
-from cu.experiment.audits.eta_log import eta_log
+from cu.engine.progress import eta_log
 from cu.experiment.audits.shadows import halves
 from cu.experiment.workspace import Workspace
 
 
-def resolve_scenario(scenario: Scenario | MemorisedScenario, workspace: Workspace) -> Scenario:
+def resolve_scenario(scenario: Scenario, workspace: Workspace) -> Scenario:
     """A scenario that can select: with the memorisation of every sample, if it asks for that."""
-    if isinstance(scenario, MemorisedScenario):
-        return scenario.ranked(memorisation(workspace, scenario.models))
-    return scenario
+    return scenario.informed_by(partial(memorisation, workspace))
 
 
 def memorisation(workspace: Workspace, models: int) -> Tensor:

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from threadpoolctl import threadpool_limits
 
-from cu.experiment.workspace import provenance, replay, set_up
-from cu.store.files import read_rows
-from cu.store.plan import Plan
+from cu.disk.files import read_rows
+from cu.experiment.workspace import replay, set_up
+from cu.store.plan import TrainPlan
+from cu.store.provenance import provenance
+from cu.store.result import TrainResult
 from cu.tracking.types import Tracker
 
 
-def train(plan: Plan, tracker: Tracker) -> dict[str, Any]:
+def train(plan: TrainPlan, tracker: Tracker) -> TrainResult:
     """Train the original model (or find it trained) and return the record of it."""
-    workspace = set_up(plan)
+    workspace = set_up(plan.config, plan.original)
     with threadpool_limits(workspace.hardware.num_threads):
         folder = workspace.store.folder(plan.original)
         if (folder / "model.json").exists():
@@ -26,12 +26,11 @@ def train(plan: Plan, tracker: Tracker) -> dict[str, Any]:
         for name in ("train", "val", "test")
         if len(arrays[f"{name}/label"])
     }
-    return {
-        "schema": 1,
-        "fingerprint": plan.fingerprint,
-        "names": dict(plan.names),
-        "model": str(stored.folder / "model.safetensors"),
-        "accuracies": accuracies,
-        "cost": stored.record.get("cost"),
-        **provenance(workspace.hardware),
-    }
+    return TrainResult(
+        fingerprint=plan.fingerprint,
+        names=dict(plan.names),
+        model=str(stored.folder / "model.safetensors"),
+        accuracies=accuracies,
+        cost=stored.record.get("cost"),
+        provenance=provenance(workspace.hardware.describe()),
+    )

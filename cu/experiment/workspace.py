@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from cu.config.build import build
-from cu.data.scenarios.confusion import ConfusionScenario
+from cu.config.schema import Component, RunConfig, TrainConfig
 from cu.data.types import ImageData, Split
+from cu.disk.files import JsonLines, read_rows
 from cu.engine.context import Log, MethodContext, silent
 from cu.engine.fit import cross_entropy, fit
 from cu.engine.hardware import Hardware
@@ -24,21 +25,30 @@ from cu.models.adapt import adapted_names
 from cu.models.types import Classifier
 from cu.seeds import generator
 from cu.store.checkpoint import EpochCheckpoint
-from cu.store.files import JsonLines, read_rows
 from cu.store.identity import retrained_identity
 from cu.store.models import KeptModels, ModelStore, StoredModel, load_into, load_weights
 from cu.store.outputs import cached_outputs
-from cu.store.plan import Plan
-from cu.store.runs import git_state, versions
+from cu.store.provenance import provenance
 
 log = logging.getLogger(__name__)
+C = TypeVar("C", TrainConfig, RunConfig)
 
 
 @dataclass(frozen=True, eq=False)
-class Workspace:
-    """What every step of a job shares: data, hardware, the recipe, the store and how to make a blank model."""
+class Workspace(Generic[C]):
+    """What every step of a job shares, and the models that it works with.
 
-    plan: Plan
+    Attributes:
+        config: What the job is told.
+        original_identity: What the original model depends on.
+        data: The data set, prepared by the scenario.
+        hardware: Where things are computed.
+        recipe: How originals and retrained models are trained.
+        store: Where trained models are.
+    """
+
+    config: C
+    original_identity: Mapping[str, Any]
     data: ImageData
     hardware: Hardware
     recipe: Recipe
@@ -47,15 +57,14 @@ class Workspace:
     @property
     def seed(self) -> int:
         """The training seed of the original."""
-        return self.plan.config["seed"]
+        return self.config.seed
 
     def blank(self) -> Classifier:
         """A model with weights from torch's global generator."""
-        settings = {k: v for k, v in self.plan.config["model"].items() if k != "checkpoint"}
-        return build(settings).build(self.data.num_classes, self.data.shape)
+        return build(self.config.network).build(self.data.num_classes, self.data.shape)
 
-    def run(self, seed: int, log_row: Log = silent, **more: Any) -> MethodContext:
-        """A piece of work with its own seed and account."""
+    def context(self, seed: int, log_row: Log = silent, **more: Any) -> MethodContext:
+        """What a method or a training is handed, with its own seed and account."""
         return MethodContext(self.hardware, seed, self.blank, self.retrained_on, Ledger(self.hardware), log_row, **more)
 
     def retrained_on(self, retain: Split) -> tuple[Classifier, Mapping[str, float]]:
@@ -73,23 +82,23 @@ class Workspace:
             raise ConfigError(
                 f"the weights of {stored.folder} are gone or damaged, and its outputs are not there either"
             )
-        model = self.run(self.seed).new_model()
+        model = self.context(self.seed).new_model()
         load_into(model, stored.weights, str(stored.folder))
         return model.eval()
 
     def original(self, log_row: Log = silent) -> StoredModel:
         """The original model, trained or loaded; from the user's own file if the config names one."""
-        path = self.plan.config["model"].get("checkpoint")
+        path = self.config.checkpoint
         train = (
             partial(self.adopt, Path(path)) if path else self.trainer(self.data.train, self.seed, "original", log_row)
         )
-        return self.store.obtain(self.plan.original, train)
+        return self.store.obtain(self.original_identity, train)
 
     def retrained(self, retain: Split, seed: int, level: int = logging.INFO) -> StoredModel:
         """A model trained on the retain set alone, by the original's recipe; `level` is that of the line in the log."""
         kept = set(retain.ids.tolist())
         forgotten = [i for i in self.data.train.ids.tolist() if i not in kept]
-        identity = retrained_identity(self.plan.original, seed, forgotten)
+        identity = retrained_identity(self.original_identity, seed, forgotten)
         return self.store.obtain(identity, self.trainer(retain, seed, "retrained", silent, level))
 
     def trainer(
@@ -105,22 +114,22 @@ class Workspace:
                 log_row(values, step)
 
             replay(read_rows(rows.path), log_row)
-            run = self.run(seed, record)
-            batches = run.batches(split, self.recipe)
-            with run.ledger.running():
-                blank = run.new_model()
-                model = fit(blank, batches, cross_entropy, self.recipe, run, checkpoint=checkpoint, name=name)
-            return model, {"cost": run.ledger.cost(), **provenance(self.hardware)}
+            context = self.context(seed, record)
+            batches = context.batches(split, self.recipe)
+            with context.ledger.running():
+                blank = context.new_model()
+                model = fit(blank, batches, cross_entropy, self.recipe, context, checkpoint=checkpoint, name=name)
+            return model, {"cost": context.ledger.cost(), **asdict(provenance(self.hardware.describe()))}
 
         return train
 
     def adopt(self, path: Path, checkpoint: EpochCheckpoint, rows: JsonLines) -> tuple[Classifier, Mapping[str, Any]]:
         """The user's own weights as the original model, named as in their own network or as in `cu`."""
-        model, weights = self.run(self.seed).new_model(), load_weights(path, "model.checkpoint")
-        if "factory" in self.plan.config["model"] and not weights.keys() & model.state_dict().keys():
-            weights = adapted_names(weights, self.plan.config["model"]["head"])
+        model, weights = self.context(self.seed).new_model(), load_weights(path, "model.checkpoint")
+        if self.config.model.get("factory") and not weights.keys() & model.state_dict().keys():
+            weights = adapted_names(weights, self.config.model.get("head"))
         load_into(model, weights, f"model.checkpoint={path}")
-        return model, {"cost": None, "source": str(path), **provenance(self.hardware)}
+        return model, {"cost": None, "source": str(path), **asdict(provenance(self.hardware.describe()))}
 
     def scores(self, stored: StoredModel) -> dict[str, Any]:
         """A stored model's outputs on the whole data set, computed once and kept beside its weights."""
@@ -128,27 +137,26 @@ class Workspace:
         return cached_outputs(path, lambda: score(self.load(stored), self.data, self.hardware))
 
 
-def set_up(plan: Plan) -> Workspace:
-    """Take hold of the hardware, read the data."""
-    config = plan.config
-    hardware = build(config["hardware"]).resolved()
+def set_up(config: C, original_identity: Mapping[str, Any]) -> Workspace[C]:
+    """Take hold of the hardware, read the data.
+
+    Args:
+        config: Of the job.
+        original_identity: What the original model depends on.
+    """
+    hardware = build(config.hardware).resolved()
     hardware.activate()
-    data = load_data(json.dumps(config["dataset"]), config["paths"]["data"])
-    scenario = build(config["scenario"]) if "scenario" in config else None
-    if isinstance(scenario, ConfusionScenario):
-        data = scenario.confused(data, generator(config["forget_seed"], "forget"))
-    return Workspace(plan, data, hardware, build(config["recipe"]), ModelStore(plan.outputs / "models"))
+    data = load_data(json.dumps(dict(config.dataset.node)), str(config.paths.data))
+    if isinstance(config, RunConfig):
+        data = build(config.scenario).prepare(data, generator(config.forget_seed, "forget"))
+    store = ModelStore(config.paths.outputs / "models")
+    return Workspace(config, original_identity, data, hardware, build(config.recipe), store)
 
 
 @lru_cache(maxsize=2)
 def load_data(settings: str, root: str) -> ImageData:
     """The data set of these settings (JSON); kept between the jobs of a sweep."""
-    return build(json.loads(settings)).load(Path(root))
-
-
-def provenance(hardware: Hardware) -> dict[str, Any]:
-    """Versions, commit and machine behind a number."""
-    return {"versions": dict(versions()), "git": dict(git_state()), "machine": hardware.describe()}
+    return build(Component(json.loads(settings))).load(Path(root))
 
 
 def replay(rows: list[dict[str, Any]], log_row: Log) -> None:

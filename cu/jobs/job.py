@@ -1,21 +1,28 @@
-"""One job, from its plan to its last status, whatever befalls it."""
+"""One job, from its plan to its last status, however it ends."""
 
 from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+import time
 from pathlib import Path
 from typing import Any, Literal
 
+from cu.config.settings import NONE
+from cu.disk.files import Damaged, read_json, remove_leftovers
 from cu.errors import ConfigError, first_line
 from cu.jobs.preemption import Preempted, preemptible
+from cu.jobs.run_log import run_log
 from cu.jobs.status import EXIT_CODES, JobState
-from cu.store.plan import NAMED, Plan
+from cu.store.plan import NAMED, Plan, R, RunPlan
+from cu.store.result import FILE, write_result
+from cu.tracking.flat import flattened
+from cu.tracking.types import RunLabel, Tracker
 
 log = logging.getLogger("cu")
 tracebacks = logging.getLogger("cu.traceback")
+LEFT_SECONDS = 3600.0  # after which a temporary file has no writer any more
+LEFT_BEHIND = ("predictions.npz", "cost.json", "model.safetensors", "model.json")
 
 
 class JobFailed(RuntimeError):
@@ -31,7 +38,7 @@ class JobFailed(RuntimeError):
         return " ".join(self.reason.split()) + where
 
 
-def work(plan: Plan, kind: Literal["train", "unlearn"]) -> tuple[JobState, Mapping[str, Any]]:
+def work(plan: Plan[Any, R]) -> tuple[JobState, R]:
     """Do the planned job unless it is done; keep its status, mirror it, and write its result.
 
     Raises:
@@ -39,63 +46,74 @@ def work(plan: Plan, kind: Literal["train", "unlearn"]) -> tuple[JobState, Mappi
         JobFailed: Anything else went wrong.
     """
     if (earlier := settled(plan)) is not None:
-        tell_again(plan, kind, earlier[1])
+        mirror_again(plan, earlier[1])
         return earlier
     with preemptible():
-        from cu.config.build import validate
-
-        validate(plan.config)
-        if kind == "unlearn":
-            from cu.experiment.requirements import check_requirements
-
-            check_requirements(plan.config, plan.names)
-        require_writable(plan.outputs)
+        require_possible(plan)
+        require_writable(plan.config.paths.outputs)
         with plan.folder.locked():
             if (earlier := settled(plan)) is not None:
                 return earlier
-            plan.folder.result()  # warns if there is one and it is damaged
+            warn_of_damage(plan.folder.path / FILE)
+            remove_leftovers(plan.folder.path, LEFT_SECONDS, time.time())
             with run_log(plan.folder.path):
-                return "finished", recorded(plan, kind)
+                return "finished", recorded(plan)
 
 
-def settled(plan: Plan) -> tuple[JobState, Mapping[str, Any]] | None:
+def warn_of_damage(record: Path) -> None:
+    """Say so if a record is there and cannot be read, which is why the run is done again."""
+    try:
+        read_json(record)
+    except Damaged as error:
+        log.warning("%s: the run is done again", error)
+
+
+def require_possible(plan: Plan) -> None:
+    """Check everything that can be told before any data is read.
+
+    Raises:
+        ConfigError: A setting is wrong, or two of them contradict each other.
+    """
+    from cu.config.build import check_components
+    from cu.experiment.requirements import check_requirements
+
+    check_components(plan.config)
+    if isinstance(plan, RunPlan):
+        check_requirements(plan.config, plan.names)
+
+
+def settled(plan: Plan[Any, R]) -> tuple[JobState, R] | None:
     """The earlier result, if there is one and it may be kept."""
-    if plan.config["resume"] == "rerun" or (result := plan.finished()) is None:
+    if plan.config.resume == "rerun" or (result := plan.finished()) is None:
         return None
-    if plan.config["resume"] == "error":
+    if plan.config.resume == "error":
         raise ConfigError(f"resume=error, and {plan.folder.path} is finished; use resume=skip or resume=rerun")
     log.info("already finished: %s", plan.folder.path)
     return "already finished", result
 
 
-def tell_again(plan: Plan, kind: Literal["train", "unlearn"], result: Mapping[str, Any]) -> None:
+def mirror_again(plan: Plan[Any, R], result: R) -> None:
     """Mirror a result that is known to a W&B sweep that asks for it once more."""
     from cu.tracking.mode import awaited
 
     if not awaited():
         return
-    from cu.config.build import build
-    from cu.tracking.flat import flattened
-
-    folder = plan.folder
-    with folder.locked():
-        tracker = build(plan.config["tracking"]).open(
-            label(plan, kind, int(folder.status().get("attempt", 1))), folder.path, plan.config
-        )
+    with plan.folder.locked():
+        tracker = mirror(plan, int(plan.folder.status().get("attempt", 1)))
         tracker.summarize(flattened(result))
         tracker.close(EXIT_CODES["finished"])
 
 
-def recorded(plan: Plan, kind: Literal["train", "unlearn"]) -> Mapping[str, Any]:
+def recorded(plan: Plan[Any, R]) -> R:
     """Do the job between `running` and its final status."""
     from cu.engine.fit import Diverged
 
     folder = plan.folder
-    if plan.config["resume"] == "rerun":
-        for name in ("predictions.npz", "cost.json", "model.safetensors"):
+    if plan.config.resume == "rerun":
+        for name in LEFT_BEHIND:
             (folder.path / name).unlink(missing_ok=True)
     try:
-        return done(plan, kind, folder.begin())
+        return done(plan, folder.begin())
     except Diverged as error:
         end(plan, "diverged", str(error))
         raise JobFailed("diverged", str(error), folder.path / "run.log") from error
@@ -113,24 +131,20 @@ def recorded(plan: Plan, kind: Literal["train", "unlearn"]) -> Mapping[str, Any]
         raise JobFailed("failed", reason, folder.path / "run.log") from error
 
 
-def done(plan: Plan, kind: Literal["train", "unlearn"], attempt: int) -> Mapping[str, Any]:
+def done(plan: Plan[Any, R], attempt: int) -> R:
     """Do the job and write its result; the W&B run is closed whatever happens."""
     from omegaconf import OmegaConf
 
-    from cu.config.build import build
-    from cu.experiment.train import train
-    from cu.experiment.unlearn import unlearn
-    from cu.store.files import write_json, write_text
-    from cu.tracking.flat import flattened
+    from cu.disk.files import write_text
 
     folder = plan.folder
-    write_text(folder.path / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(dict(plan.config))))
-    tracker = build(plan.config["tracking"]).open(label(plan, kind, attempt), folder.path, plan.config)
+    write_text(folder.path / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(dict(plan.written))))
+    tracker = mirror(plan, attempt)
     code = EXIT_CODES["failed"]
     try:
-        result = (train if kind == "train" else unlearn)(plan, tracker)
+        result = outcome(plan, tracker)
         tracker.summarize(flattened(result))
-        write_json(folder.path / "result.json", result)
+        write_result(folder.path, result)
         folder.end("finished")
         code = EXIT_CODES["finished"]
     except KeyboardInterrupt:
@@ -144,14 +158,23 @@ def done(plan: Plan, kind: Literal["train", "unlearn"], attempt: int) -> Mapping
     return result
 
 
-def label(plan: Plan, kind: str, attempt: int) -> Any:
-    """How the job is called in W&B."""
-    from cu.tracking.types import RunLabel
+def outcome(plan: Plan[Any, Any], tracker: Tracker) -> Any:
+    """What the job is about."""
+    from cu.experiment.train import train
+    from cu.experiment.unlearn import unlearn
 
-    names = [plan.names[group] for group in NAMED if group in plan.names]
-    group = "/".join(plan.names[g] for g in NAMED if g in plan.names and g != "method")
+    return unlearn(plan, tracker) if isinstance(plan, RunPlan) else train(plan, tracker)  # type: ignore[arg-type]
+
+
+def mirror(plan: Plan, attempt: int) -> Tracker:
+    """Where the job is mirrored, and how it is called there."""
+    from cu.config.build import build
+
+    chosen = {group: plan.names[group] for group in NAMED if plan.names.get(group, NONE) != NONE}
+    group = "/".join(option for name, option in chosen.items() if name != "method")
     name = "/".join(plan.folder.path.parts[-5:])
-    return RunLabel(f"{plan.fingerprint}-{attempt}", name, group, kind, tuple(names))
+    label = RunLabel(f"{plan.fingerprint}-{attempt}", name, group, plan.kind, tuple(chosen.values()))
+    return build(plan.config.tracking).open(label, plan.folder.path, plan.written)
 
 
 def end(plan: Plan, state: Literal["failed", "diverged", "preempted"], reason: str | None) -> None:
@@ -174,19 +197,3 @@ def require_writable(outputs: Path) -> None:
         raise ConfigError(f"paths.outputs={outputs} cannot be made ({error.strerror}); use another folder") from error
     if not os.access(outputs, os.W_OK | os.X_OK):
         raise ConfigError(f"paths.outputs={outputs} cannot be written; use another folder")
-
-
-@contextmanager
-def run_log(folder: Path) -> Iterator[None]:
-    """Write what `cu` logs, tracebacks included, to the run's own `run.log`."""
-    handler = logging.FileHandler(folder / "run.log", encoding="utf-8")
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    loggers = log, tracebacks
-    for logger in loggers:
-        logger.addHandler(handler)
-    try:
-        yield
-    finally:
-        for logger in loggers:
-            logger.removeHandler(handler)
-        handler.close()

@@ -83,8 +83,8 @@ def _read_run(folder: Path) -> dict[str, Any]:
         "kind": result.get("scenario"),
         "state": state,
         "error": "; ".join([*reasons, *problems]) or None,
-        "commit": _commit(result.get("git") or {}),
-        "torch": (result.get("versions") or {}).get("torch"),
+        "commit": _commit(result.get("provenance") or {}),
+        "torch": ((result.get("provenance") or {}).get("versions") or {}).get("torch"),
         "path": str(folder),
         "flat": flatten(config) if config_problem is None else None,
         "metrics": result.get("metrics", {}) if state == "finished" else {},
@@ -117,8 +117,8 @@ def _parse_result(text: str) -> Any:
     result = json.loads(text)
     if not isinstance(result, dict) or not all(isinstance(result.get(k), dict) for k in ("names", "seeds", "metrics")):
         raise ValueError("no names, seeds or metrics in it")
-    if result.get("schema") != 1:
-        raise ValueError(f"schema {result.get('schema')!r}, this version reads 1")
+    if result.get("schema") != 2:
+        raise ValueError(f"schema {result.get('schema')!r}, this version reads 2")
     return result
 
 

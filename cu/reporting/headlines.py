@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import Any
+
+from cu.evaluation.comparison import Comparison
+from cu.store.result import RunResult
 
 _ACCURACIES = (
     "forget_train_acc",
@@ -34,19 +35,19 @@ _HEADLINES = {
 }
 
 
-def headlines(result: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+def headlines(result: RunResult) -> dict[str, Comparison]:
     """The entries worth a line; confusion of two classes is only where their labels were swapped."""
-    shown = {k: result["metrics"][k] for k in _HEADLINES[result["scenario"]] if k in result["metrics"]}
-    return {key: entry for key, entry in shown.items() if key not in _CONFUSION or entry["status"] == "ok"}
+    shown = {k: result.metrics[k] for k in _HEADLINES[result.scenario] if k in result.metrics}
+    return {key: entry for key, entry in shown.items() if key not in _CONFUSION or entry.status == "ok"}
 
 
-def value_of(result: Mapping[str, Any], key: str, part: str = "value") -> float | None:
+def value_of(result: RunResult, key: str, part: str = "value") -> float | None:
     """One number of a metric; None if it is missing."""
-    entry = result["metrics"].get(key)
-    return entry.get(part) if entry else None
+    entry = result.metrics.get(key)
+    return getattr(entry, part) if entry else None
 
 
-def exceeds_floor(entry: Mapping[str, Any]) -> bool:
+def exceeds_floor(entry: Comparison) -> bool:
     """Whether a metric's gap is larger than the distance between two retrained models; no floor, no verdict."""
-    gap, floor = entry.get("gap"), entry.get("floor")
+    gap, floor = entry.gap, entry.floor
     return gap is not None and floor is not None and not math.isnan(floor) and abs(gap) > floor

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, TextIO
 
+from cu.evaluation.comparison import Comparison
 from cu.reporting.formats import SCALES, number, scale_of
 from cu.reporting.headlines import exceeds_floor, headlines, value_of
 from cu.reporting.illusion import HEAD, betrayed_by
 from cu.reporting.statistics import wilson_interval
+from cu.store.result import RunResult
 
 if TYPE_CHECKING:
     from rich.console import Group
@@ -19,8 +21,8 @@ WIDTH = 100
 HEAD_MARGIN = 0.01  # one point of accuracy on forgotten test samples, as in configs/report/default.yaml
 
 
-def summary(result: Mapping[str, Any]) -> Group:
-    """The end of a run as something rich can print; `result` is the content of `result.json`.
+def summary(result: RunResult) -> Group:
+    """The end of a run as something rich can print; in one screen.
 
     At most 20 lines. A gap is starred and coloured only when it exceeds the noise floor.
     """
@@ -37,7 +39,7 @@ def summary(result: Mapping[str, Any]) -> Group:
     return Group(*lines[: len(head)], Text(""), body, *lines[len(head) :])
 
 
-def show(result: Mapping[str, Any], stream: TextIO) -> None:
+def show(result: RunResult, stream: TextIO) -> None:
     """Print the summary: in colour on a terminal, as plain text of at most 100 columns anywhere else."""
     from rich.console import Console
 
@@ -48,7 +50,7 @@ def show(result: Mapping[str, Any], stream: TextIO) -> None:
     stream.write(plain.encode(stream.encoding or "utf-8", "replace").decode(stream.encoding or "utf-8"))
 
 
-def text(result: Mapping[str, Any]) -> str:
+def text(result: RunResult) -> str:
     """The summary without colours, at most 100 columns wide."""
     from rich.console import Console
 
@@ -57,27 +59,27 @@ def text(result: Mapping[str, Any]) -> str:
     return "\n".join(line.rstrip() for line in buffer.getvalue().splitlines()) + "\n"
 
 
-def _title(result: Mapping[str, Any]) -> str:
-    names, seeds = result["names"], result["seeds"]
+def _title(result: RunResult) -> str:
+    names, seeds = result.names, result.seeds
     where = " / ".join(str(names[level]) for level in ("dataset", "model", "scenario"))
-    return f"{names['method']} on {where}, seed {seeds['seed']} [{str(result['fingerprint'])[:12]}]"
+    return f"{names['method']} on {where}, seed {seeds.seed} [{result.fingerprint[:12]}]"
 
 
-def _forgotten(result: Mapping[str, Any]) -> str:
-    sizes, classes = result["split_sizes"], result["forget_classes"]
+def _forgotten(result: RunResult) -> str:
+    sizes, classes = result.split_sizes, result.forget_classes
     count = f"{sizes['forget']:,} of {sizes['forget'] + sizes['retain']:,} training samples"
     if not classes:
         return f"Forgot   {count}"
-    names = result.get("class_names") or []
+    names = result.class_names
     words = [f"{c} ({names[c]})" if c < len(names) and names[c] != str(c) else str(c) for c in classes]
     named = f"class{'es' if len(classes) > 1 else ''} {', '.join(words)}"
     return f"Forgot   {named}: {count}"
 
 
-def _cost(result: Mapping[str, Any]) -> str:
+def _cost(result: RunResult) -> str:
     seconds = value_of(result, "eff/unlearn_seconds")
     if seconds is None:
-        seconds = result.get("timings", {}).get("unlearn_seconds")
+        seconds = result.timings.get("unlearn_seconds")
     samples = [value_of(result, f"eff/samples_seen_{split}") for split in ("forget", "retain")]
     speedup = value_of(result, "eff/speedup_vs_retrain")
     shown = number(seconds, SCALES["seconds"])
@@ -91,7 +93,7 @@ def _cost(result: Mapping[str, Any]) -> str:
     return "Cost     " + ", ".join(parts)
 
 
-def _table(result: Mapping[str, Any]) -> Table:
+def _table(result: RunResult) -> Table:
     from rich import box
     from rich.table import Table
 
@@ -104,15 +106,15 @@ def _table(result: Mapping[str, Any]) -> Table:
     return table
 
 
-def _row(key: str, entry: Mapping[str, Any]) -> list[Any]:
+def _row(key: str, entry: Comparison) -> list[Any]:
     from rich.text import Text
 
     scale = SCALES[scale_of(key)]
-    texts = [number(entry.get(part), scale) for part in ("original", "value", "ref")]
+    texts = [number(getattr(entry, part), scale) for part in ("original", "value", "ref")]
     beyond = exceeds_floor(entry)
-    gap = Text(number(entry.get("gap"), scale, signed=True), "bold red" if beyond else "")
+    gap = Text(number(entry.gap, scale, signed=True), "bold red" if beyond else "")
     name = f"{key} [{scale.unit}]" if scale.unit else key
-    return [name, *texts, gap, "*" if beyond else "", number(entry.get("floor"), scale)]
+    return [name, *texts, gap, "*" if beyond else "", number(entry.floor, scale)]
 
 
 _STILL = {
@@ -122,42 +124,46 @@ _STILL = {
 }
 
 
-def _interval(result: Mapping[str, Any]) -> str | None:
+def _interval(result: RunResult) -> str | None:
     """How far the number of images alone leaves the headline accuracy open; nothing about other seeds."""
-    key, split = ("forget_test_acc", "test_forget") if result["scenario"] == "class" else ("forget_train_acc", "forget")
-    share, trials = value_of(result, key), result["split_sizes"].get(split) or 0
+    key, split = ("forget_test_acc", "test_forget") if result.scenario == "class" else ("forget_train_acc", "forget")
+    share, trials = value_of(result, key), result.split_sizes.get(split) or 0
     if share is None or not trials:
         return None
     low, high = (number(bound, SCALES["percent"]) for bound in wilson_interval(round(share * trials), trials))
     return f"{key} of {trials:,} images: 95 % interval {low} to {high} %, within this run"
 
 
-def _illusion(result: Mapping[str, Any]) -> str | None:
+def _illusion(result: RunResult) -> str | None:
     """One plain sentence if the head denies what the embedding still knows."""
-    key = betrayed_by(result["metrics"], HEAD_MARGIN) if result["scenario"] == "class" else None
+    key = (
+        betrayed_by({k: asdict(e) for k, e in result.metrics.items()}, HEAD_MARGIN)
+        if result.scenario == "class"
+        else None
+    )
     if key is None:
         return None
-    scale, entry = SCALES[scale_of(key)], result["metrics"][key]
+    scale, entry = SCALES[scale_of(key)], result.metrics[key]
     head = number(value_of(result, HEAD), SCALES["percent"])
     found, target = (
-        number(entry["value"], scale),
-        number(entry["ref"], scale) + (f" {scale.unit}" if scale.unit else ""),
+        number(entry.value, scale),
+        number(entry.ref, scale) + (f" {scale.unit}" if scale.unit else ""),
     )
     return f"looks forgotten, is not: the head says {head} %, {_STILL[key].format(found)} (retrained {target})"
 
 
-def _notes(result: Mapping[str, Any]) -> list[str]:
+def _notes(result: RunResult) -> list[str]:
     entries = headlines(result)
     notes = [interval] if (interval := _interval(result)) else []
-    if result["references"] == 0:
+    if result.references == 0:
         notes.append("No retrained model to compare with: set reference.k=1, or 2 for a noise floor.")
-    elif result["references"] == 1:
+    elif result.references == 1:
         notes.append("One retrained model: no noise floor, so no gap is called large; set reference.k=2 or more.")
     if any(exceeds_floor(entry) for entry in entries.values()):
         notes.append("* further from the retrained model than retrained models are from each other (floor)")
     reasons: dict[str, list[str]] = {}
     for key, entry in entries.items():
-        if entry["status"] != "ok":
-            reasons.setdefault(entry["status"], []).append(key)
+        if entry.status != "ok":
+            reasons.setdefault(entry.status, []).append(key)
     notes += [f"n/a      {', '.join(keys)}: {reason}" for reason, keys in reasons.items()]
     return notes

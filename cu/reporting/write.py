@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from cu.disk.files import write_text, writing
 from cu.errors import ConfigError
 from cu.reporting.aggregate import Cells, aggregate
 from cu.reporting.collect import Collection, collect
@@ -22,7 +23,6 @@ from cu.reporting.render import markdown
 from cu.reporting.selection import absent, select
 from cu.reporting.tables import Table, build_tables
 from cu.reporting.types import Report
-from cu.store.files import write_text, writing
 
 if TYPE_CHECKING:
     from cu.reporting.figures.types import Figure

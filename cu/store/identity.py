@@ -1,13 +1,21 @@
-"""Identity by content: a hash of everything that can change a result, and of nothing else."""
+"""Identity by content: a hash of everything that can change a result, and of nothing else.
+
+A class is named by its own name, never by where it stands, so that moving code changes no identity; code of the user's
+own counts with its source. Threads and device move the last digits of a result and are not part of its identity: they
+are recorded beside it, and `hardware.num_threads` pins the one.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from cu.config.schema import Component, RunConfig, TrainConfig
+from cu.disk.digest import file_hash, sha256
 from cu.errors import ConfigError
 
 # Settings that say where or how to get something, not what it is.
@@ -22,109 +30,112 @@ def fingerprint(content: Any) -> str:
 
 
 def canonical(content: Any) -> Any:
-    """Plain content with whole floats as integers: `lr=1` and `lr=1.0` give the same model."""
+    """Plain content with whole floats as integers (`lr=1` and `lr=1.0` give the same model) and stable class names."""
+    if isinstance(content, Component):
+        return canonical(content.node)
     if isinstance(content, Mapping):
-        return {key: canonical(value) for key, value in content.items()}
+        named = stable_name(content["_target_"]) if "_target_" in content else {}
+        return {**named, **{key: canonical(value) for key, value in content.items() if key != "_target_"}}
     if isinstance(content, (list, tuple)):
         return [canonical(value) for value in content]
     return int(content) if isinstance(content, float) and content.is_integer() else content
 
 
-def original_identity(config: Mapping[str, Any], precision: str) -> dict[str, Any]:
-    """What the original model depends on."""
+def stable_name(target: str) -> dict[str, str]:
+    """What stands for a dotted path: the name of the class, with a hash of its source where it is the user's."""
+    module, _, name = target.rpartition(".")
+    if module.split(".")[0] == "cu":
+        return {"_name_": name}
+    return {"_name_": name, **source_of(module)}
+
+
+def source_of(module: str) -> dict[str, str]:
+    """A hash of the file that holds a module, found without importing it; nothing where there is no such file."""
+    top, *inner = module.split(".")
+    try:
+        spec = find_spec(top)
+    except (ImportError, ValueError):
+        return {}
+    places = [Path(place, *inner) for place in (spec.submodule_search_locations or ())] if spec else []
+    files = [file for place in places for file in (place.with_suffix(".py"), place / "__init__.py")]
+    if spec and spec.origin and not inner:
+        files.append(Path(spec.origin))
+    return next(({"_source_": sha256(file)} for file in files if file.is_file()), {})
+
+
+def original_identity(config: TrainConfig, precision: str, prepared: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """What the original model depends on.
+
+    Args:
+        config: Of the job.
+        precision: In which models are trained.
+        prepared: What the scenario changes in the training data before the original is trained; None for nothing.
+    """
     identity = {
         "kind": "original",
-        "dataset": without(config["dataset"], WITHOUT_EFFECT["dataset"]),
-        "model": without(config["model"], WITHOUT_EFFECT["model"]),
-        "recipe": config["recipe"],
-        "seed": config["seed"],
+        "dataset": canonical(config.dataset.without(*WITHOUT_EFFECT["dataset"])),
+        "model": canonical(config.model.without(*WITHOUT_EFFECT["model"])),
+        "recipe": canonical(config.recipe),
+        "seed": config.seed,
         "precision": precision,
-        "revision": config["revision"],
+        "revision": config.revision,
     }
-    if config["dataset"].get("folder"):
-        identity["folder"] = listing_hash(config["dataset"]["folder"], "dataset.folder")
-    if "swap" in config.get("scenario", {}):
-        identity["confused"] = {**swapped_labels(config), "forget_seed": config["forget_seed"]}
-    if config["model"].get("checkpoint"):
-        identity["checkpoint"] = file_hash(config["model"]["checkpoint"], "model.checkpoint")
+    if folder := config.dataset.get("folder"):
+        identity["folder"] = listing_hash(folder, "dataset.folder")
+    if factory := config.model.get("factory"):
+        identity["factory"] = source_of(str(factory).replace(":", ".").rpartition(".")[0])
+    if prepared is not None:
+        identity["prepared"] = dict(prepared)
+    if config.checkpoint:
+        identity["checkpoint"] = file_hash(config.checkpoint, "model.checkpoint")
     return identity
 
 
-def swapped_labels(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Which labels an original is trained on that are not the data set's own; only `scenario=confusion` has any.
-
-    Raises:
-        ConfigError: The original is the user's own, so that it was trained on other labels.
-    """
-    if config["model"].get("checkpoint"):
-        raise ConfigError("scenario=confusion trains its original on wrong labels: model.checkpoint must be null")
-    return {"swap": sorted(config["scenario"]["swap"]), "count": config["scenario"]["count"]}
+def trained_identity(original: Mapping[str, Any]) -> dict[str, Any]:
+    """What a model depends on that is trained as the original, were that not given as a file of weights."""
+    return {key: value for key, value in original.items() if key != "checkpoint"}
 
 
 def retrained_identity(original: Mapping[str, Any], seed: int, forget_ids: Iterable[int]) -> dict[str, Any]:
     """What a retrained model depends on: the original's settings, its own seed and which ids are left out."""
-    own = {key: value for key, value in original.items() if key != "checkpoint"}
-    return {**own, "kind": "retrained", "seed": seed, "without": fingerprint(sorted(forget_ids))}
+    return {**trained_identity(original), "kind": "retrained", "seed": seed, "without": fingerprint(sorted(forget_ids))}
 
 
 def initial_identity(original: Mapping[str, Any], seed: int) -> dict[str, Any]:
     """What an untrained model depends on."""
-    own = {name: original[name] for name in ("dataset", "folder", "confused", "model", "revision") if name in original}
-    return {**own, "kind": "initial", "seed": seed}
+    names = ("dataset", "folder", "prepared", "model", "factory", "revision")
+    return {**{name: original[name] for name in names if name in original}, "kind": "initial", "seed": seed}
 
 
 def unlearned_identity(
-    config: Mapping[str, Any], original: Mapping[str, Any], seed: int, forget_ids: Iterable[int], scenario: str
+    config: RunConfig, original: Mapping[str, Any], seed: int, forgotten: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """What a model depends on that was made to forget: where it started, the method, its seed, and what it forgot."""
+    """Identity of an unlearned model, and of the run that makes it: how it is evaluated is not part of it.
+
+    Args:
+        config: Of the job.
+        original: Identity of the model that it started from.
+        seed: Of the method.
+        forgotten: Who is forgotten; see `forgotten_by` and `forgotten_ids`.
+    """
     return {
         "kind": "unlearned",
         "original": original,
-        "method": config["method"],
+        "method": canonical(config.method),
         "method_seed": seed,
-        "forget": fingerprint(sorted(forget_ids)),
-        "scenario": scenario,
-        "scoring_precision": config["hardware"]["scoring_precision"],
+        "forgotten": dict(forgotten),
+        "scoring_precision": config.hardware.get("scoring_precision"),
     }
 
 
-def run_identity(config: Mapping[str, Any], original: Mapping[str, Any]) -> dict[str, Any]:
-    """What the outcome of an unlearning run depends on; how it is evaluated afterwards is not part of it."""
-    identity = {
-        "kind": "run",
-        "original": original,
-        "scenario": config["scenario"],
-        "method": config["method"],
-        "forget_seed": config["forget_seed"],
-        "method_seed": config["method_seed"],
-        "scoring_precision": config["hardware"]["scoring_precision"],
-    }
-    if config["scenario"].get("file"):
-        ids = file_hash(config["scenario"]["file"], "scenario.file")
-        identity["scenario"] = {**without(config["scenario"], {"file"}), "ids": ids}
-    return identity
+def forgotten_by(scenario: Mapping[str, Any], forget_seed: int) -> dict[str, Any]:
+    """Identity of what a scenario forgets: its own identity, and the seed of its draws."""
+    return {"scenario": canonical(scenario), "forget_seed": forget_seed}
 
 
-def without(settings: Mapping[str, Any], keys: set[str]) -> dict[str, Any]:
-    """Settings less some keys."""
-    return {key: value for key, value in settings.items() if key not in keys}
-
-
-def file_hash(file: str, key: str) -> str:
-    """SHA-256 of a file that the setting `key` names."""
-    try:
-        return sha256(Path(str(file)).expanduser())
-    except OSError as error:
-        raise ConfigError(f"{key}={file} cannot be read ({error.strerror})") from error
-
-
-def sha256(path: Path) -> str:
-    """SHA-256 of a file's bytes."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
+def forgotten_ids(ids: Iterable[int], kind: str) -> dict[str, Any]:
+    """Identity of what is forgotten by a list of ids, as an audit does it."""
+    return {"ids": fingerprint(sorted(ids)), "kind": kind}
 
 
 def listing_hash(folder: str, key: str) -> str:

@@ -5,42 +5,34 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, ClassVar, Generic, Literal, TypeVar
 
-from annotated_types import Ge
-
-from cu.config.validate import check_value
+from cu.config.build import build
+from cu.config.parse import parse
+from cu.config.schema import RunConfig, TrainConfig
+from cu.config.trust import require_trusted
+from cu.config.validate import check
+from cu.data.scenarios.types import Scenario
+from cu.disk.digest import sha256
+from cu.disk.files import Damaged, read_json
 from cu.engine.precision import resolve_precision
-from cu.store.files import Damaged, read_json
-from cu.store.identity import fingerprint, original_identity, run_identity, sha256
+from cu.errors import ConfigError
+from cu.store.identity import fingerprint, forgotten_by, original_identity, unlearned_identity
+from cu.store.result import RunResult, TrainResult, read_run_result, read_train_result
 from cu.store.runs import RunFolder
 
-NAMED = ("dataset", "model", "recipe", "scenario", "method")
-# What the settings may be that no `_target_` takes.
-RUNNER_SETTINGS = {
-    "seed": int,
-    "forget_seed": int,
-    "method_seed": int,
-    "revision": int,
-    "resume": Literal["skip", "rerun", "error"],
-    "save_model": bool,
-    "objective": str | None,
-    "objective_is_gap": bool,
-    "paths.outputs": str,
-    "paths.data": str,
-    "reference.k": Annotated[int, Ge(0)],
-    "evaluation.name": str,
-    "evaluation.trajectory_every": Annotated[int, Ge(0)],
-    "evaluation.save_predictions": bool,
-}
+NAMED = ("dataset", "model", "recipe", "scenario", "method", "settings")
+C = TypeVar("C", bound=TrainConfig, covariant=True)
+R = TypeVar("R", bound=RunResult | TrainResult, covariant=True)
 
 
-@dataclass(frozen=True)
-class Plan:
+@dataclass(frozen=True, kw_only=True)
+class Plan(Generic[C, R]):
     """One job.
 
     Attributes:
-        config: The resolved config as plain containers.
+        config: What the job is told.
+        written: The same as plain containers, for the record.
         names: The chosen option of each group in `NAMED`.
         original: Identity of the original model.
         identity: Identity of the outcome.
@@ -48,7 +40,10 @@ class Plan:
         product: The weights that the job must leave behind; None if the record is enough.
     """
 
-    config: Mapping[str, Any]
+    kind: ClassVar[Literal["train", "unlearn"]]
+
+    config: C
+    written: Mapping[str, Any]
     names: Mapping[str, str]
     original: Mapping[str, Any]
     identity: Mapping[str, Any]
@@ -60,87 +55,136 @@ class Plan:
         """The outcome's fingerprint."""
         return fingerprint(self.identity)
 
-    @property
-    def outputs(self) -> Path:
-        """Where everything is written."""
-        return Path(self.config["paths"]["outputs"])
+    def finished(self) -> R | None:
+        """The result, if all that the job must leave behind is there and whole."""
+        raise TypeError("plans are made by plan_training and plan_unlearning")
 
-    @property
-    def evaluation_id(self) -> str | None:
-        """Fingerprint of how the outcome is evaluated; None for a training, which is not."""
-        if "evaluation" not in self.config:
-            return None
-        return fingerprint([self.config["evaluation"], self.config["reference"]])
+    def weights_are_there(self) -> bool:
+        """Whether the weights that the job must leave behind are there and whole."""
+        return self.product is None or intact(self.product)
 
-    def finished(self) -> Mapping[str, Any] | None:
-        """The result, if all that the job must leave behind is there, whole, and evaluated as asked for now."""
+
+@dataclass(frozen=True, kw_only=True)
+class TrainPlan(Plan[TrainConfig, TrainResult]):
+    """A training of an original model."""
+
+    kind: ClassVar[Literal["train", "unlearn"]] = "train"
+
+    def finished(self) -> TrainResult | None:
+        """The result, if all that the job must leave behind is there and whole."""
         try:
-            status, result = (read_json(self.folder.path / name) or {} for name in ("status.json", "result.json"))
-            there = self.product is None or intact(self.product)
+            done = self.folder.ended_well() and self.weights_are_there()
+            return read_train_result(self.folder.path) if done else None
         except Damaged:
             return None
-        asked = status.get("state") == "finished" and result.get("evaluation_id") == self.evaluation_id
-        return result if result and asked and there else None
 
 
-def plan_unlearning(config: Mapping[str, Any], names: Mapping[str, str]) -> Plan:
+@dataclass(frozen=True, kw_only=True)
+class RunPlan(Plan[RunConfig, RunResult]):
+    """An unlearning run.
+
+    Attributes:
+        forgotten: Identity of who is forgotten.
+    """
+
+    kind: ClassVar[Literal["train", "unlearn"]] = "unlearn"
+
+    forgotten: Mapping[str, Any]
+
+    @property
+    def evaluation_id(self) -> str:
+        """Fingerprint of how the outcome is evaluated."""
+        return evaluation_id(self.config)
+
+    def finished(self) -> RunResult | None:
+        """The result, if all that the job must leave behind is there, whole, and evaluated as asked for now."""
+        try:
+            done = self.folder.ended_well() and self.weights_are_there()
+            result = read_run_result(self.folder.path) if done else None
+        except Damaged:
+            return None
+        return result if result is not None and result.evaluation_id == self.evaluation_id else None
+
+
+def plan_unlearning(config: Mapping[str, Any], names: Mapping[str, str]) -> RunPlan:
     """The plan of an unlearning run.
+
+    Args:
+        config: Resolved, as plain containers.
+        names: The chosen option of each group.
 
     Raises:
         ConfigError: A setting of the runner itself is wrong, or a file that decides what is done cannot be read.
     """
-    check_runner_settings(config)
-    original = original_identity(config, precision_of(config))
-    identity = run_identity(config, original)
-    parts = [safe(names[group]) for group in ("dataset", "model", "scenario", "method")]
-    path = Path(config["paths"]["outputs"], "runs", *parts, fingerprint(identity))
-    product = path / "model.safetensors" if config["save_model"] else None
-    return Plan(config, names, original, identity, RunFolder(path), product)
+    typed = parse(RunConfig, config)
+    scenario = scenario_of(typed)
+    forgotten = forgotten_by(scenario.identity(), typed.forget_seed)
+    if scenario.changes_training and typed.checkpoint:
+        raise ConfigError(
+            f"scenario={names['scenario']} trains its original on other data than the data set's own: "
+            "model.checkpoint must be null"
+        )
+    original = original_identity(typed, precision_of(typed), forgotten if scenario.changes_training else None)
+    identity = unlearned_identity(typed, original, typed.method_seed, forgotten)
+    parts = [folder_name(names[group]) for group in ("dataset", "model", "scenario", "method")]
+    path = typed.paths.outputs.joinpath("runs", *parts, fingerprint(identity))
+    return RunPlan(
+        config=typed,
+        written=config,
+        names=names,
+        original=original,
+        identity=identity,
+        folder=RunFolder(path),
+        product=path / "model.safetensors" if typed.save_model else None,
+        forgotten=forgotten,
+    )
 
 
-def plan_training(config: Mapping[str, Any], names: Mapping[str, str]) -> Plan:
+def plan_training(config: Mapping[str, Any], names: Mapping[str, str]) -> TrainPlan:
     """The plan of training an original model.
 
     Raises:
         ConfigError: As `plan_unlearning`.
     """
-    check_runner_settings(config)
-    original = original_identity(config, precision_of(config))
-    outputs, parts = Path(config["paths"]["outputs"]), [safe(names[group]) for group in ("dataset", "model")]
+    typed = parse(TrainConfig, config)
+    original = original_identity(typed, precision_of(typed))
+    outputs, parts = typed.paths.outputs, [folder_name(names[group]) for group in ("dataset", "model")]
     path = outputs.joinpath("trained", *parts, fingerprint(original))
-    product = outputs / "models" / fingerprint(original) / "model.safetensors"
-    return Plan(config, names, original, original, RunFolder(path), product)
+    return TrainPlan(
+        config=typed,
+        written=config,
+        names=names,
+        original=original,
+        identity=original,
+        folder=RunFolder(path),
+        product=outputs / "models" / fingerprint(original) / "model.safetensors",
+    )
 
 
-def plan_evaluation(config: Mapping[str, Any], folder: Path) -> Plan:
-    """The plan of judging a finished run again. It has no identities: they are those of what the run left behind."""
-    return Plan(config, {}, {}, {}, RunFolder(folder), None)
+def scenario_of(config: RunConfig) -> Scenario:
+    """The checked scenario of a run; it needs no torch."""
+    require_trusted({"scenario": config.scenario}, config.trust)
+    check(config.scenario.node, "scenario")
+    return build(config.scenario)
 
 
-def check_runner_settings(config: Mapping[str, Any]) -> None:
-    """Check the settings that belong to the runner itself.
-
-    Raises:
-        ConfigError: One line that names the first wrong key and what it may be.
-    """
-    for key, hint in RUNNER_SETTINGS.items():
-        group, _, name = key.rpartition(".")
-        node = config.get(group, {}) if group else config
-        if name in node:
-            check_value(node[name], hint, key)
+def evaluation_id(config: RunConfig) -> str:
+    """Fingerprint of how outcomes are evaluated: the suite and the number of retrained models."""
+    suite = config.evaluation
+    return fingerprint([suite.name, suite.trajectory_every, suite.metrics, suite.audits, config.reference.k])
 
 
 def intact(weights: Path) -> bool:
-    """Whether a file of weights is there, and is the one that the record beside it, if there is one, speaks of."""
+    """True if the weights are there and match the sha256 in `model.json` beside them, if there is one."""
     record = read_json(weights.with_name("model.json"))
     return weights.exists() and (record is None or record.get("sha256") == sha256(weights))
 
 
-def precision_of(config: Mapping[str, Any]) -> str:
+def precision_of(config: TrainConfig) -> str:
     """The precision models are trained in on this machine."""
-    return resolve_precision(config["hardware"]["precision"], config["hardware"]["device"])
+    return resolve_precision(config.hardware.get("precision"), config.hardware.get("device"))
 
 
-def safe(name: str) -> str:
+def folder_name(option: str) -> str:
     """A group option as one folder name."""
-    return name.replace("/", "-")
+    return option.replace("/", "-")

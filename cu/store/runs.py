@@ -5,21 +5,17 @@ from __future__ import annotations
 import logging
 import os
 import socket
-import subprocess
-from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from functools import lru_cache
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Literal
 
-from cu.store.files import Damaged, locked, read_json, write_json
+from cu.disk.files import Damaged, read_json, write_json
+from cu.disk.locks import locked
 
 log = logging.getLogger(__name__)
 RunState = Literal["running", "finished", "failed", "preempted", "diverged"]
-PACKAGES = ("cu", "torch", "torchvision", "numpy", "scipy", "scikit-learn", "hydra-core", "wandb")
 
 
 @dataclass(frozen=True)
@@ -35,23 +31,23 @@ class RunFolder:
 
     def status(self) -> dict[str, Any]:
         """The last written status; empty if there is none or it is damaged."""
-        return self._read("status.json") or {}
-
-    def result(self) -> dict[str, Any] | None:
-        """The result of a finished run; None if it is not finished or damaged."""
-        return self._read("result.json")
-
-    def _read(self, name: str) -> dict[str, Any] | None:
         try:
-            return read_json(self.path / name)
+            return read_json(self.path / "status.json") or {}
         except Damaged as error:
             log.warning("%s: the run is done again", error)
-            return None
+            return {}
+
+    def ended_well(self) -> bool:
+        """Whether the last written status says that the run is finished.
+
+        Raises:
+            Damaged: The status cannot be read.
+        """
+        return (read_json(self.path / "status.json") or {}).get("state") == "finished"
 
     def begin(self) -> int:
-        """Mark the run as running; returns which attempt this is, from 1. An earlier result is taken away."""
+        """Mark the run as running; returns which attempt this is, from 1. An earlier result stays for now."""
         attempt = int(self.status().get("attempt", 0)) + 1
-        (self.path / "result.json").unlink(missing_ok=True)
         self._write("running", None, attempt, ended=False)
         return attempt
 
@@ -77,31 +73,3 @@ class RunFolder:
             "attempt": attempt,
         }
         write_json(self.path / "status.json", status)
-
-
-@lru_cache(maxsize=1)
-def versions() -> Mapping[str, str]:
-    """Installed versions of what can change a number."""
-    found = {}
-    for name in PACKAGES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            found[name] = "not installed"
-    return found
-
-
-@lru_cache(maxsize=1)
-def git_state() -> Mapping[str, Any]:
-    """Commit of the checkout this package runs from, and whether it has changes; nulls for an installed wheel."""
-    root = Path(__file__).resolve().parents[2]
-    if not (root / ".git").exists():
-        return {"commit": None, "dirty": None}
-    try:
-        commit, changes = (
-            subprocess.run(["git", "-C", str(root), *words], capture_output=True, text=True, check=True, timeout=10)
-            for words in (["rev-parse", "HEAD"], ["status", "--porcelain", "--", "cu", "configs"])
-        )
-    except (OSError, subprocess.SubprocessError):
-        return {"commit": None, "dirty": None}
-    return {"commit": commit.stdout.strip(), "dirty": bool(changes.stdout.strip())}

@@ -44,7 +44,7 @@ def recipe(**changes):
         recipe(clip_norm=0.5),
         recipe(epochs=0),
         {"metrics": {"a": METRIC, "off": None}, "name": "default"},
-        {"_target_": "cu.data.scenarios.types.SampleScenario", "count": 5, "fraction": None},
+        {"_target_": "cu.data.scenarios.samples.SampleScenario", "count": 5, "fraction": None},
         recipe(optimizer={"_target_": "torch.optim.Adam", "_partial_": True, "lr": 0.1}),  # somebody else's class
     ],
 )
@@ -90,7 +90,7 @@ def test_a_wrong_value_is_told_with_its_full_key(changes, message):
 def test_lists_pass_for_tuples_and_their_items_are_checked():
     check({**ADAMW, "betas": [0, 0.5]}, "optimizer")
     assert "must be less than 1" in refusal({**ADAMW, "betas": [0.9, 1.5]})
-    scenario = {"_target_": "cu.data.scenarios.types.ClassScenario", "classes": [1, True]}
+    scenario = {"_target_": "cu.data.scenarios.classes.ClassScenario", "classes": [1, True]}
     assert refusal(scenario, "scenario") == "scenario.classes must be an integer, got [1, True]"
 
 

@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from cu.data.scenarios.memorised import MemorisedScenario
-from cu.data.scenarios.types import SampleScenario, make_task
+from cu.data.scenarios.samples import SampleScenario
+from cu.data.task import make_task
 from cu.experiment.memorisation import mean_over, memorisation, resolve_scenario
 
 

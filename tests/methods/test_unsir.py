@@ -5,7 +5,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from cu.data.scenarios.types import ClassScenario, make_task
+from cu.data.scenarios.classes import ClassScenario
+from cu.data.task import make_task
 from cu.engine.predict import accuracy
 from cu.engine.recipe import AdamW
 from cu.methods.finetune import FineTune

@@ -15,7 +15,7 @@ CONFIG = {
     "dataset": {"_target_": "cu.data.datasets.digits.Digits", "train_size": None, "download": False},
     "model": {"_target_": "cu.models.resnet.ResNet", "width": 16},
     "recipe": {"_target_": "cu.engine.recipe.Recipe", "epochs": 10, "optimizer": {"lr": 0.1}},
-    "scenario": {"_target_": "cu.data.scenarios.types.ClassScenario", "classes": [5]},
+    "scenario": {"_target_": "cu.data.scenarios.classes.ClassScenario", "classes": [5]},
     "method": {"_target_": "cu.methods.contrastive.Contrastive", "temperature": 0.7, "lr": 0.01},
     "evaluation": {"name": "default"},
     "reference": {"k": 2},

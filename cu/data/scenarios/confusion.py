@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-import torch
 from annotated_types import Gt, Len
-from torch import Tensor
 
-from cu.data.types import ImageData, ScenarioKind, Split
+from cu.data.scenarios.kind import ScenarioKind
+from cu.data.scenarios.types import Scenario
 from cu.errors import ConfigError
+
+if TYPE_CHECKING:
+    import torch
+
+    from cu.data.types import ImageData, Split
 
 
 @dataclass(frozen=True, kw_only=True)
-class ConfusionScenario:
+class ConfusionScenario(Scenario):
     """The interclass confusion test: swap the labels of some samples of two classes, train on them, forget them.
 
     The original is trained on the wrong labels, so that it confuses the two classes; a model retrained without these
@@ -26,11 +31,16 @@ class ConfusionScenario:
     """
 
     kind: ClassVar[ScenarioKind] = "sample"
+    changes_training: ClassVar[bool] = True
 
     swap: Annotated[list[int], Len(2, 2)]
     count: Annotated[int, Gt(0)]
 
-    def select(self, train: Split, num_classes: int, generator: torch.Generator) -> Tensor:
+    def identity(self) -> Mapping[str, Any]:
+        """The two classes, in whatever order, and how many."""
+        return {"name": type(self).__name__, "swap": sorted(self.swap), "count": self.count}
+
+    def select(self, train: Split, num_classes: int, generator: torch.Generator) -> torch.Tensor:
         """Sorted int64 positions in `train`, drawn from both classes together without replacement.
 
         They are the same before and after the swap, which moves no sample into or out of the two classes.
@@ -38,6 +48,8 @@ class ConfusionScenario:
         Raises:
             ConfigError: `swap` does not name two classes of the data set, or they have no more than `count` samples.
         """
+        import torch
+
         if len(set(self.swap)) < 2 or not all(0 <= label < num_classes for label in self.swap):
             raise ConfigError(f"scenario.swap={list(self.swap)}: name two classes from 0 to {num_classes - 1}")
         members = torch.isin(train.labels, torch.tensor(list(self.swap), device=train.labels.device)).nonzero()[:, 0]
@@ -49,7 +61,7 @@ class ConfusionScenario:
         order = torch.randperm(len(members), generator=generator)
         return members.cpu()[order[: self.count]].sort().values
 
-    def confused(self, data: ImageData, generator: torch.Generator) -> ImageData:
+    def prepare(self, data: ImageData, generator: torch.Generator) -> ImageData:
         """The data set in which the selected training samples have the label of the other class; nothing else changes.
 
         Args:

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from cu.data.scenarios.id_files import read_ids
-from cu.data.types import ImageData, ScenarioKind, Split
+from cu.data.scenarios.kind import ScenarioKind
+from cu.data.scenarios.types import Scenario
+from cu.disk.digest import file_hash
 from cu.errors import ConfigError
+
+if TYPE_CHECKING:
+    import torch
+
+    from cu.data.types import ImageData, Split
 
 
 @dataclass(frozen=True, kw_only=True)
-class IndicesScenario:
+class IndicesScenario(Scenario):
     """Forget the training samples whose ids are in a file.
 
     Attributes:
@@ -27,13 +32,19 @@ class IndicesScenario:
 
     file: str
 
-    def select(self, train: Split, num_classes: int, generator: torch.Generator) -> Tensor:
+    def identity(self) -> Mapping[str, Any]:
+        """The content of the file, wherever it is."""
+        return {"name": type(self).__name__, "ids": file_hash(self.file, "scenario.file")}
+
+    def select(self, train: Split, num_classes: int, generator: torch.Generator) -> torch.Tensor:
         """Sorted int64 positions in `train` of the samples in the file; nothing is random.
 
         Raises:
             ConfigError: The file cannot be read, or an id repeats, does not exist or is not in `train`
                 (`UntrainedIdsError`), or all of `train` would be forgotten.
         """
+        import torch
+
         ids = read_ids(Path(self.file).expanduser())
         end = max(len(train.images), int(train.ids.max()) + 1)
         if outside := [sample for sample in ids if not 0 <= sample < end]:

@@ -1,25 +1,28 @@
-"""What an audit may work with: the run's models, and more of their kind."""
+"""What an audit may work with: the run's models, and additional models trained the same way."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from cu.config.schema import RunConfig
 from cu.data.types import Split, UnlearningTask
+from cu.disk.files import JsonLines
 from cu.engine.context import silent
 from cu.engine.predict import predict
-from cu.experiment.workspace import Workspace, provenance
+from cu.experiment.workspace import Workspace
 from cu.methods.types import Method
 from cu.models.types import Classifier
 from cu.store.checkpoint import EpochCheckpoint
-from cu.store.files import JsonLines
-from cu.store.identity import fingerprint, unlearned_identity, without
+from cu.store.identity import fingerprint, forgotten_ids, trained_identity, unlearned_identity
 from cu.store.models import StoredModel, load_into, load_weights
 from cu.store.outputs import cached_outputs
+from cu.store.plan import RunPlan
+from cu.store.provenance import provenance
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +33,7 @@ class AuditContext:
 
     Attributes:
         workspace: Data, hardware, recipe and store.
+        plan: Of the run.
         task: What was forgotten.
         method: How.
         original: The original model.
@@ -37,7 +41,8 @@ class AuditContext:
         outcome: The unlearned model; None if the run ended before and left only its outputs.
     """
 
-    workspace: Workspace
+    workspace: Workspace[RunConfig]
+    plan: RunPlan
     task: UnlearningTask
     method: Method
     original: StoredModel
@@ -47,19 +52,19 @@ class AuditContext:
     @property
     def forget_seed(self) -> int:
         """Source of every choice of samples, the same for all methods."""
-        return self.workspace.plan.config["forget_seed"]
+        return self.plan.config.forget_seed
 
     @property
     def method_seed(self) -> int:
         """The seed of the run's own unlearning."""
-        return self.workspace.plan.config["method_seed"]
+        return self.plan.config.method_seed
 
     def original_of(self, number: int) -> StoredModel:
         """Original `number`, trained by the recipe with seed `seed + number`; number 0 is the run's own."""
         workspace = self.workspace
         if number == 0:
             return self.original
-        identity = {**without(workspace.plan.original, {"checkpoint"}), "seed": workspace.seed + number}
+        identity = {**trained_identity(workspace.original_identity), "seed": workspace.seed + number}
         train = workspace.trainer(workspace.data.train, identity["seed"], "original", silent, logging.DEBUG)
         return workspace.store.obtain(identity, train)
 
@@ -78,32 +83,31 @@ class AuditContext:
         """
         workspace, seed = self.workspace, self.method_seed + number
         own = number == 0 and original is self.original and task is self.task
-        forgotten = task.forget.ids.tolist()
-        identity = unlearned_identity(
-            workspace.plan.config, original.record["identity"], seed, forgotten, task.scenario
-        )
+        plan = self.plan
+        forgotten = plan.forgotten if task is self.task else forgotten_ids(task.forget.ids.tolist(), task.scenario)
+        identity = unlearned_identity(plan.config, original.record["identity"], seed, forgotten)
 
         def retrain(retain: Split) -> tuple[Classifier, Mapping[str, Any]]:
             stored = self.trained(retain, number)
             return workspace.load(stored), stored.record["cost"]
 
         def train(checkpoint: EpochCheckpoint, rows: JsonLines) -> tuple[Classifier, Mapping[str, Any]]:
-            run, model = replace(workspace.run(seed), retrain=retrain), self.kept() if own else None
+            context, model = replace(workspace.context(seed), retrain=retrain), self.kept() if own else None
             if model is None:
-                with run.ledger.running():
-                    model = self.method.unlearn(workspace.load(original), task, run)
-            return model, {"cost": run.ledger.cost(), **provenance(workspace.hardware)}
+                with context.ledger.running():
+                    model = self.method.unlearn(workspace.load(original), task, context)
+            return model, {"cost": context.ledger.cost(), **asdict(provenance(workspace.hardware.describe()))}
 
         return workspace.store.obtain(identity, train)
 
     def kept(self) -> Classifier | None:
         """The run's own unlearned model, if it is at hand or was saved."""
-        path = self.workspace.plan.folder.path / "model.safetensors"
+        path = self.plan.folder.path / "model.safetensors"
         if self.outcome is None and not path.exists():
             log.info("an audit needs the unlearned model, which was not kept: the method runs again")
         if self.outcome is not None or not path.exists():
             return self.outcome
-        model = self.workspace.run(self.workspace.seed).new_model()
+        model = self.workspace.context(self.workspace.seed).new_model()
         load_into(model, load_weights(path, "save_model"), str(path))
         return model.eval()
 

@@ -15,9 +15,9 @@ from torch import nn
 from cu.data.types import Split
 from cu.engine.fit import cross_entropy, fit
 from cu.engine.predict import accuracy
+from cu.engine.progress import eta_log
 from cu.engine.recipe import Recipe
 from cu.experiment.audits.context import AuditContext
-from cu.experiment.audits.eta_log import eta_log
 from cu.experiment.audits.types import Findings
 from cu.metrics.findings import Relearning
 from cu.metrics.spec import Need
@@ -96,7 +96,7 @@ class RelearningAudit:
         workspace, forget = context.workspace, context.task.forget
         watched = drawn(forget, WATCHED, generator(context.forget_seed, "relearning/watched"))
         retain = drawn(context.task.retain, len(forget), generator(context.forget_seed, "relearning/retain"))
-        run = workspace.run(derive_seed(context.forget_seed, f"relearning/{order}"))
+        run = workspace.context(derive_seed(context.forget_seed, f"relearning/{order}"))
         batches = run.batches((forget, retain), self.recipe(1))
         model, looks = workspace.load(stored), set(self.looks)
         seen = [accuracy(model, watched, workspace.hardware)]

@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from cu.disk.files import Damaged
 from cu.metrics.case import Case, ModelPredictions, Predictions
 from cu.reporting.figures.types import LacksDataError
 from cu.seeds import derive_seed
-from cu.store.files import Damaged
 from cu.store.forget_ids import read_forget_ids
 from cu.store.outputs import load_scores
 

@@ -1,9 +1,11 @@
 import pytest
 import torch
 
+from cu.data.scenarios.classes import ClassScenario
 from cu.data.scenarios.indices import IndicesScenario
-from cu.data.scenarios.types import ClassScenario, SampleScenario, make_task
+from cu.data.scenarios.samples import SampleScenario
 from cu.data.splits import DatasetOptions, Part, image_data, whole
+from cu.data.task import make_task
 from cu.errors import ConfigError
 
 FILE_SIZE, NUM_CLASSES = 200, 10

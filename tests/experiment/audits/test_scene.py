@@ -14,7 +14,7 @@ def test_original_zero_is_the_runs_own_and_the_others_are_those_of_runs_with_the
 
 def test_further_originals_of_a_users_own_weights_are_trained_by_the_recipe(make_scene):
     context = make_scene()
-    context.workspace.plan.original["checkpoint"] = "hash"
+    context.workspace.original_identity["checkpoint"] = "hash"
     assert context.original_of(2).folder == make_scene(seed=2).original.folder
 
 
@@ -25,15 +25,15 @@ def test_retrained_models_are_the_references(make_scene):
 
 
 def test_the_outcome_of_the_run_is_taken_as_it_is(make_scene, make_bench, audit_store, tmp_path):
-    outcome = make_bench(seed=77).run(77).new_model().eval()
+    outcome = make_bench(seed=77).context(77).new_model().eval()
     stored = make_scene(outcome=outcome, method_seed=900).unlearned()
     assert all(torch.equal(stored.weights[name], value) for name, value in outcome.state_dict().items())
 
 
 def test_a_saved_outcome_is_loaded(make_scene, make_bench, caplog):
     context = make_scene(method_seed=901)
-    saved = context.workspace.run(78).new_model()
-    save_weights(context.workspace.plan.folder.path / "model.safetensors", saved)
+    saved = context.workspace.context(78).new_model()
+    save_weights(context.plan.folder.path / "model.safetensors", saved)
     with caplog.at_level(logging.INFO, logger="cu"):
         stored = context.unlearned()
     assert all(torch.equal(stored.weights[name], value) for name, value in saved.state_dict().items())
@@ -47,7 +47,7 @@ def test_an_outcome_that_was_not_kept_is_made_again_once_and_the_same(make_scene
         again = context.unlearned()
     assert caplog.text.count("runs again") == 1
     assert again.folder == stored.folder
-    run = context.workspace.run(902)
+    run = context.workspace.context(902)
     expected = context.method.unlearn(context.workspace.load(context.original), context.task, run)
     assert all(torch.equal(stored.weights[name], value) for name, value in expected.state_dict().items())
 

@@ -1,0 +1,187 @@
+"""What each command is told, as types; `cu.config.parse` makes them from a config."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from annotated_types import Ge, Lt
+
+Seed = Annotated[int, Ge(0), Lt(2**63)]
+
+
+@dataclass(frozen=True)
+class Component:
+    """An object that a config names: where Python finds it, and its settings, by `_target_` and the other keys."""
+
+    node: Mapping[str, Any]
+
+    @property
+    def target(self) -> str:
+        """The dotted path of what is built."""
+        return self.node["_target_"]
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """One setting."""
+        return self.node.get(name, default)
+
+    def without(self, *names: str) -> Component:
+        """The component less some settings."""
+        return Component({key: value for key, value in self.node.items() if key not in names})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Paths:
+    """What is written below `outputs`, what is read below `data`."""
+
+    outputs: Path
+    data: Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluationConfig:
+    """A suite of metrics.
+
+    Attributes:
+        name: Of the suite.
+        trajectory_every: Steps between looks at the model on its way; 0 for none.
+        save_predictions: Whether the outputs of the unlearned model are kept.
+        metrics: By name; null for one that is left out.
+        audits: By name, what trains further models; null for one that is left out.
+    """
+
+    name: str
+    trajectory_every: Annotated[int, Ge(0)]
+    save_predictions: bool
+    metrics: Mapping[str, Component | None]
+    audits: Mapping[str, Component | None]
+
+    def chosen(self) -> dict[str, Component]:
+        """The metrics that are not left out."""
+        return {name: metric for name, metric in self.metrics.items() if metric is not None}
+
+    def chosen_audits(self) -> dict[str, Component]:
+        """The audits that are not left out."""
+        return {name: audit for name, audit in self.audits.items() if audit is not None}
+
+    def components(self) -> dict[str, Component]:
+        """Both, by the key where they stand."""
+        suite = {f"evaluation.metrics.{name}": metric for name, metric in self.chosen().items()}
+        return {**suite, **{f"evaluation.audits.{name}": audit for name, audit in self.chosen_audits().items()}}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReferenceConfig:
+    """How many retrained models a run is compared with."""
+
+    k: Annotated[int, Ge(0)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    """What `cu-train` is told.
+
+    Attributes:
+        seed: Of the original model.
+        revision: Raised when old numbers become wrong.
+        resume: What happens to a finished run.
+        paths: Where things are read and written.
+        dataset: The data set.
+        model: The network; its setting `checkpoint` names a file of weights to start from.
+        recipe: How originals and retrained models are trained.
+        hardware: Device, precision, threads.
+        tracking: Where the run is mirrored.
+        trust: Modules of the user's own whose classes the config may name.
+    """
+
+    seed: Seed
+    revision: int
+    resume: Literal["skip", "rerun", "error"]
+    paths: Paths
+    dataset: Component
+    model: Component
+    recipe: Component
+    hardware: Component
+    tracking: Component
+    trust: list[str]
+
+    @property
+    def checkpoint(self) -> str | None:
+        """The user's own weights of the original, if there are any."""
+        return self.model.get("checkpoint")
+
+    @property
+    def network(self) -> Component:
+        """The network without its weights."""
+        return self.model.without("checkpoint")
+
+    def components(self) -> dict[str, Component]:
+        """All objects that the config names, by the key where they stand."""
+        named = {f.name: getattr(self, f.name) for f in fields(self)}
+        return {
+            **{key: value for key, value in named.items() if isinstance(value, Component) and key != "model"},
+            "model": self.network,
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunConfig(TrainConfig):
+    """What `cu-unlearn` is told.
+
+    Attributes:
+        forget_seed: Who is forgotten, in random scenarios.
+        method_seed: Batches and draws of the method.
+        save_model: Whether the unlearned weights are kept.
+        objective: The metric that a sweeper gets to see.
+        objective_is_gap: Its gap to retraining instead of its value.
+        scenario: Who is forgotten.
+        method: How.
+        evaluation: How the outcome is judged.
+        reference: By how many retrained models.
+    """
+
+    forget_seed: Seed
+    method_seed: Seed
+    save_model: bool
+    objective: str | None
+    objective_is_gap: bool
+    scenario: Component
+    method: Component
+    evaluation: EvaluationConfig
+    reference: ReferenceConfig
+
+    def components(self) -> dict[str, Component]:
+        """All objects that the config names, by the key where they stand."""
+        return {**super().components(), **self.evaluation.components()}
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluateConfig:
+    """What `cu-evaluate` is told: which finished runs to judge again, by which suite."""
+
+    resume: Literal["skip", "rerun", "error"]
+    paths: Paths
+    evaluation: EvaluationConfig
+    hardware: Component
+    select: Component
+    trust: list[str]
+
+    def components(self) -> dict[str, Component]:
+        """All objects that the config names, by the key where they stand."""
+        return {"select": self.select, "hardware": self.hardware, **self.evaluation.components()}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportConfig:
+    """What `cu-report` is told: what to show, and where to mirror it."""
+
+    paths: Paths
+    report: Component
+    tracking: Component
+    trust: list[str]
+
+    def components(self) -> dict[str, Component]:
+        """All objects that the config names, by the key where they stand."""
+        return {"report": self.report, "tracking": self.tracking}
