@@ -221,11 +221,8 @@ def test_what_must_be_given_is_asked_for():
             validate({group: config[group]})
 
 
-UNSEARCHED = {"retrain", "original", "untrained", "logit_mask"}  # they have nothing to set
-
-
-def test_every_method_with_settings_has_the_same_number_of_trials():
-    assert set(options("method")) - UNSEARCHED == set(options("search"))
+def test_every_search_is_for_a_method_and_has_the_same_number_of_trials():
+    assert set(options("search")) <= set(options("method"))
     files = [OmegaConf.load(config_folder() / "search" / f"{name}.yaml") for name in options("search")]
     assert {tuple(file.trials) for file in files} == {tuple("abcdef")}
     for file in files:
