@@ -37,9 +37,15 @@ def swept(experiment):
     return list(product(grid["method"], grid["model"]))
 
 
-@pytest.mark.parametrize(
-    ("experiment", "method"), [(t, m) for t in TABLES for m in dict.fromkeys(m for m, _ in swept(t))]
-)
+def cells():
+    """Every method of every experiment; those of tables of the same runs take long and seldom tell more."""
+    same_runs = ("3", "6", "7", "figure2")
+    for table in TABLES:
+        for method in dict.fromkeys(method for method, _ in swept(table)):
+            yield pytest.param(table, method, marks=[pytest.mark.slow] if table.endswith(same_runs) else [])
+
+
+@pytest.mark.parametrize(("experiment", "method"), list(cells()))
 def test_every_cell_of_the_papers_tables_has_what_it_needs(experiment, method):
     models = [model for name, model in swept(experiment) if name == method]
     config = composed(f"experiment={experiment}", f"method={method}", f"model={models[0]}")

@@ -159,7 +159,7 @@ def test_another_seed_gives_other_weights_if_anything_is_random(
     monkeypatch.setattr(Watched, "asked", [], raising=False)
     run = make_run(seed=1)
     other = unlearn(name, scenario, run=Watched(**{f.name: getattr(run, f.name) for f in fields(run)}))
-    assert same_weights(other, outcome(name, scenario)[0]) == (not Watched.asked)
+    assert same_weights(other, outcome(name, scenario)[0]) == (not Watched.asked or name in UNMOVED)
 
 
 @every_cell
