@@ -10,9 +10,9 @@ from omegaconf import OmegaConf
 from cu.config.build import build, validate
 from cu.config.folder import config_folder
 from cu.methods.types import scenarios_of
-from cu.reporting.labels import flatten
-from cu.reporting.literature import printed_numbers
-from cu.reporting.matching import agrees
+from cu.reporting.collect.labels import flatten
+from cu.reporting.tables.literature import printed_numbers
+from cu.reporting.collect.matching import agrees
 from cu.store.identity import original_identity, run_identity
 
 PRINTED = printed_numbers("arxiv_2401_10458")
