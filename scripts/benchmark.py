@@ -156,6 +156,7 @@ def contrasted(model: Classifier, place: Hardware) -> float:
         joint_forward=True,
         stop_on="never",
         stop_every=None,
+        retain_size="full",
     )
     pairs = PairedBatches(
         run.batches(forget, recipe(1), half), run.batches(retain, recipe(1), half), method.omega, "random"

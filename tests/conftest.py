@@ -269,7 +269,9 @@ def results():
                 if not key.startswith("eff/") or key.startswith(("eff/samples", "eff/steps"))
             }
             cost = {key: value for key, value in result["cost"].items() if not key.endswith(("seconds", "mb"))}
-            found[result["fingerprint"]] = {**result, "metrics": metrics, "cost": cost, "timings": None, "git": None}
+            about = {**result["provenance"], "commit": None, "dirty": None}
+            same = {"metrics": metrics, "cost": cost, "timings": None, "provenance": about}
+            found[result["fingerprint"]] = {**result, **same}
         return found
 
     return read

@@ -123,9 +123,10 @@ def training_job(cfg: DictConfig) -> Ended:
 def report_job(cfg: DictConfig) -> Ended:
     """`cu-report`."""
     from cu.reporting.publish import publish
+    from cu.reporting.write import show_report
 
     written = publish(parse(ReportConfig, plain(cfg)), plain(cfg))
-    print(written.markdown.read_text(encoding="utf-8"))
+    show_report(written, sys.stdout)
     print("written: " + ", ".join(str(path) for path in written.files if path.parent == written.folder))
     if written.figures:
         print(f"figures: {len(written.figures)} in {written.folder / 'figures'}; open {written.page}")

@@ -7,7 +7,7 @@ from typing import Any
 
 from cu.config.build import build, check_components
 from cu.config.schema import ReportConfig
-from cu.reporting.mirror import mirror
+from cu.reporting.render.media import mirror
 from cu.reporting.types import Report
 from cu.reporting.write import Written, write_report
 from cu.store.identity import fingerprint

@@ -1,169 +1,169 @@
-"""One screen at the end of a run: what was forgotten, what it cost, how far it is from retraining."""
+"""One screen at the end of a run: what was forgotten, what it cost, how far it is from retraining.
+
+One run gives no verdict: its gaps stand beside the noise floor, and a report over seeds tells which are large.
+"""
 
 from __future__ import annotations
 
 import io
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Any, TextIO
+import math
+from typing import TYPE_CHECKING, TextIO
 
 from cu.evaluation.comparison import Comparison
-from cu.reporting.formats import SCALES, number, scale_of
-from cu.reporting.headlines import exceeds_floor, headlines, value_of
-from cu.reporting.illusion import HEAD, betrayed_by
-from cu.reporting.statistics import wilson_interval
+from cu.reporting.render.escape import terminal
+from cu.reporting.render.numbers import number
+from cu.reporting.scales import SCALES, scale_of
+from cu.reporting.statistics.intervals import wilson_interval
 from cu.store.result import RunResult
 
 if TYPE_CHECKING:
-    from rich.console import Group
-    from rich.table import Table
+    from rich.console import Console
 
 WIDTH = 100
-HEAD_MARGIN = 0.01  # one point of accuracy on forgotten test samples, as in configs/report/default.yaml
-
-
-def summary(result: RunResult) -> Group:
-    """The end of a run as something rich can print; in one screen.
-
-    At most 20 lines. A gap is starred and coloured only when it exceeds the noise floor.
-    """
-    from rich.console import Group
-    from rich.text import Text
-
-    head, tail = [_title(result), _forgotten(result), _cost(result)], _notes(result)
-    lines = [Text(line, overflow="ellipsis", no_wrap=True) for line in (*head, *tail)]
-    lines[0].stylize("bold")
-    if warning := _illusion(result):
-        lines.insert(len(head), Text(warning, "bold yellow"))
-    table = _table(result)
-    body = table if table.row_count else Text("None of the headline metrics was evaluated.")
-    return Group(*lines[: len(head)], Text(""), body, *lines[len(head) :])
+HEADINGS = ("metric", "original", "unlearned", "retrained", "gap", "floor")
+_DROPPED_FIRST = ("floor", "original")  # where a terminal is narrow
+_ACCURACIES = (
+    *("forget_train_acc", "forget_test_acc", "unlearn_score"),
+    *("retain_train_acc", "retain_test_acc", "test_acc"),
+)
+_CONFUSION = ("ic/error", "ic/fgt")
+_CLOSENESS = (
+    *("mia/svc_confidence", "mia/rmia_auc", "cmia/gap_nn", "probe/linear_forget_test_acc", "probe/member_auc"),
+    *("cka/shift", "agg/avg_gap"),
+)
+_ELSEWHERE = {
+    "class": {"unlearn_score", "test_acc", "probe/member_auc", "mia/rmia_auc"},
+    "sample": {"forget_test_acc", "retain_test_acc", "cmia/gap_nn", "probe/linear_forget_test_acc"},
+}
 
 
 def show(result: RunResult, stream: TextIO) -> None:
-    """Print the summary: in colour on a terminal, as plain text of at most 100 columns anywhere else."""
+    """Print the summary: as wide as a terminal is, as plain text of at most 100 columns anywhere else."""
     from rich.console import Console
 
     if stream.isatty():
-        Console(file=stream, highlight=False).print(summary(result))
+        _print(result, Console(file=stream, highlight=False))
         return
     plain = text(result)
     stream.write(plain.encode(stream.encoding or "utf-8", "replace").decode(stream.encoding or "utf-8"))
 
 
-def text(result: RunResult) -> str:
-    """The summary without colours, at most 100 columns wide."""
+def text(result: RunResult, width: int = WIDTH) -> str:
+    """The summary without colours."""
     from rich.console import Console
 
     buffer = io.StringIO()
-    Console(file=buffer, width=WIDTH, color_system=None, highlight=False, force_terminal=False).print(summary(result))
+    _print(result, Console(file=buffer, width=width, color_system=None, highlight=False, force_terminal=False))
     return "\n".join(line.rstrip() for line in buffer.getvalue().splitlines()) + "\n"
 
 
+def _print(result: RunResult, console: Console) -> None:
+    from rich.text import Text
+
+    entries = headlines(result)
+    for i, line in enumerate((_title(result), _forgotten(result), _cost(result))):
+        console.print(Text(terminal(line), "" if i else "bold", overflow="ellipsis", no_wrap=True))
+    console.print()
+    notes = _notes(result, entries)
+    if entries:
+        notes += _table(entries, console)
+    else:
+        console.print("None of the headline metrics was evaluated.")
+    for line in notes:
+        console.print(Text(terminal(line), overflow="ellipsis", no_wrap=True))
+
+
+def headlines(result: RunResult) -> dict[str, Comparison]:
+    """The metrics worth a line; confusion of two classes is only where their labels were swapped."""
+    wanted = (k for k in (*_ACCURACIES, *_CONFUSION, *_CLOSENESS) if k not in _ELSEWHERE[result.scenario])
+    shown = {key: result.metrics[key] for key in wanted if key in result.metrics}
+    return {key: entry for key, entry in shown.items() if key not in _CONFUSION or entry.status == "ok"}
+
+
+def _value(result: RunResult, key: str) -> float | None:
+    entry = result.metrics.get(key)
+    return entry.value if entry else None
+
+
 def _title(result: RunResult) -> str:
-    names, seeds = result.names, result.seeds
-    where = " / ".join(str(names[level]) for level in ("dataset", "model", "scenario"))
-    return f"{names['method']} on {where}, seed {seeds.seed} [{result.fingerprint[:12]}]"
+    where = " / ".join(str(result.names.get(level, "?")) for level in ("dataset", "model", "scenario"))
+    method = result.names.get("method", "?")
+    return f"{method} on {where}, seed {result.seeds.seed} [{result.fingerprint[:12]}]"
 
 
 def _forgotten(result: RunResult) -> str:
-    sizes, classes = result.split_sizes, result.forget_classes
-    count = f"{sizes['forget']:,} of {sizes['forget'] + sizes['retain']:,} training samples"
-    if not classes:
+    forget, retain = (result.split_sizes.get(split, 0) for split in ("forget", "retain"))
+    count = f"{forget:,} of {forget + retain:,} training samples"
+    if not result.forget_classes:
         return f"Forgot   {count}"
-    names = result.class_names
-    words = [f"{c} ({names[c]})" if c < len(names) and names[c] != str(c) else str(c) for c in classes]
-    named = f"class{'es' if len(classes) > 1 else ''} {', '.join(words)}"
-    return f"Forgot   {named}: {count}"
+    names = dict(enumerate(result.class_names))
+    words = [f"{c} ({names[c]})" if names.get(c, str(c)) != str(c) else str(c) for c in result.forget_classes]
+    return f"Forgot   class{'es' if len(words) > 1 else ''} {', '.join(words)}: {count}"
 
 
 def _cost(result: RunResult) -> str:
-    seconds = value_of(result, "eff/unlearn_seconds")
-    if seconds is None:
-        seconds = result.timings.get("unlearn_seconds")
-    samples = [value_of(result, f"eff/samples_seen_{split}") for split in ("forget", "retain")]
-    speedup = value_of(result, "eff/speedup_vs_retrain")
+    seconds = _value(result, "eff/unlearn_seconds")
+    seconds = result.timings.get("unlearn_seconds") if seconds is None else seconds
+    forget, retain = (_value(result, f"eff/samples_seen_{split}") for split in ("forget", "retain"))
+    speedup = _value(result, "eff/speedup_vs_retrain")
     shown = number(seconds, SCALES["seconds"])
     parts = [f"{shown} s"]
-    if all(sample is not None for sample in samples):
-        forget, retain = (int(sample or 0) for sample in samples)
-        parts.append(f"{forget + retain:,} samples seen ({forget:,} forget, {retain:,} retain)")
+    if forget is not None and retain is not None:
+        parts.append(f"{forget + retain:,.0f} samples seen ({forget:,.0f} forget, {retain:,.0f} retain)")
     # A ratio to what is shown as no time at all is not a speed.
     if speedup is not None and shown != number(0.0, SCALES["seconds"]):
         parts.append(f"{number(speedup, SCALES['times'])}× as fast as retraining")
     return "Cost     " + ", ".join(parts)
 
 
-def _table(result: RunResult) -> Table:
+def _table(entries: dict[str, Comparison], console: Console) -> list[str]:
+    """Print the headline metrics; one line on the columns that a narrow terminal has no room for."""
     from rich import box
     from rich.table import Table
 
+    lines = [_row(key, entry) for key, entry in entries.items()]
+    kept, dropped = list(range(len(HEADINGS))), []
+    widths = [max(len(line[i]) for line in [HEADINGS, *lines]) + 2 for i in kept]
+    for name in _DROPPED_FIRST:
+        if sum(widths[i] for i in kept) - 2 > console.width:
+            kept.remove(HEADINGS.index(name))
+            dropped.append(name)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    table.add_column("metric", no_wrap=True)
-    for heading in ("original", "unlearned", "retrained", "gap", "", "floor"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    for key, entry in headlines(result).items():
-        table.add_row(*_row(key, entry))
-    return table
+    for i in kept:
+        table.add_column(HEADINGS[i], justify="right" if i else "left", no_wrap=bool(i), overflow="fold")
+    for line in lines:
+        table.add_row(*(line[i] for i in kept))
+    console.print(table)
+    return [f"No room for {' and '.join(dropped)}: result.json has them."] if dropped else []
 
 
-def _row(key: str, entry: Comparison) -> list[Any]:
-    from rich.text import Text
-
+def _row(key: str, entry: Comparison) -> list[str]:
     scale = SCALES[scale_of(key)]
-    texts = [number(getattr(entry, part), scale) for part in ("original", "value", "ref")]
-    beyond = exceeds_floor(entry)
-    gap = Text(number(entry.gap, scale, signed=True), "bold red" if beyond else "")
-    name = f"{key} [{scale.unit}]" if scale.unit else key
-    return [name, *texts, gap, "*" if beyond else "", number(entry.floor, scale)]
-
-
-_STILL = {
-    "probe/linear_forget_test_acc": "a linear probe on the embedding still finds {} %",
-    "probe/fewshot10_forget_acc": "a linear probe on the embedding, shown 10 images, still finds {} %",
-    "cka/forget_to_original": "the embedding is still like the original's: CKA {}",
-}
+    values = [number(part, scale) for part in (entry.original, entry.value, entry.ref)]
+    name = f"{key} \\[{scale.unit}]" if scale.unit else key
+    return [name, *values, number(entry.gap, scale, signed=True), number(entry.floor, scale)]
 
 
 def _interval(result: RunResult) -> str | None:
     """How far the number of images alone leaves the headline accuracy open; nothing about other seeds."""
     key, split = ("forget_test_acc", "test_forget") if result.scenario == "class" else ("forget_train_acc", "forget")
-    share, trials = value_of(result, key), result.split_sizes.get(split) or 0
-    if share is None or not trials:
+    share, trials = _value(result, key), result.split_sizes.get(split, 0)
+    if share is None or not 0 <= share <= 1 or trials < 1:
         return None
     low, high = (number(bound, SCALES["percent"]) for bound in wilson_interval(round(share * trials), trials))
     return f"{key} of {trials:,} images: 95 % interval {low} to {high} %, within this run"
 
 
-def _illusion(result: RunResult) -> str | None:
-    """One plain sentence if the head denies what the embedding still knows."""
-    key = (
-        betrayed_by({k: asdict(e) for k, e in result.metrics.items()}, HEAD_MARGIN)
-        if result.scenario == "class"
-        else None
-    )
-    if key is None:
-        return None
-    scale, entry = SCALES[scale_of(key)], result.metrics[key]
-    head = number(value_of(result, HEAD), SCALES["percent"])
-    found, target = (
-        number(entry.value, scale),
-        number(entry.ref, scale) + (f" {scale.unit}" if scale.unit else ""),
-    )
-    return f"looks forgotten, is not: the head says {head} %, {_STILL[key].format(found)} (retrained {target})"
-
-
-def _notes(result: RunResult) -> list[str]:
-    entries = headlines(result)
+def _notes(result: RunResult, entries: dict[str, Comparison]) -> list[str]:
     notes = [interval] if (interval := _interval(result)) else []
     if result.references == 0:
         notes.append("No retrained model to compare with: set reference.k=1, or 2 for a noise floor.")
     elif result.references == 1:
-        notes.append("One retrained model: no noise floor, so no gap is called large; set reference.k=2 or more.")
-    if any(exceeds_floor(entry) for entry in entries.values()):
-        notes.append("* further from the retrained model than retrained models are from each other (floor)")
+        notes.append("One retrained model: no noise floor; set reference.k=2 or more.")
+    if any(entry.floor is not None and not math.isnan(entry.floor) for entry in entries.values()):
+        notes.append("floor: what two retrained models differ by. One run gives no verdict: cu-report over seeds does.")
     reasons: dict[str, list[str]] = {}
     for key, entry in entries.items():
         if entry.status != "ok":
             reasons.setdefault(entry.status, []).append(key)
-    notes += [f"n/a      {', '.join(keys)}: {reason}" for reason, keys in reasons.items()]
-    return notes
+    return notes + [f"n/a      {', '.join(keys)}: {reason}" for reason, keys in reasons.items()]

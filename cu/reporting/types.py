@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from annotated_types import Gt
 
 from cu.errors import ConfigError
-from cu.reporting.formats import SCALES, Scale, scale_of
+from cu.reporting.scales import SCALES, Scale, scale_of
 
 Kind = Literal["class", "sample"]
 ColumnField = Literal["key", "title", "scale"]
@@ -30,7 +31,7 @@ FigureName = Literal[
 
 
 @dataclass(frozen=True, kw_only=True)
-class Column:
+class MetricColumn:
     """One metric in a table: its key, its heading, and how its numbers are written."""
 
     key: str
@@ -43,7 +44,7 @@ class Report:
     """The selection and layout of one report; null means everything that is there.
 
     Attributes:
-        name: Name of the report's folder and files.
+        name: Of the report's folder below `reports`, and, its last part, of the files.
         datasets: Data sets to show.
         models: Models to show.
         scenarios: Scenarios to show.
@@ -73,7 +74,12 @@ class Report:
     columns: dict[Kind, list[str | dict[ColumnField, str]]]
     figures: list[FigureName] | None
 
-    def columns_for(self, kind: str) -> list[Column]:
+    def __post_init__(self) -> None:
+        """Refuse a name that leaves the folder of reports."""
+        if not re.fullmatch(r"[\w=+ -][\w.=+ -]*(/[\w=+ -][\w.=+ -]*)*", self.name):
+            raise ConfigError(f"report.name={self.name!r} is no name of a folder: letters, digits, . _ = + - and /")
+
+    def columns_for(self, kind: str) -> list[MetricColumn]:
         """The columns of tables about `class` or `sample` scenarios.
 
         Raises:
@@ -85,7 +91,7 @@ class Report:
         return [_column(entry, f"report.columns.{kind}[{i}]") for i, entry in enumerate(wanted)]
 
 
-def _column(entry: str | dict[ColumnField, str], where: str) -> Column:
+def _column(entry: str | dict[ColumnField, str], where: str) -> MetricColumn:
     given = {"key": entry} if isinstance(entry, str) else dict(entry)
     unknown = sorted(set(given) - {"key", "title", "scale"})
     if "key" not in given or unknown:
@@ -94,4 +100,4 @@ def _column(entry: str | dict[ColumnField, str], where: str) -> Column:
     scale = given.get("scale", scale_of(key))
     if scale not in SCALES:
         raise ConfigError(f"{where}.scale: {scale!r} is none of {', '.join(SCALES)}")
-    return Column(key=key, title=given.get("title", key), scale=SCALES[scale])
+    return MetricColumn(key=key, title=given.get("title", key), scale=SCALES[scale])

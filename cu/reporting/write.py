@@ -6,22 +6,27 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 import pandas as pd
 
 from cu.disk.files import write_text, writing
 from cu.errors import ConfigError
-from cu.reporting.aggregate import Cells, aggregate
-from cu.reporting.collect import Collection, collect
-from cu.reporting.columns import missing_columns
-from cu.reporting.latex import latex
-from cu.reporting.literature import printed_numbers, with_printed
-from cu.reporting.matching import said
-from cu.reporting.page.page import page
-from cu.reporting.render import markdown
-from cu.reporting.selection import absent, select
-from cu.reporting.tables import Table, build_tables
+from cu.reporting.collect.columns import missing_columns
+from cu.reporting.collect.matching import said
+from cu.reporting.collect.runs import Collection, collect
+from cu.reporting.collect.selection import absent, select
+from cu.reporting.render.csv import csv
+from cu.reporting.render.escape import log
+from cu.reporting.render.latex import latex
+from cu.reporting.render.markdown import markdown
+from cu.reporting.render.page.page import page
+from cu.reporting.statistics.aggregate import Cells, aggregate
+from cu.reporting.statistics.judge import judge
+from cu.reporting.tables.build import build_tables
+from cu.reporting.tables.literature import printed_numbers, with_printed
+from cu.reporting.tables.section import shown_keys
+from cu.reporting.tables.types import TableData
 from cu.reporting.types import Report
 
 if TYPE_CHECKING:
@@ -39,7 +44,8 @@ class Written:
         page: The tables and figures as one HTML file.
         files: All files, those two included.
         tables: What the tables hold.
-        cells: The statistics behind them.
+        warnings: About the report as a whole.
+        statistics: What the CSV file holds.
         figures: What was drawn; `folder` holds the files.
         folder: Where everything is.
     """
@@ -47,8 +53,9 @@ class Written:
     markdown: Path
     page: Path
     files: tuple[Path, ...]
-    tables: tuple[Table, ...]
-    cells: Cells
+    tables: tuple[TableData, ...]
+    warnings: tuple[str, ...]
+    statistics: pd.DataFrame
     figures: tuple[Figure, ...]
     folder: Path
 
@@ -72,31 +79,52 @@ def write_report(settings: Report, outputs: Path, target: Path) -> Written:
             raise ConfigError(f"report.where: no run has {wanted}; ask for others, e.g. report.where.{key}=...")
         raise ConfigError(f"paths.outputs: no runs below {outputs / 'runs'}; make some with cu-unlearn first")
     chosen = select(everything, settings)
-    cells = aggregate(chosen, settings.seeds, settings.methods, settings.margins)
+    cells = judged(chosen, settings)
     warnings = [*absent(everything, settings), *missing_columns(chosen, settings)]
     for warning in warnings:
-        logger.warning(warning)
+        logger.warning(log(warning))
     tables = build_tables(chosen, cells, settings)
+    statistics = long_form(cells, settings.published)
     stem = target / Path(settings.name).name
     texts = {
-        stem.with_suffix(".md"): markdown(settings.name, tables, warnings),
-        stem.with_suffix(".csv"): long_form(cells, settings.published).to_csv(index=False),
-        stem.with_suffix(".tex"): latex(tables),
+        stem.with_name(f"{stem.name}.md"): markdown(settings.name, tables, warnings),
+        stem.with_name(f"{stem.name}.csv"): csv(statistics),
+        stem.with_name(f"{stem.name}.tex"): latex(tables),
     }
     for path, text in texts.items():
         write_text(path, text)
     figures, drawn = write_figures(chosen, cells, settings, target / "figures")
-    whole = stem.with_suffix(".html")
+    whole = stem.with_name(f"{stem.name}.html")
     write_text(whole, page(settings.name, tables, figures, warnings))
     return Written(
-        markdown=stem.with_suffix(".md"),
+        markdown=next(iter(texts)),
         page=whole,
         files=(*texts, whole, *drawn),
         tables=tuple(tables),
-        cells=cells,
+        warnings=tuple(warnings),
+        statistics=statistics,
         figures=tuple(figures),
         folder=target,
     )
+
+
+def judged(chosen: Collection, settings: Report) -> Cells:
+    """Runs as cells with verdicts."""
+    shown = shown_keys(chosen, settings)
+    cells = aggregate(chosen, settings.seeds, settings.methods)
+    return judge(cells, lambda stat: shown.get(stat.place, ()), settings.margins)
+
+
+def show_report(written: Written, stream: TextIO) -> None:
+    """Print the tables: as wide as a terminal is, as Markdown anywhere else."""
+    if not stream.isatty():
+        stream.write(written.markdown.read_text(encoding="utf-8") + "\n")
+        return
+    from rich.console import Console
+
+    from cu.reporting.render.console import tables
+
+    tables(Console(file=stream, highlight=False), written.tables, written.warnings)
 
 
 def long_form(cells: Cells, published: str | None) -> pd.DataFrame:
@@ -115,13 +143,13 @@ def write_figures(
 
     figures, notes = build_figures(chosen, cells, settings, target / ".coordinates")
     for note in notes:
-        logger.warning(note)
+        logger.warning(log(note))
     files = {
         target / f"{figure.name}.{suffix}": content
         for figure in figures
         for suffix, content in (
             *(("svg", figure.svg.encode()), ("pdf", figure.pdf), ("png", figure.png)),
-            ("csv", figure.data.to_csv(index=False).encode()),
+            ("csv", csv(figure.data).encode()),
         )
     }
     for path, content in files.items():

@@ -68,7 +68,7 @@ def test_the_wheel_carries_the_launcher(elsewhere, tmp_path):
 
 
 def test_the_wheel_carries_the_page_of_a_report(site):
-    templates = Path("cu", "reporting", "page", "templates")
+    templates = Path("cu", "reporting", "render", "page", "templates")
     names = {path.name for path in (site / templates).iterdir()}
     assert names == {path.name for path in (ROOT / templates).iterdir()} >= {"page.html", "page.css", "page.js"}
 

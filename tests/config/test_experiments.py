@@ -13,9 +13,9 @@ from cu.config.parse import parse
 from cu.config.schema import Component, RunConfig, TrainConfig
 from cu.config.validate import check
 from cu.methods.types import scenarios_of
-from cu.reporting.labels import flatten
-from cu.reporting.literature import printed_numbers
-from cu.reporting.matching import agrees
+from cu.reporting.collect.labels import flatten
+from cu.reporting.collect.matching import agrees
+from cu.reporting.tables.literature import printed_numbers
 from cu.store.plan import NAMED, plan_unlearning
 
 PRINTED = printed_numbers("arxiv_2401_10458")

@@ -8,8 +8,15 @@ from typing import Any
 
 import pytest
 import yaml
+from pydantic import TypeAdapter
 
+from cu.reporting.collect import collect
+from cu.reporting.render.texts import note_text, row_texts
+from cu.reporting.tables.build import build_tables
+from cu.reporting.tables.types import TableData
 from cu.reporting.types import Report
+from cu.reporting.write import judged
+from cu.store.result import RunResult
 
 CONFIG = {
     "dataset": {"_target_": "cu.data.datasets.digits.Digits", "train_size": None, "download": False},
@@ -29,14 +36,15 @@ CONFIG = {
 
 def metric(value: float | None, ref: float | None = None, **changes: Any) -> dict[str, Any]:
     gap = None if value is None or ref is None else value - ref
-    entry = {"value": value, "ref": ref, "ref_std": None, "gap": gap, "floor": None, "z": None, "original": None}
-    return {**entry, "direction": "match_retrained", "status": "ok", "version": 1, **changes}
+    entry = {"value": value, "ref": ref, "ref_std": None, "gap": gap, "floor": None, "z": None, "rank_p": None}
+    return {**entry, "original": None, "direction": "match_retrained", "status": "ok", "version": 1, **changes}
 
 
-def result(metrics: dict[str, Any], seed: int = 0, **changes: Any) -> dict[str, Any]:
+def content_of(metrics: dict[str, Any], seed: int = 0, **changes: Any) -> dict[str, Any]:
     content = {
-        "schema": 1,
+        "schema": 2,
         "fingerprint": "0123456789abcdef",
+        "evaluation_id": "0",
         "names": {
             "dataset": "digits",
             "model": "slim",
@@ -46,12 +54,13 @@ def result(metrics: dict[str, Any], seed: int = 0, **changes: Any) -> dict[str, 
         },
         "scenario": "class",
         "forget_classes": [5],
+        "class_names": [],
+        "models": {"original": "o", "retrained": ["a", "b"]},
+        "cost": {},
         "seeds": {"seed": seed, "forget_seed": seed, "method_seed": seed},
         "references": 2,
         "split_sizes": {"retain": 1165, "forget": 129, "val": 144, "test": 359, "test_forget": 37},
-        "versions": {"torch": "2.5.0"},
-        "git": {"commit": "a" * 40, "dirty": False},
-        "machine": {},
+        "provenance": {"versions": {"torch": "2.5.0"}, "commit": "a" * 40, "dirty": False, "machine": {}},
         "timings": {"unlearn_seconds": 1.5},
         "evaluation": "default",
         "metrics": metrics,
@@ -92,7 +101,7 @@ class RunFolders:
         )
         if state == "finished":
             names = {"dataset": dataset, "model": model, "recipe": "short", "scenario": scenario, "method": method}
-            content = result(metrics or {}, seed, names=names, fingerprint=fingerprint, **changes)
+            content = content_of(metrics or {}, seed, names=names, fingerprint=fingerprint, **changes)
             if scenario != "class":
                 content.update(scenario="sample", forget_classes=[])
             folder.joinpath("result.json").write_text(json.dumps(content))
@@ -122,8 +131,39 @@ def make_metric() -> Callable[..., dict[str, Any]]:
 
 
 @pytest.fixture
-def make_result() -> Callable[..., dict[str, Any]]:
-    return result
+def make_result() -> Callable[..., RunResult]:
+    def make(metrics: dict[str, Any], seed: int = 0, **changes: Any) -> RunResult:
+        return TypeAdapter(RunResult).validate_json(json.dumps(content_of(metrics, seed, **changes)))
+
+    return make
+
+
+@pytest.fixture
+def tables(run_folders: RunFolders, make_report: Callable[..., Report]) -> Callable[..., list[TableData]]:
+    """The tables of a report with these columns and settings."""
+
+    def build(chosen: list[Any], **changes: Any) -> list[TableData]:
+        report = make_report(chosen, **changes)
+        collection = collect(run_folders.outputs)
+        return build_tables(collection, judged(collection, report), report)
+
+    return build
+
+
+@pytest.fixture
+def cells() -> Callable[[TableData], dict[str, tuple[str, ...]]]:
+    """What a table says in its cells, by the label of the row."""
+
+    def read(table: TableData) -> dict[str, tuple[str, ...]]:
+        texts = [row_texts(row, table) for row in table.rows]
+        return {label: tuple(middle) for label, *middle, _ in texts}
+
+    return read
+
+
+@pytest.fixture
+def notes() -> Callable[[TableData], list[str]]:
+    return lambda table: [note_text(note) for note in table.notes]
 
 
 @pytest.fixture

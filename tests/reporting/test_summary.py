@@ -1,10 +1,17 @@
 import io
+import re
+from dataclasses import replace
 
 import pytest
 from scipy.stats import binomtest
 
-from cu.reporting.headlines import exceeds_floor
+from cu.evaluation.comparison import Comparison
 from cu.reporting.summary import show, text
+
+
+def having(result, metrics):
+    added = {key: Comparison(**entry) for key, entry in metrics.items()}
+    return replace(result, metrics={**result.metrics, **added})
 
 
 @pytest.fixture
@@ -39,8 +46,8 @@ def test_says_what_was_forgotten_and_what_it_cost(full):
     shown = text(full)
     assert "Forgot   class 5: 129 of 1,294 training samples" in shown
     assert "12.3 s, 14,190 samples seen (1,290 forget, 12,900 retain), 8.1× as fast as retraining" in shown
-    assert "Forgot   classes 1, 7: 129" in text({**full, "forget_classes": [1, 7]})
-    sample = text({**full, "scenario": "sample", "forget_classes": []})
+    assert "Forgot   classes 1, 7: 129" in text(replace(full, forget_classes=(1, 7)))
+    sample = text(replace(full, scenario="sample", forget_classes=()))
     assert "Forgot   129 of 1,294 training samples" in sample
     assert "unlearn_score" in sample
     assert "forget_test_acc" not in sample
@@ -49,45 +56,62 @@ def test_says_what_was_forgotten_and_what_it_cost(full):
 @pytest.mark.parametrize("seconds", [0.0, 0.004])
 def test_no_time_at_all_is_no_speed(full, make_metric, seconds):
     costs = {"eff/unlearn_seconds": seconds, "eff/speedup_vs_retrain": 40 / seconds if seconds else None}
-    metrics = {key: make_metric(value) for key, value in costs.items()}
-    shown = text({**full, "metrics": {**full["metrics"], **metrics}})
+    shown = text(having(full, {key: make_metric(value) for key, value in costs.items()}))
     assert "Cost     0.0 s, 14,190 samples seen" in shown
     assert "retraining" not in shown
 
 
 def test_the_number_of_images_bounds_what_an_accuracy_says(full, make_metric):
     # Wilson: 0 of 37 leaves 9.4 % open, 13 of 129 (10.1 %) lies in [6.0, 16.5] %.
-    nothing = {**full, "metrics": {**full["metrics"], "forget_test_acc": make_metric(0.0)}}
-    assert "forget_test_acc of 37 images: 95 % interval 0.0 to 9.4 %, within this run" in text(nothing)
-    sample = {**full, "scenario": "sample", "forget_classes": []}
-    sample["metrics"] = {**full["metrics"], "forget_train_acc": make_metric(13 / 129)}
+    nothing = text(having(full, {"forget_test_acc": make_metric(0.0)}))
+    assert "forget_test_acc of 37 images: 95 % interval 0.0 to 9.4 %, within this run" in nothing
+    sample = replace(full, scenario="sample", forget_classes=())
+    sample = having(sample, {"forget_train_acc": make_metric(13 / 129)})
     low, high = binomtest(13, 129).proportion_ci(method="wilson")
     wanted = f"forget_train_acc of 129 images: 95 % interval {100 * low:.1f} to {100 * high:.1f} %"
     assert wanted in text(sample)
-    assert "interval" not in text({**full, "split_sizes": {**full["split_sizes"], "test_forget": 0}})
-    assert "interval" not in text({**full, "metrics": {}})
+    assert "interval" not in text(replace(full, split_sizes={**full.split_sizes, "test_forget": 0}))
+    assert "interval" not in text(replace(full, metrics={}))
 
 
-def test_only_gaps_beyond_the_floor_are_starred(full):
-    rows = {line.split()[0]: line.split() for line in text(full).splitlines() if "_acc" in line or "cka" in line}
-    assert rows["forget_train_acc"][2:] == ["99.0", "10.0", "2.0", "+8.0", "*", "1.0"]
+def test_gaps_stand_beside_floors_and_one_run_gives_no_verdict(full):
+    shown = text(full)
+    rows = {line.split()[0]: line.split() for line in shown.splitlines() if "_acc" in line or "cka" in line}
+    assert rows["forget_train_acc"][2:] == ["99.0", "10.0", "2.0", "+8.0", "1.0"]
     assert rows["cka/shift"][1:] == ["0.900", "0.530", "0.500", "+0.030", "0.050"]
     assert rows["retain_test_acc"][2:] == ["95.0", "90.0", "80.0", "+10.0", "n/a"]
-    assert not exceeds_floor({"gap": 0.01, "floor": 0.01})
-    assert not exceeds_floor({"gap": None, "floor": 0.01})
-    assert exceeds_floor({"gap": -0.02, "floor": 0.01})
+    assert "*" not in shown
+    assert "One run gives no verdict: cu-report over seeds does." in shown
 
 
-def test_colour_only_on_a_terminal_and_only_beyond_the_floor(full, monkeypatch):
+def test_a_narrow_terminal_loses_columns_knowingly_and_no_gap(full):
+    shown = text(full, width=62)
+    assert max(map(len, shown.splitlines())) <= 62
+    row = next(line for line in shown.splitlines() if line.startswith("forget_train_acc"))
+    assert row.split()[2:] == ["10.0", "2.0", "+8.0"]
+    assert "No room for floor and original: result.json has them." in shown
+
+
+def test_a_terminal_gets_the_same_lines(full, monkeypatch):
     monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("COLUMNS", "100")
     monkeypatch.delenv("NO_COLOR", raising=False)
     terminal, file = Terminal(), io.StringIO()
     show(full, terminal)
     show(full, file)
-    red = [line for line in terminal.getvalue().splitlines() if "\x1b[1;31m" in line]
-    assert [line.split()[0] for line in red] == ["forget_train_acc"]
+    plain = re.sub("\x1b\\[[0-9;]*m", "", terminal.getvalue())
+    assert [line.rstrip() for line in plain.splitlines()] == file.getvalue().splitlines()
     assert "\x1b" not in file.getvalue()
     assert file.getvalue() == text(full)
+
+
+def test_names_cannot_move_the_cursor_or_be_markup(full):
+    evil = replace(
+        full, names={**full.names, "method": "\x1b[31mred[bold]\u202e\n\x07"}, class_names=("\x1b]0;x\x07",) * 6
+    )
+    shown = text(evil)
+    assert not set("\x1b\x07\u202e") & set(shown)
+    assert "[U+001B][31mred[bold][U+202E] [U+0007] on digits" in shown
 
 
 def test_a_stream_that_cannot_write_every_character_is_not_an_error(full):
@@ -99,8 +123,8 @@ def test_a_stream_that_cannot_write_every_character_is_not_an_error(full):
 
 
 def test_missing_references_are_explained(full):
-    assert "set reference.k=1" in text({**full, "references": 0})
-    assert "no noise floor" in text({**full, "references": 1})
+    assert "set reference.k=1" in text(replace(full, references=0))
+    assert "no noise floor" in text(replace(full, references=1))
     assert "skipped: a very long reason" in text(full)
 
 
@@ -111,11 +135,11 @@ def test_a_result_without_metrics_still_has_a_summary(make_result):
 
 
 def test_confusion_is_told_where_labels_were_swapped(full, make_metric):
-    sample = {**full, "scenario": "sample", "forget_classes": []}
-    told = {**sample, "metrics": {**full["metrics"], "ic/error": make_metric(0.25), "ic/fgt": make_metric(0.125)}}
+    sample = replace(full, scenario="sample", forget_classes=())
+    told = having(sample, {"ic/error": make_metric(0.25), "ic/fgt": make_metric(0.125)})
     assert [line.split()[:2] for line in text(told).splitlines() if "ic/" in line] == [
         ["ic/error", "[%]"],
         ["ic/fgt", "[%]"],
     ]
     skipped = {key: make_metric(None, status="skipped: needs confusion") for key in ("ic/error", "ic/fgt")}
-    assert "ic/" not in text({**sample, "metrics": {**full["metrics"], **skipped}})
+    assert "ic/" not in text(having(sample, skipped))

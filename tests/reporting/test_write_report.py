@@ -1,16 +1,14 @@
 import csv
+import io
 
 import pytest
 import yaml
 
 from cu.config.folder import config_folder
 from cu.errors import ConfigError
-from cu.reporting.aggregate import aggregate
 from cu.reporting.collect import collect
 from cu.reporting.types import Report
-from cu.reporting.write import write_report
-
-MARGINS = {"percent": 0.01, "fraction": 0.02}
+from cu.reporting.write import judged, long_form, show_report, write_report
 
 
 @pytest.fixture
@@ -40,7 +38,7 @@ def test_csv_read_back_equals_the_aggregate(filled, make_report, tmp_path):
     path = write_report(make_report(["test_acc"]), filled.outputs, tmp_path).files[1]
     with path.open(newline="") as file:
         back = list(csv.DictReader(file))
-    expected = aggregate(collect(filled.outputs), None, None, MARGINS).long_form().to_dict("records")
+    expected = long_form(judged(collect(filled.outputs), make_report(["test_acc"])), None).to_dict("records")
     assert len(back) == len(expected) == 3
     for row, cell in zip(back, expected, strict=True):
         assert list(row) == list(cell)
@@ -48,7 +46,7 @@ def test_csv_read_back_equals_the_aggregate(filled, make_report, tmp_path):
             if isinstance(value, str):
                 assert row[name] == value
             else:
-                assert row[name] == "" if value != value else float(row[name]) == value
+                assert row[name] == "" if value is None or value != value else float(row[name]) == value
 
 
 def test_markdown_is_aligned_and_reads_back(filled, make_report, tmp_path):
@@ -59,7 +57,7 @@ def test_markdown_is_aligned_and_reads_back(filled, make_report, tmp_path):
     assert len({len(line) for line in lines}) == 1
     body = [[cell.strip() for cell in line.replace("\\|", "/").strip("|").split("|")] for line in lines]
     assert body[0] == ["method", "a/b [%] →ref", "seeds"]
-    assert ["finetune", "**83.5 ± 0.1 (+3.5)**", "3/3"] in body
+    assert ["finetune", "83.5 ± 0.1 (+3.5)", "3/3"] in body
     assert ["noise floor", "0.3", ""] in body
     assert "- scrub, seed 0: failed: 100% of" in text
 
@@ -107,3 +105,28 @@ def test_yaml_values_match_the_annotations():
     settings = yaml.safe_load((config_folder() / "report" / "default.yaml").read_text())
     settings.pop("_target_")
     assert TypeAdapter(Report).validate_python(settings) == Report(**settings)
+
+
+@pytest.mark.parametrize("name", ["../x", "a/../../x", "/etc/x", "", "a//b", "a/", ".", "a\nb", "\x1b[31m", "a:b"])
+def test_a_name_cannot_leave_the_folder_of_reports(make_report, name):
+    with pytest.raises(ConfigError, match=r"report\.name="):
+        make_report(["test_acc"], name=name)
+
+
+def test_ordinary_names_are_allowed(make_report):
+    for name in ("paper/table1", "mnist v1.2", "été_2=a-b"):
+        assert make_report(["test_acc"], name=name).name == name
+
+
+def test_a_terminal_gets_tables_as_wide_as_it_is(filled, make_report, tmp_path, monkeypatch):
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    monkeypatch.setenv("COLUMNS", "50")
+    written = write_report(make_report(["test_acc", "other", "another"]), filled.outputs, tmp_path)
+    terminal, file = Terminal(), io.StringIO()
+    show_report(written, terminal)
+    show_report(written, file)
+    assert "columns do not fit in" in " ".join(terminal.getvalue().split())
+    assert file.getvalue() == written.markdown.read_text() + "\n"

@@ -102,28 +102,6 @@ def uniformity(embedding: Floats) -> float:
     return float(np.log(np.exp(-2 * pdist(unit_rows(embedding), "sqeuclidean")).mean()))
 
 
-def neural_collapse(embedding: Floats, label: Integers) -> float:
-    """Within-class against between-class variability, tr(S_W pinv(S_B)) / C (NC1 of Papyan et al. 2020).
-
-    Returns:
-        At least 0, smaller is more collapsed; NaN with fewer than two classes or equal class means.
-    """
-    classes, index = np.unique(label, return_inverse=True)
-    values = embedding.astype(np.float64)
-    if not np.isfinite(values).all():
-        raise ValueError("an embedding holds values that are not finite")
-    if len(classes) < 2:
-        return float("nan")
-    means = np.stack([values[index == c].mean(axis=0) for c in range(len(classes))])
-    offsets = (means - means.mean(axis=0)) / np.sqrt(len(classes))
-    _, size, directions = np.linalg.svd(offsets, full_matrices=False)
-    kept = size > 1e-10 * np.abs(values).max(initial=0.0)
-    if not kept.any():
-        return float("nan")
-    spread = np.square((values - means[index]) @ directions[kept].T).mean(axis=0)
-    return float((spread / np.square(size[kept])).sum() / len(classes))
-
-
 def _forgotten_centroids(case: Case, most: int, draw: int) -> Doubles:
     """Centroids [C, D] of forgotten classes as the original had them, carried into the judged model's space.
 
@@ -173,12 +151,6 @@ def forget_geometry(
 
     found = averaged(draws if mapped and len(retain) > max_samples else 1, draw)
     return {**found, "geom/forget_dispersion": mean_pairwise_cosine(forget.embedding)}
-
-
-@metric(keys=("geom/nc1",), margin=UNDECIDABLE)
-def collapse(case: Case, /) -> dict[str, float]:
-    """NC1 of the retained test samples' embeddings (at least 0); the target is the retrained model's value."""
-    return {"geom/nc1": neural_collapse(case.model.test_retain.embedding, case.model.test_retain.label)}
 
 
 @metric(keys=("geom/retain_alignment", "geom/retain_uniformity"), version=2, margin=UNDECIDABLE)

@@ -12,11 +12,12 @@ from matplotlib.axes import Axes
 from cu.metrics.case import Predictions
 from cu.metrics.primitives import predicted
 from cu.reporting.figures import style
-from cu.reporting.figures.scene import FigureData
+from cu.reporting.figures.data import FigureData
+from cu.reporting.figures.outputs import Group, samples_of
 from cu.reporting.figures.subjects import Subject, subjects
 from cu.reporting.figures.types import Drawing, LacksDataError
 
-SPLITS = {"forget": "forgotten training samples", "matched": "unseen samples of the same classes"}
+SPLITS: Mapping[Group, str] = {"forget": "forgotten training samples", "matched": "unseen samples of the same classes"}
 DESTINATIONS = ("own class", "same mistake as retrained", "another mistake")
 _MISTAKES: tuple[dict[str, Any], ...] = (
     {"facecolor": style.BLUE},
@@ -61,16 +62,16 @@ def draw(scene: FigureData) -> Drawing:
     )
 
 
-def _mean_shares(scene: FigureData, model: Subject, split: str) -> np.ndarray:
+def _mean_shares(scene: FigureData, model: Subject, split: Group) -> np.ndarray:
     found = []
-    for (run, path), shown in zip(model.sources, model.shown(scene), strict=True):
-        others = [other for other in run.result["models"]["retrained"] if other != path.parent.name]
+    for (run, path), case in zip(model.sources, model.cases(scene), strict=True):
+        others = [other for other in run.result.models.retrained if other != path.parent.name]
         peer = None
         if others:
             file = next(f for f in run.retrained_files if f.parent.name == others[0])
-            key = (file, run.result["seeds"]["forget_seed"])
-            peer = getattr(scene.once(key, lambda r=run, f=file: r.shown(f)), split)
-        found.append(destination_shares(getattr(shown, split), peer))
+            key = (file, run.result.seeds.forget_seed)
+            peer = samples_of(scene.once(key, lambda r=run, f=file: r.case(f)), split)
+        found.append(destination_shares(samples_of(case, split), peer))
     return np.mean(found, axis=0)
 
 

@@ -8,8 +8,8 @@ import pandas as pd
 import yaml
 
 from cu.reporting.figures import style
+from cu.reporting.figures.data import FIRST, FigureData
 from cu.reporting.figures.outputs import RunRecord
-from cu.reporting.figures.scene import FIRST, FigureData
 from cu.reporting.figures.trajectory import HOW_TO, looks
 from cu.reporting.figures.types import Drawing, LacksDataError
 
@@ -28,7 +28,7 @@ def first_pass(run: RunRecord) -> pd.DataFrame:
         omega, size = config["omega"], config["recipe"]["batch_size"]
     except (OSError, KeyError, TypeError, yaml.YAMLError) as error:
         raise LacksDataError(f"{run.folder / 'config.yaml'} names no omega and batch size ({error!r})") from error
-    batches = -(-run.result["split_sizes"]["forget"] // size)
+    batches = -(-run.result.split_sizes["forget"] // size)
     curve = looks(run)[["step", "forget_train_acc"]].dropna()
     curve = curve.loc[curve["step"] <= batches * omega]
     return pd.DataFrame({"batch": curve["step"] / omega, "accuracy": curve["forget_train_acc"]})
@@ -54,11 +54,9 @@ def draw(scene: FigureData) -> Drawing:
         ax.plot(curve["batch"], 100 * curve["accuracy"], **how, markevery=max(1, len(curve) // 12), label=name)
     ax.set(xlabel="unlearn batch", ylabel="accuracy on forgotten training samples [%]", ylim=(-3, 103))
     style.legend_below(canvas, *ax.get_legend_handles_labels())
-    own = [
-        curve.assign(source="measured", curve=row.label, seed=run.result["seeds"]["seed"]) for row, run, curve in ours
-    ]
+    own = [curve.assign(source="measured", curve=row.label, seed=run.result.seeds.seed) for row, run, curve in ours]
     told = [
-        f"{row.label}, seed {run.result['seeds']['seed']}: {100 * curve['accuracy'].iloc[0]:.0f} % before, "
+        f"{row.label}, seed {run.result.seeds.seed}: {100 * curve['accuracy'].iloc[0]:.0f} % before, "
         f"{100 * curve['accuracy'].iloc[-1]:.0f} % at batch {curve['batch'].iloc[-1]:g}"
         for row, run, curve in ours
     ]

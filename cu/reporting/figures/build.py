@@ -6,8 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from cu.reporting.aggregate import Cells
-from cu.reporting.collect import Collection
+from cu.reporting.collect.runs import Collection
 from cu.reporting.figures import (
     agreement_bars,
     batch_curve,
@@ -22,8 +21,9 @@ from cu.reporting.figures import (
     style,
     trajectory,
 )
-from cu.reporting.figures.scene import FigureData, scenes
+from cu.reporting.figures.data import FigureData, figure_data
 from cu.reporting.figures.types import Drawing, Figure, LacksDataError
+from cu.reporting.statistics.aggregate import Cells
 from cu.reporting.types import FigureName, Report
 
 Draw = Callable[[FigureData], Drawing]
@@ -61,7 +61,7 @@ def build_figures(
     figures: list[Figure] = []
     notes: list[str] = []
     with style.styled():
-        for scene in scenes(collection, cells, report, cache):
+        for scene in figure_data(collection, cells, report, cache):
             for kind in report.figures or ():
                 if (draw := DRAW[kind].get(scene.kind)) is None:
                     continue

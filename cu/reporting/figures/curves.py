@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,9 +14,10 @@ from matplotlib.figure import Figure as Canvas
 from cu.metrics.findings import DEPTHS
 from cu.metrics.relearning.speed import CURVE
 from cu.reporting.figures import style
-from cu.reporting.figures.scene import FigureData, Row
+from cu.reporting.figures.data import FigureData, FigureRow
 from cu.reporting.figures.subjects import BEFORE, TARGET
 from cu.reporting.figures.types import Drawing, LacksDataError
+from cu.reporting.statistics.types import Statistic
 
 HOW_TO = "evaluation=extended has it"
 
@@ -99,11 +100,11 @@ def draw_layers(scene: FigureData) -> Drawing:
 def table(scene: FigureData, panels: Sequence[Panel]) -> pd.DataFrame:
     """Mean and standard deviation over seeds, one row per model and metric that is known."""
     found = [
-        {"model": label, "panel": panel.title, "key": key, "at": tick, "mean": stat["mean"], "std": stat["std"]}
+        {"model": label, "panel": panel.title, "key": key, "at": tick, "mean": stat.mean, "std": stat.std}
         for label, _, of in sources(scene)
         for panel in panels
         for key, tick in zip(panel.keys, panel.ticks, strict=True)
-        if (stat := of(key)) and not math.isnan(stat["mean"])
+        if (stat := of(key)) and not math.isnan(stat.mean)
     ]
     data = pd.DataFrame(found, columns=["model", "panel", "key", "at", "mean", "std"])
     if not {row.label for row in scene.few()} & set(data["model"]):
@@ -111,7 +112,7 @@ def table(scene: FigureData, panels: Sequence[Panel]) -> pd.DataFrame:
     return data
 
 
-def sources(scene: FigureData) -> list[tuple[str, Row | None, Callable[[str], Mapping]]]:
+def sources(scene: FigureData) -> list[tuple[str, FigureRow | None, Callable[[str], Statistic | None]]]:
     """The models of a line each: label, row if it is one, and statistics by key."""
     return [
         (BEFORE, None, lambda key: scene.reference("original", key)),

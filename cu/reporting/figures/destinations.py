@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -11,11 +11,12 @@ from matplotlib.axes import Axes
 from cu.metrics.case import Predictions
 from cu.metrics.primitives import predicted
 from cu.reporting.figures import style
-from cu.reporting.figures.scene import FigureData
+from cu.reporting.figures.data import FigureData
+from cu.reporting.figures.outputs import Group, samples_of
 from cu.reporting.figures.subjects import TARGET, subjects
 from cu.reporting.figures.types import Drawing, LacksDataError
 
-SPLITS = {"forget": "forgotten training samples", "matched": "test samples of forgotten classes"}
+SPLITS: Mapping[Group, str] = {"forget": "forgotten training samples", "matched": "test samples of forgotten classes"}
 MOST_CLASSES = 12
 OTHER = "other"
 
@@ -33,7 +34,7 @@ def draw(scene: FigureData) -> Drawing:
     models, notes = subjects(scene, scene.rows, one_seed=False)
     names = scene.class_names()
     shares = {
-        (model.label, split): class_shares([getattr(s, split) for s in model.shown(scene)], len(names))
+        (model.label, split): class_shares([samples_of(case, split) for case in model.cases(scene)], len(names))
         for model in models
         for split in SPLITS
     }

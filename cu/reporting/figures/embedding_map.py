@@ -11,9 +11,9 @@ from matplotlib.axes import Axes
 
 from cu.metrics.case import Floats
 from cu.reporting.figures import style
+from cu.reporting.figures.data import FigureData
 from cu.reporting.figures.map_samples import MapSamples, choose
 from cu.reporting.figures.projection import NEIGHBOURS, aligned_plane, neighbour_purity, tsne
-from cu.reporting.figures.scene import FigureData
 from cu.reporting.figures.subjects import TARGET, subjects
 from cu.reporting.figures.types import Drawing, LacksDataError
 
@@ -86,7 +86,7 @@ def _embeddings(scene: FigureData) -> tuple[MapSamples, dict[str, Floats], tuple
         ((run, path),) = model.sources
         train, test = run.splits(path, embedding=True)
         if samples is None:
-            samples = choose(train, test, run.forget_ids(train), tuple(run.result["forget_classes"]))
+            samples = choose(train, test, run.forget_ids(train), run.result.forget_classes)
         embeddings[model.label] = samples.embedding(train, test)
     assert samples is not None, "there is a subject, or subjects() has raised"
     return samples, embeddings, (*notes, *scene.left_out())

@@ -12,9 +12,10 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Ellipse
 
 from cu.reporting.figures import style
-from cu.reporting.figures.scene import FigureData
+from cu.reporting.figures.data import FigureData
 from cu.reporting.figures.subjects import BEFORE
 from cu.reporting.figures.types import Drawing, LacksDataError
+from cu.reporting.statistics.judge import is_judged
 
 FEWEST_SEEDS = 3  # of two seeds, the 95 % interval is 9 standard deviations wide to either side
 # (utility, what is remembered): of the latter the first that is there.
@@ -47,13 +48,15 @@ def pareto(points: Sequence[tuple[float, float]]) -> list[int]:
 
 
 def draw(scene: FigureData) -> Drawing:
-    """One point per method and setting: |mean gap| over seeds, with 95 % intervals."""
+    """One point per method and setting: mean |gap| over seeds, with 95 % intervals."""
     utility, remembered = _keys(scene)
     points = pd.DataFrame(_points(scene, utility, remembered))
     if points.empty:
         raise LacksDataError(f"no method has gaps of both {utility} and {remembered}; they need reference.k=1 or more")
     own = points.loc[points["method"] != BEFORE]
-    chosen = own.index[pareto(list(zip(own["x"], own["y"], strict=True)))]
+    # One retrained model or one seed cannot tell who beats whom.
+    told_apart = all((stat := row.stat(scene, utility)) is None or is_judged(stat) for row in scene.rows)
+    chosen = own.index[pareto(list(zip(own["x"], own["y"], strict=True)))] if told_apart else own.index[:0]
     points["on_front"] = points.index.isin(chosen)
     floors = tuple(_floor(scene, key) for key in (utility, remembered))
     canvas, (ax,) = style.grid(1, 1, 4.2)
@@ -68,12 +71,17 @@ def draw(scene: FigureData) -> Drawing:
     ellipse = f" Noise floor: {floors[0]:.2g} and {floors[1]:.2g}." if not any(map(math.isnan, floors)) else ""
     return Drawing(
         title="What forgetting costs",
-        reading="Distance to the retrained models, mean over seeds with 95 % t-intervals from three seeds on; "
+        reading="Mean absolute distance to the retrained models, over seeds with 95 % t-intervals from three seeds on; "
         "the star is retraining"
         + (", the ellipse what two retrained models differ by" if ellipse else "")
-        + ". The line joins the methods that no other beats on both axes.",
+        + (
+            ". The line joins the methods whose means no other's beat on both axes."
+            if told_apart
+            else ". No line tells who beats whom: that takes two seeds or more with two retrained models in each."
+        ),
         alt=f"Scatter of |gap| in {_NAMES[utility]} and |gap| in {_NAMES[remembered]}: {'; '.join(told)}. "
-        f"Not beaten on both: {', '.join(best['model'])}.{ellipse}",
+        + (f"Not beaten on both: {', '.join(best['model'])}." if told_apart else "No verdict.")
+        + ellipse,
         data=points.assign(x_key=utility, y_key=remembered, x_floor=floors[0], y_floor=floors[1]),
         canvas=canvas,
     )
@@ -81,7 +89,7 @@ def draw(scene: FigureData) -> Drawing:
 
 def _keys(scene: FigureData) -> tuple[str, str]:
     utility, candidates = _AXES[scene.kind]
-    there = {key for (_, _, key), stat in scene.stats.items() if not math.isnan(stat["gap"])}
+    there = {key for own in scene.stats.values() for key, stat in own.items() if not math.isnan(stat.gap)}
     return utility, next((key for key in candidates if key in there), candidates[0])
 
 
@@ -94,10 +102,10 @@ def _points(scene: FigureData, utility: str, remembered: str) -> list[dict]:
     ]
     for label, method, index, stat in rows:
         x, y = stat(utility), stat(remembered)
-        if x and y and not math.isnan(x["gap"]) and not math.isnan(y["gap"]):
-            measured = {"x": _scaled(utility, abs(x["gap"])), "x_ci95": _scaled(utility, x["gap_ci95"])}
-            measured |= {"y": _scaled(remembered, abs(y["gap"])), "y_ci95": _scaled(remembered, y["gap_ci95"])}
-            found.append({"model": label, "method": method, "place": index, **measured, "seeds": int(x["gap_n"])})
+        if x and y and not math.isnan(x.gap) and not math.isnan(y.gap):
+            measured = {"x": _scaled(utility, x.abs_gap), "x_ci95": _scaled(utility, x.abs_gap_ci95)}
+            measured |= {"y": _scaled(remembered, y.abs_gap), "y_ci95": _scaled(remembered, y.abs_gap_ci95)}
+            found.append({"model": label, "method": method, "place": index, **measured, "seeds": int(x.gap_n)})
     return found
 
 
@@ -106,8 +114,8 @@ def _scaled(key: str, value: float) -> float:
 
 
 def _floor(scene: FigureData, key: str) -> float:
-    floors = [row.stat(scene, key)["floor"] for row in scene.rows if row.stat(scene, key)]
-    known = [floor for floor in floors if not math.isnan(floor)]
+    stats = [stat for row in scene.rows if (stat := row.stat(scene, key))]
+    known = [stat.floor for stat in stats if not math.isnan(stat.floor)]
     return _scaled(key, sum(known) / len(known)) if known else math.nan
 
 

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap, Normalize
 
 from cu.reporting.figures import style
-from cu.reporting.figures.scene import FigureData
+from cu.reporting.figures.data import FigureData
 from cu.reporting.figures.types import Drawing, LacksDataError
 
 CLIP = 5.0
@@ -30,24 +30,24 @@ _MORE = {
 }
 
 
-def ratio(gap: float, floor: float) -> float:
-    """The gap in floors; NaN where either is unknown, and an infinite one where retrained models agree exactly."""
-    if math.isnan(gap) or math.isnan(floor):
+def ratio(distance: float, floor: float, side: float) -> float:
+    """The distance in floors, with the sign of `side`; NaN where one is unknown, infinite where the floor is 0."""
+    if math.isnan(distance) or math.isnan(floor):
         return math.nan
     if floor == 0:
-        return 0.0 if gap == 0 else math.copysign(math.inf, gap)
-    return gap / floor
+        return 0.0 if distance == 0 else math.copysign(math.inf, side)
+    return math.copysign(distance / floor, side)
 
 
 def draw(scene: FigureData) -> Drawing:
     """Metrics down, models across; the first column is what one retrained model is from another."""
-    stats = [stat for stat in scene.stats.values() if stat["direction"] == "match_retrained"]
-    judged = {stat["key"] for stat in stats if not math.isnan(stat["floor"])}
+    stats = [s for own in scene.stats.values() for s in own.values() if s.direction == "match_retrained"]
+    judged = {stat.key for stat in stats if not math.isnan(stat.floor)}
     keys = [key for key in dict.fromkeys((*_MORE[scene.kind], *scene.columns)) if key in judged]
     if not keys:
         raise LacksDataError("no noise floor; it needs two retrained models, reference.k=2")
     ratios = {
-        (row.label, key): ratio(stat["gap"], stat["floor"]) if (stat := row.stat(scene, key)) else math.nan
+        (row.label, key): ratio(stat.abs_gap, stat.floor, stat.gap) if (stat := row.stat(scene, key)) else math.nan
         for row in scene.rows
         for key in keys
     }
@@ -70,9 +70,10 @@ def draw(scene: FigureData) -> Drawing:
     ]
     return Drawing(
         title="Distance to retraining by metric, in noise floors",
-        reading="Mean signed gap to the retrained models divided by the noise floor, the mean difference between two "
-        "retrained models: within ±1 a gap is noise, and where they agree exactly every gap is ∞. Colours end at "
-        f"±{CLIP:g}; blue is below, orange above. The first column is one retrained model against another.",
+        reading="Mean absolute gap to the retrained models divided by the noise floor, the mean distance of two "
+        "retrained models; the sign is the side of the mean gap. Where retrained models agree exactly every gap is ∞. "
+        f"Colours end at ±{CLIP:g}; blue is below, orange above. The first column is one retrained model against "
+        "another. A number is no verdict: those are in the table.",
         alt=_alt(pd.DataFrame(rows), models[1:], len(keys)),
         data=pd.DataFrame(rows),
         canvas=canvas,

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
 from cu.metrics import primitives
-from cu.metrics.case import Predictions
+from cu.metrics.case import Case, Predictions
 from cu.reporting.figures import style
-from cu.reporting.figures.outputs import Shown
-from cu.reporting.figures.scene import FigureData
+from cu.reporting.figures.data import FigureData
+from cu.reporting.figures.outputs import Group, samples_of
 from cu.reporting.figures.subjects import subjects
 from cu.reporting.figures.types import Drawing
 
 LEAST_LOSS, MOST_LOSS = 1e-4, 20.0
 BINS = 24
 _STATISTICS = {"loss": "loss [nats]", "entropy": "entropy [nats]"}
-_GROUPS = {
+_GROUPS: Mapping[Group, Mapping[str, Any]] = {
     "forget": {"color": style.VERMILLION, "linestyle": "-", "linewidth": 1.8, "label": "forgotten training samples"},
     "matched": {"color": style.BLUE, "linestyle": (0, (3, 1.2)), "linewidth": 1.6, "label": "unseen, same classes"},
     "retain": {"color": style.INK, "linestyle": (0, (1, 1)), "linewidth": 1.2, "label": "kept training samples"},
@@ -30,9 +33,9 @@ def statistic(name: str, part: Predictions) -> np.ndarray:
     return primitives.loss(part.logits, part.label) if name == "loss" else primitives.entropy(part.logits)
 
 
-def membership_auc(name: str, shown: Shown) -> float:
+def membership_auc(name: str, case: Case) -> float:
     """Chance that a forgotten sample has a lower loss (entropy) than an unseen one; 0.5 tells nothing."""
-    return primitives.auc(-statistic(name, shown.forget), -statistic(name, shown.matched))
+    return primitives.auc(-statistic(name, samples_of(case, "forget")), -statistic(name, samples_of(case, "matched")))
 
 
 def bin_edges(name: str, values: np.ndarray, num_classes: int) -> np.ndarray:
@@ -52,11 +55,11 @@ def bin_shares(values: np.ndarray, edges: np.ndarray) -> np.ndarray:
 def draw(scene: FigureData) -> Drawing:
     """A row of two panels for each model, all of one seed."""
     models, notes = subjects(scene, scene.few(), one_seed=True)
-    shown = {model.label: model.shown(scene)[0] for model in models}
+    shown = {model.label: model.cases(scene)[0] for model in models}
     canvas, axes = style.grid(2 * len(shown), 2, 1.2, sharex="col")
     rows, areas = [], {}
     for column, name in enumerate(_STATISTICS):
-        values = {(m, g): statistic(name, getattr(s, g)) for m, s in shown.items() for g in _GROUPS}
+        values = {(m, g): statistic(name, samples_of(s, g)) for m, s in shown.items() for g in _GROUPS}
         edges = bin_edges(name, np.concatenate(list(values.values())), len(scene.class_names()))
         for place, (model, outputs) in enumerate(shown.items()):
             areas[model, name] = membership_auc(name, outputs)
@@ -73,10 +76,10 @@ def draw(scene: FigureData) -> Drawing:
     style.legend_below(canvas, *axes[0].get_legend_handles_labels())
     told = [
         f"{model}: AUC of loss {areas[model, 'loss']:.2f}, of entropy {areas[model, 'entropy']:.2f}, median loss "
-        f"forgotten {_median(s.forget)}, unseen {_median(s.matched)}, kept {_median(s.retain)}"
+        f"forgotten {_median(s, 'forget')}, unseen {_median(s, 'matched')}, kept {_median(s, 'retain')}"
         for model, s in shown.items()
     ]
-    seed = models[0].sources[0][0].result["seeds"]["seed"]
+    seed = models[0].sources[0][0].result.seeds.seed
     return Drawing(
         title="Loss and entropy of forgotten, unseen and kept samples",
         reading=f"Share of samples per bin [%], seed {seed}; a loss outside counts in the first or last bin. AUC: "
@@ -103,5 +106,6 @@ def _panel(ax: Axes, name: str, edges: np.ndarray, shares: dict, model: str, are
     ax.yaxis.set_major_locator(MaxNLocator(2))
 
 
-def _median(part: Predictions) -> str:
+def _median(case: Case, name: Group) -> str:
+    part = samples_of(case, name)
     return f"{np.median(primitives.loss(part.logits, part.label)):.2g}" if len(part) else "n/a"

@@ -2,42 +2,36 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 import numpy as np
 
 from cu.disk.files import Damaged
+from cu.errors import first_line
 from cu.metrics.case import Case, ModelPredictions, Predictions
 from cu.reporting.figures.types import LacksDataError
 from cu.seeds import derive_seed
 from cu.store.forget_ids import read_forget_ids
 from cu.store.outputs import load_scores
+from cu.store.result import RunResult, read_run_result
 
 MOST_RETAINED = 5000
 _PARTS = ("logits", "label", "id")
 _SPLITS = ("train", "test")
 
 
-@dataclass(frozen=True, eq=False)
-class Shown:
-    """One model on the splits that figures show.
+Group = Literal["forget", "matched", "retain"]
 
-    Attributes:
-        forget: Forgotten training samples.
-        matched: Unseen samples with the classes of `forget`, those that metrics attack with.
-        retain: At most 5,000 kept training samples.
-        test: All test samples.
-    """
 
-    forget: Predictions
-    matched: Predictions
-    retain: Predictions
-    test: Predictions
+def samples_of(case: Case, group: Group) -> Predictions:
+    """Forgotten training samples, unseen ones of the same classes, as metrics attack with, or retained ones."""
+    if group == "matched":
+        return case.matched_non_members()
+    return case.model.forget if group == "forget" else case.model.retain
 
 
 @dataclass(frozen=True)
@@ -51,12 +45,15 @@ class RunRecord:
     folder: Path
 
     @cached_property
-    def result(self) -> Mapping[str, Any]:
+    def result(self) -> RunResult:
         """The content of `result.json`."""
         try:
-            return json.loads((self.folder / "result.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise LacksDataError(f"{self.folder / 'result.json'} cannot be read ({type(error).__name__})") from error
+            result = read_run_result(self.folder)
+        except (OSError, Damaged) as error:
+            raise LacksDataError(f"{self.folder / 'result.json'} cannot be read ({first_line(error)})") from error
+        if result is None:
+            raise LacksDataError(f"{self.folder / 'result.json'} is missing")
+        return result
 
     @property
     def own_file(self) -> Path:
@@ -66,22 +63,15 @@ class RunRecord:
     @property
     def original_file(self) -> Path:
         """Where the outputs of the model before unlearning are."""
-        return self._model_file(self._models["original"])
+        return self._model_file(self.result.models.original)
 
     @property
     def retrained_files(self) -> list[Path]:
         """Where the outputs of the retrained models are."""
-        names = self._models["retrained"]
+        names = self.result.models.retrained
         if not names:
             raise LacksDataError("no retrained model; make runs with reference.k=1 or more")
         return [self._model_file(name) for name in names]
-
-    @property
-    def _models(self) -> Mapping[str, Any]:
-        models = self.result.get("models")
-        if not isinstance(models, Mapping):
-            raise LacksDataError(f"{self.folder / 'result.json'} names no models")
-        return models
 
     def _model_file(self, name: str) -> Path:
         folder = self.folder.parents[5] / "models" / name
@@ -98,41 +88,34 @@ class RunRecord:
             raise LacksDataError(str(error)) from error
         if ids is not None:
             return np.sort(np.asarray(ids, dtype=np.int64))
-        if self.result["scenario"] == "class":
-            return np.sort(train.id[np.isin(train.label, self.result["forget_classes"])])
+        if self.result.scenario == "class":
+            return np.sort(train.id[np.isin(train.label, self.result.forget_classes)])
         raise LacksDataError(
             f"{self.folder} does not say which samples were forgotten; cu-evaluate resume=rerun writes it down"
         )
 
-    def shown(self, path: Path) -> Shown:
-        """A model's outputs without embeddings."""
+    def case(self, path: Path) -> Case:
+        """The case that metrics saw of a model, without embeddings and with at most 5,000 retained samples."""
         train, test = self.splits(path, embedding=False)
         forgotten = np.isin(train.id, self.forget_ids(train))
         kept = np.flatnonzero(~forgotten)
         if len(kept) > MOST_RETAINED:
             kept = np.sort(np.random.default_rng(0).choice(kept, MOST_RETAINED, replace=False))
-        forget, classes = train.take(forgotten), self.result["forget_classes"]
-        of_forgotten = np.isin(test.label, classes)
-        nobody = train.take(np.zeros(len(train), dtype=bool))
-        model = ModelPredictions(
-            retain=train.take(kept),
-            forget=forget,
-            val=nobody,
-            test_retain=test.take(~of_forgotten),
-            test_forget=test.take(of_forgotten),
-        )
-        return Shown(forget, self._case(model, test).matched_non_members(), model.retain, test)
-
-    def _case(self, model: ModelPredictions, test: Predictions) -> Case:
-        """The case that metrics saw, as far as matching unseen samples goes: it draws the same ones."""
+        of_forgotten = np.isin(test.label, self.result.forget_classes)
         return Case(
-            model=model,
+            model=ModelPredictions(
+                retain=train.take(kept),
+                forget=train.take(forgotten),
+                val=train.take(np.zeros(len(train), dtype=bool)),
+                test_retain=test.take(~of_forgotten),
+                test_forget=test.take(of_forgotten),
+            ),
             retrained=(),
             original=None,
-            scenario=self.result["scenario"],
-            forget_classes=tuple(self.result["forget_classes"]),
+            scenario=self.result.scenario,
+            forget_classes=self.result.forget_classes,
             num_classes=test.logits.shape[1],
-            seed=derive_seed(self.result["seeds"]["forget_seed"], "evaluation"),
+            seed=derive_seed(self.result.seeds.forget_seed, "evaluation"),
         )
 
     def splits(self, path: Path, embedding: bool) -> tuple[Predictions, Predictions]:

@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from cu.reporting.figures import style
-from cu.reporting.figures.scene import FigureData
+from cu.reporting.figures.data import FigureData
 from cu.reporting.figures.subjects import BEFORE, TARGET
 from cu.reporting.figures.types import Drawing, LacksDataError
 
@@ -31,10 +31,10 @@ def draw(scene: FigureData) -> Drawing:
         (TARGET, None, lambda key: scene.reference("retrained", key)),
     ]
     found = [
-        {"model": label, "measure": name, "key": key, "mean": stat["mean"], "std": stat["std"], "n": int(stat["n"])}
+        {"model": label, "measure": name, "key": key, "mean": stat.mean, "std": stat.std, "n": int(stat.n)}
         for label, _, of in sources
         for key, name in MEASURES.items()
-        if (stat := of(key)) and not math.isnan(stat["mean"])
+        if (stat := of(key)) and not math.isnan(stat.mean)
     ]
     there = {entry["key"] for entry in found}
     if "forget_test_acc" not in there or len(there) < 2:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 
 from cu.metrics import primitives
+from cu.metrics.case import Case
 from cu.reporting.figures import style
-from cu.reporting.figures.outputs import Shown
-from cu.reporting.figures.scene import FigureData
+from cu.reporting.figures.data import FigureData
+from cu.reporting.figures.outputs import samples_of
 from cu.reporting.figures.subjects import TARGET, subjects
 from cu.reporting.figures.types import Drawing, LacksDataError
 
@@ -16,11 +19,12 @@ POINTS = 41
 MARKED = (0.01, 0.1)
 
 
-def mean_curve(models: list[Shown], rates: np.ndarray) -> np.ndarray:
+def mean_curve(models: Sequence[Case], rates: np.ndarray) -> np.ndarray:
     """True-positive rates at these false-positive rates, averaged over models; low loss accuses."""
     curves = []
-    for shown in models:
-        members, others = (-primitives.loss(p.logits, p.label) for p in (shown.forget, shown.matched))
+    for case in models:
+        parts = (samples_of(case, "forget"), samples_of(case, "matched"))
+        members, others = (-primitives.loss(part.logits, part.label) for part in parts)
         curves.append([primitives.tpr_at_fpr(members, others, rate) for rate in rates])
     return np.mean(curves, axis=0)
 
@@ -28,11 +32,11 @@ def mean_curve(models: list[Shown], rates: np.ndarray) -> np.ndarray:
 def draw(scene: FigureData) -> Drawing:
     """One curve per model, mean over seeds."""
     models, notes = subjects(scene, scene.few(), one_seed=False)
-    shown = {model.label: [s for s in model.shown(scene) if len(s.matched)] for model in models}
+    shown = {model.label: [case for case in model.cases(scene) if len(samples_of(case, "matched"))] for model in models}
     if not all(shown.values()):
         raise LacksDataError("no unseen samples of the forgotten classes to compare with")
-    fewest = min(len(s.matched) for found in shown.values() for s in found)
-    least_tpr = 1 / min(len(s.forget) for found in shown.values() for s in found)
+    fewest = min(len(samples_of(s, "matched")) for found in shown.values() for s in found)
+    least_tpr = 1 / min(len(samples_of(s, "forget")) for found in shown.values() for s in found)
     rates = np.geomspace(1 / fewest, 1, POINTS)
     curves = {label: mean_curve(found, rates) for label, found in shown.items()}
     canvas, (ax,) = style.grid(1, 1, 4.0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -51,6 +52,7 @@ _RC: Any = {
     "axes.spines.right": False,
     "axes.linewidth": 0.8,
     "axes.unicode_minus": True,
+    "text.parse_math": False,  # a setting may hold dollar signs
     "hatch.linewidth": 0.6,
     "svg.fonttype": "none",
     "svg.hashsalt": "cu",
@@ -61,7 +63,8 @@ _RC: Any = {
 @contextmanager
 def styled() -> Iterator[None]:
     """Within, whatever is drawn or rendered has this style, and no user's matplotlibrc."""
-    with mpl.rc_context():
+    with mpl.rc_context(), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from", UserWarning)
         mpl.rcdefaults()
         mpl.rcParams.update(_RC)
         yield

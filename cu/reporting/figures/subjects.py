@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from cu.reporting.figures.outputs import RunRecord, Shown
-from cu.reporting.figures.scene import FigureData, Row, same_seed
+from cu.metrics.case import Case
+from cu.reporting.figures.data import FigureData, FigureRow, same_seed
+from cu.reporting.figures.outputs import RunRecord
 from cu.reporting.figures.types import LacksDataError
 
 BEFORE, TARGET = "original", "retrained"
@@ -24,15 +25,15 @@ class Subject:
     """
 
     label: str
-    row: Row | None
+    row: FigureRow | None
     sources: tuple[tuple[RunRecord, Path], ...]
 
-    def shown(self, scene: FigureData) -> list[Shown]:
+    def cases(self, scene: FigureData) -> list[Case]:
         """The outputs of each model."""
-        return [scene.once((path, _forgotten(run)), lambda r=run, p=path: r.shown(p)) for run, path in self.sources]
+        return [scene.once((path, _forgotten(run)), lambda r=run, p=path: r.case(p)) for run, path in self.sources]
 
 
-def subjects(scene: FigureData, rows: Sequence[Row], one_seed: bool) -> tuple[list[Subject], list[str]]:
+def subjects(scene: FigureData, rows: Sequence[FigureRow], one_seed: bool) -> tuple[list[Subject], list[str]]:
     """The original, every row, and the retrained model; and one line on each that has left no outputs.
 
     Args:
@@ -73,4 +74,4 @@ def _references(runs: Sequence[RunRecord], label: str) -> tuple[tuple[RunRecord,
 
 
 def _forgotten(run: RunRecord) -> int:
-    return run.result["seeds"]["forget_seed"]
+    return run.result.seeds.forget_seed

@@ -11,12 +11,14 @@ from matplotlib.axes import Axes
 
 from cu.disk.files import read_rows
 from cu.reporting.figures import style
+from cu.reporting.figures.data import FigureData
 from cu.reporting.figures.outputs import RunRecord
-from cu.reporting.figures.scene import FigureData
 from cu.reporting.figures.types import Drawing, LacksDataError
+from cu.reporting.statistics.types import Statistic
 
 PREFIX = "trajectory/"
 HOW_TO = "evaluation.trajectory_every=N keeps one"
+Bands = Mapping[str, Statistic | None]
 _LINES: Mapping[str, Mapping[str, Any]] = {
     "forget_train_acc": {"color": style.VERMILLION, "linestyle": "-", "marker": "o"},
     "retain_test_acc": {"color": style.BLUE, "linestyle": (0, (4, 1.5)), "marker": "s"},
@@ -38,7 +40,7 @@ def looks(run: RunRecord) -> pd.DataFrame:
     kept = [row for row in rows if isinstance(row, dict) and any(name.startswith(PREFIX) for name in row)]
     if not kept:
         return pd.DataFrame(columns=["step", *_LINES])
-    start = {key: (run.result["metrics"].get(key) or {}).get("original") for key in _LINES}
+    start = {key: entry.original if (entry := run.result.metrics.get(key)) else None for key in _LINES}
     found = [{"step": row["step"], **{key: row.get(PREFIX + key) for key in _LINES}} for row in kept]
     return pd.DataFrame([{"step": 0, **start}, *found]).astype(float)
 
@@ -67,7 +69,7 @@ def draw(scene: FigureData) -> Drawing:
         [
             own.melt("step", var_name="key", value_name="accuracy")
             .dropna()
-            .assign(model=row.label, seed=run.result["seeds"]["seed"])
+            .assign(model=row.label, seed=run.result.seeds.seed)
             for row, found in there
             for run, own in found
         ],
@@ -84,16 +86,14 @@ def draw(scene: FigureData) -> Drawing:
     )
 
 
-def _panel(
-    ax: Axes, title: str, runs: list[pd.DataFrame], bands: Mapping[str, Mapping], names: Mapping[str, str]
-) -> None:
+def _panel(ax: Axes, title: str, runs: list[pd.DataFrame], bands: Bands, names: Mapping[str, str]) -> None:
     for key, how in _LINES.items():
         for i, own in enumerate(own[["step", key]].dropna() for own in runs):
             every = max(1, len(own) // 6)
             label = names[key] if i == 0 and len(own) else None
             ax.plot(own["step"], 100 * own[key], **how, markevery=every, markersize=4, linewidth=1.3, label=label)
         if band := bands[key]:
-            _band(ax, 100 * band["mean"], 100 * band["std"], str(how["color"]))
+            _band(ax, 100 * band.mean, 100 * band.std, str(how["color"]))
     ax.set_title(title, loc="left")
 
 
@@ -105,7 +105,7 @@ def _band(ax: Axes, mean: float, std: float, colour: str) -> None:
         ax.axhspan(mean - std, mean + std, color=colour, alpha=0.2, linewidth=0)
 
 
-def _alt(there: list, bands: Mapping[str, Mapping], names: Mapping[str, str]) -> str:
+def _alt(there: list, bands: Bands, names: Mapping[str, str]) -> str:
     told = []
     for row, found in there:
         ends = []
@@ -116,8 +116,6 @@ def _alt(there: list, bands: Mapping[str, Mapping], names: Mapping[str, str]) ->
         steps = sorted({int(own["step"].iloc[-1]) for _, own in found})
         told.append(f"{row.label} ends after {' or '.join(map(str, steps))} steps with {', '.join(ends)}")
     target = [
-        f"{names[key]} {100 * band['mean']:.1f} %"
-        for key, band in bands.items()
-        if band and not math.isnan(band["mean"])
+        f"{names[key]} {100 * band.mean:.1f} %" for key, band in bands.items() if band and not math.isnan(band.mean)
     ]
     return f"Lines of accuracy over steps. {'; '.join(told)}. Retrained: {', '.join(target) or 'unknown'}."

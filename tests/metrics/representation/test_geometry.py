@@ -6,10 +6,10 @@ from cu.metrics.representation.geometry import (
     centroid_cosines,
     class_centroids,
     mean_pairwise_cosine,
-    neural_collapse,
     uniformity,
     unit_rows,
 )
+from cu.metrics.representation.neural_collapse import neural_collapse
 
 CENTROIDS = np.eye(3)
 

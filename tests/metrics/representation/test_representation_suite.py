@@ -15,8 +15,9 @@ from cu.metrics.drawn import Drawn
 from cu.metrics.membership.strong_membership import lira_offline, rmia
 from cu.metrics.relearning.curve import head_recovery, prototype_relearning
 from cu.metrics.representation.class_probes import binary_probe, few_shot_sweep
-from cu.metrics.representation.geometry import collapse, forget_geometry, retained_spread
+from cu.metrics.representation.geometry import forget_geometry, retained_spread
 from cu.metrics.representation.neighbour_probes import neighbour_probes
+from cu.metrics.representation.neural_collapse import collapse
 from cu.metrics.representation.probes import few_shot_probe, linear_probe, member_probe
 from cu.metrics.representation.similarity import cka_shift, cka_to_original, cka_to_retrained
 

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cu.reporting.aggregate import aggregate
 from cu.reporting.collect import collect
 from cu.reporting.figures.build import DRAW, build_figures
-from cu.reporting.figures.scene import scenes
+from cu.reporting.figures.data import figure_data
 from cu.reporting.figures.style import styled
+from cu.reporting.write import judged
 from cu.store.outputs import save_scores
 
 FORGOTTEN = 2
@@ -88,7 +88,7 @@ class Study:
     def _collected(self, kinds):
         report = self.make_report(["test_acc"], figures=kinds)
         collection = collect(self.outputs)
-        return collection, aggregate(collection, None, None, report.margins), report
+        return collection, judged(collection, report), report
 
     def build(self, *kinds: str, cache: Path | None = None):
         return build_figures(*self._collected(list(kinds)), cache)
@@ -105,7 +105,7 @@ class Study:
         return figures[0]
 
     def scene(self):
-        (scene,) = scenes(*self._collected([]), None)
+        (scene,) = figure_data(*self._collected([]), None)
         return scene
 
 

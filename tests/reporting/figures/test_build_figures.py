@@ -7,12 +7,11 @@ from typing import get_args
 import pytest
 
 from cu.config.folder import config_folder
-from cu.reporting.aggregate import aggregate
 from cu.reporting.collect import collect
 from cu.reporting.figures.build import DRAW
-from cu.reporting.tables import build_tables
+from cu.reporting.tables.build import build_tables
 from cu.reporting.types import FigureName
-from cu.reporting.write import write_report
+from cu.reporting.write import judged, write_report
 
 ALL = list(get_args(FigureName))
 
@@ -54,7 +53,7 @@ def test_all_figures_of_a_full_study_twice_the_same(filled):
 def test_figures_belong_to_tables(filled, make_report):
     report = make_report(["test_acc"])
     collection = collect(filled.outputs)
-    tables = build_tables(collection, aggregate(collection, None, None, report.margins), report)
+    tables = build_tables(collection, judged(collection, report), report)
     assert {figure.table for figure in filled.build("gap_map", "front")[0]} == {table.title for table in tables}
 
 

@@ -18,13 +18,20 @@ def test_cells_are_gaps_in_floors(filled):
 
 
 @pytest.mark.parametrize(
-    ("gap", "floor", "expected"),
-    [(0.2, 0.1, 2.0), (-0.2, 0.1, -2.0), (0.0, 0.0, 0.0), (0.1, 0.0, math.inf), (-0.1, 0.0, -math.inf)],
+    ("distance", "floor", "side", "expected"),
+    [(0.2, 0.1, 0.01, 2.0), (0.2, 0.1, -0.2, -2.0), (0, 0, 0, 0), (0.1, 0, 1, math.inf), (0.1, 0, -1, -math.inf)],
 )
-def test_ratio(gap, floor, expected):
-    assert ratio(gap, floor) == pytest.approx(expected)
-    assert math.isnan(ratio(math.nan, floor))
-    assert math.isnan(ratio(gap, math.nan))
+def test_ratio(distance, floor, side, expected):
+    assert ratio(distance, floor, side) == pytest.approx(expected)
+    assert math.isnan(ratio(math.nan, floor, side))
+    assert math.isnan(ratio(distance, math.nan, side))
+
+
+def test_gaps_to_both_sides_do_not_cancel(study):
+    for seed, gap in enumerate((0.3, -0.1)):
+        study.add("finetune", seed, 0.5, metrics={"forget_train_acc": study.metric(0.5 + gap, 0.5, floor=0.1)})
+    data = study.drawing("gap_map").data
+    assert data.loc[data["model"] == "finetune", "gap_in_floors"].tolist() == pytest.approx([2.0])
 
 
 @pytest.mark.parametrize(

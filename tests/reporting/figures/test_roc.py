@@ -2,8 +2,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_curve
 
-from cu.metrics.case import Predictions
-from cu.reporting.figures.outputs import Shown
+from cu.metrics.case import Case, ModelPredictions, Predictions
 from cu.reporting.figures.roc import mean_curve
 
 
@@ -17,11 +16,13 @@ def predictions(margins):
 def test_the_curve_is_scikit_learns_at_and_below_each_rate():
     rng = np.random.default_rng(0)
     members, others = rng.normal(0.5, 1, 60), rng.normal(0, 1, 40)
-    shown = Shown(predictions(members), predictions(others), predictions(members), predictions(others))
+    kept, unseen = predictions(members), predictions(others)
+    model = ModelPredictions(retain=kept, forget=kept, val=kept, test_retain=kept, test_forget=unseen)
+    case = Case(model=model, retrained=(), original=None, scenario="class", forget_classes=(0,), num_classes=2, seed=0)
     rates = np.array([1 / 40, 0.1, 0.33, 1.0])
     fpr, tpr, _ = roc_curve([1] * 60 + [0] * 40, np.concatenate([members, others]), drop_intermediate=False)
     expected = [tpr[fpr <= rate + 1e-12].max() for rate in rates]
-    assert mean_curve([shown, shown], rates) == pytest.approx(expected)
+    assert mean_curve([case, case], rates) == pytest.approx(expected)
 
 
 def test_the_figure_starts_where_rates_can_be_measured(filled):
