@@ -55,7 +55,7 @@ def make_scene(make_bench, make_recipe, toy_tasks):
 
     def make(scenario="sample", method="finetune", references=1, outcome=None, **settings):
         workspace, task = make_bench(method=method, **settings), toy_tasks[scenario]
-        retrained = tuple(workspace.retrained(task.retain, workspace.seed + k) for k in range(references))
+        retrained = tuple(workspace.reference(task.retain, k) for k in range(references))
         return AuditContext(workspace, task, methods[method], workspace.original(), retrained, outcome)
 
     return make
