@@ -4,6 +4,7 @@ The rooms of the house, from the ground up. A module imports from its own room a
 above; rooms of one floor do not know each other.
 
     errors, seeds                  one error a user can cause; named random streams
+    disk                           files that are whole or absent, locks, hashes
     config                         where configurations are, how they are checked and built
     data, metrics                  images, splits and who is forgotten; pure functions from arrays to numbers
     models, losses                 networks that return logits and an embedding; pure functions from tensors to a scalar
@@ -13,6 +14,7 @@ above; rooms of one floor do not know each other.
     store                          identities, plans and files of models and runs
     tracking                       Weights & Biases
     experiment, reporting          train, unlearn, compare, audit; tables, figures and the page
+    api                            what notebooks and authors of methods and metrics import
     jobs                           one job of a command or a sweep, and how it ended
     cli                            the commands
     __main__                       the same, as `python -m cu`

@@ -8,8 +8,8 @@ import argparse
 import sys
 from pathlib import Path
 
+from cu.disk.files import Damaged
 from cu.store.comparison import differences
-from cu.store.files import Damaged
 
 SHOWN = 20
 

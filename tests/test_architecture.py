@@ -125,7 +125,7 @@ def test_methods_learn_no_data_sets_name():
     ("statement", "caught"),
     [
         ("from cu.engine import fit", True),
-        ("import cu.store.files", True),
+        ("import cu.store.plan", True),
         ("def f():\n    from cu.cli.commands import command", True),
         ("from cu.errors import ConfigError", False),
         ("from cu.metrics.b import x", False),
@@ -133,7 +133,7 @@ def test_methods_learn_no_data_sets_name():
 )
 def test_a_violation_would_be_caught(tmp_path, statement, caught):
     package = tmp_path / "cu"
-    for name in ("metrics/a", "metrics/b", "engine/fit", "engine/__init__", "store/files", "cli", "errors", "__init__"):
+    for name in ("metrics/a", "metrics/b", "engine/fit", "engine/__init__", "store/plan", "cli", "errors", "__init__"):
         path = package / f"{name}.py"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("import hydra" if name == "errors" else "", encoding="utf-8")

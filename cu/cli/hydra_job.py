@@ -83,7 +83,7 @@ def announce(plan: Plan) -> None:
     note_running(Path(context.sweep.dir), context.job.num, context.overrides.task, plan.folder.path)
 
 
-def fruitless(error: Exception) -> tuple[str, int] | None:
+def no_job_finished(error: Exception) -> tuple[str, int] | None:
     """One line and the exit code for a sweeper that fails because no job finished; None if that is not why."""
     counts = tally(Sweep.folder, Sweep.planned) if Sweep.folder is not None else Counter()
     if not counts or counts["finished"] or counts["already finished"]:

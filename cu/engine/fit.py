@@ -15,6 +15,7 @@ from torch.nn import functional as F
 from cu.data.batches.shuffled import Batch, Countable, Stream
 from cu.engine.context import MethodContext
 from cu.engine.freezing import frozen_norms
+from cu.engine.lone_values import lone_values_allowed
 from cu.engine.progress import progress
 from cu.engine.recipe import Recipe
 from cu.models.types import Classifier
@@ -130,7 +131,7 @@ def descend(
     around_step: AroundStep[B] = unconstrained,
 ) -> Tensor:
     """One optimizer step; returns the detached loss."""
-    with context.hardware.training_precision():
+    with context.hardware.training_precision(), lone_values_allowed(model):
         value = loss(model, batch)
     optimizer.zero_grad(set_to_none=True)
     value.backward()

@@ -11,11 +11,14 @@ from cu.models.types import Classifier
 
 SPLITS = ("train", "val", "test")
 
+# Largest error of a feature that is stored in float16, as a share of its standard deviation.
+LOST_SPREAD = 1e-3
+
 
 def score(model: Classifier, data: ImageData, hardware: Hardware) -> dict[str, np.ndarray]:
     """All outputs of a model on train, val and test, as flat arrays ready for one `.npz` file.
 
-    Embeddings are kept in float16 where they fit: metrics on them do not depend on the lost digits, and files halve.
+    Embeddings are kept in float16 where nothing that metrics read is lost, and files halve.
     """
     arrays: dict[str, np.ndarray] = {}
     for name in SPLITS:
@@ -33,5 +36,14 @@ def score(model: Classifier, data: ImageData, hardware: Hardware) -> dict[str, n
 
 
 def halved(embedding: np.ndarray) -> np.ndarray:
-    """An embedding in float16, unless a number in it is too large for that, as those of a wrecked model may be."""
-    return embedding.astype(np.float16) if np.abs(embedding).max(initial=0) <= np.finfo(np.float16).max else embedding
+    """An embedding [N, D] in float16, unless that is too coarse or too small for it.
+
+    Too coarse for features with a large offset and a small spread, which is what metrics read: float16 has 11 bits, of
+    which an offset of 1000 leaves 0.1 none. Too small for the numbers of a wrecked model.
+    """
+    if np.abs(embedding).max(initial=0) > np.finfo(np.float16).max:
+        return embedding
+    half = embedding.astype(np.float16)
+    error = np.square(half.astype(np.float32) - embedding, dtype=np.float64).mean(axis=0) if len(half) else np.zeros(1)
+    spread = embedding.var(axis=0, dtype=np.float64) if len(half) else np.zeros(1)
+    return half if (error <= LOST_SPREAD**2 * spread).all() else embedding

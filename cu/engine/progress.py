@@ -1,10 +1,15 @@
-"""A progress bar on long work; silent when nobody watches a terminal."""
+"""How far long work is: a bar for whoever watches a terminal, and lines with an estimate in the log."""
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from time import perf_counter
+
+log = logging.getLogger(__name__)
+QUIET_SECONDS = 20.0
 
 
 @contextmanager
@@ -30,3 +35,31 @@ def progress(description: str, total: int) -> Iterator[Callable[[str], None]]:
             bar.update(task, advance=1, note=note or bar.tasks[task].fields["note"])
 
         yield advance
+
+
+def eta_log(name: str, total: int, clock: Callable[[], float] = perf_counter) -> Callable[[], None]:
+    """A function to be called after each of `total` pieces of work; it logs a line at most every 20 seconds."""
+    last, said = clock(), clock()
+    took: list[float] = []
+
+    def finished() -> None:
+        nonlocal last, said
+        now = clock()
+        took.append(now - last)
+        last = now
+        if now - said < QUIET_SECONDS:
+            return
+        # Pieces found in the store take no time, those still to come may.
+        made = [seconds for seconds in took if seconds >= max(took) / 10]
+        left = sum(made) / len(made) * (total - len(took))
+        log.info("%s: %d of %d done, about %s left", name, len(took), total, duration(left))
+        said = now
+
+    return finished
+
+
+def duration(seconds: float) -> str:
+    """A rough time in words: `40 s`, `7 min`, `2.5 h`."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Annotated, Literal, Protocol
 
 import torch
-from annotated_types import Ge, Gt, Lt
+from annotated_types import Ge, Gt, Le, Lt
 from torch import nn
 from torch.optim.lr_scheduler import LambdaLR
 
@@ -54,22 +54,39 @@ class AdamW:
 
 
 @dataclass(frozen=True, kw_only=True)
+class StepDecay:
+    """A learning rate that falls by a factor after some epochs.
+
+    Attributes:
+        milestones: After how many passes it falls, each time.
+        factor: By what it is multiplied.
+    """
+
+    milestones: tuple[Annotated[int, Gt(0)], ...]
+    factor: Annotated[float, Gt(0), Le(1)]
+
+    def __call__(self, epoch: int) -> float:
+        """The learning rate's factor in an epoch, counted from 0."""
+        return self.factor ** sum(epoch >= milestone for milestone in self.milestones)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Recipe:
     """How a model descends. One recipe trains originals and retrained models; methods have their own.
 
     Attributes:
         optimizer: Called with the parameters.
         schedule: Of the learning rate: `constant`; `cosine`, from 1 to 0 by epochs; `one_cycle`, by steps: up
-            linearly during the first fifth, then down linearly to 0.
+            linearly during the first fifth, then down linearly to 0; or a `StepDecay`.
         epochs: Passes over the batches; 0 leaves the weights as they are.
-        batch_size: Samples per batch.
+        batch_size: Samples per batch; of the retain set, in methods that have a batch size for the forget set.
         augment: Whether the training views of the data set are cropped and flipped.
         clip_norm: Largest L2 norm of the whole gradient; None for no limit.
         batchnorm: `train` normalises by the batch and updates running statistics; `frozen` uses the running ones.
     """
 
     optimizer: Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]
-    schedule: Literal["constant", "cosine", "one_cycle"]
+    schedule: Literal["constant", "cosine", "one_cycle"] | StepDecay
     epochs: Annotated[int, Ge(0)]
     batch_size: Annotated[int, Gt(0)]
     augment: bool
@@ -83,6 +100,8 @@ class Recipe:
 
     def lr_factor(self, step: int, steps_per_epoch: int, total: int) -> float:
         """The learning rate's factor in [0, 1] at optimizer step `step` (0-based)."""
+        if isinstance(self.schedule, StepDecay):
+            return self.schedule(step // steps_per_epoch)
         if self.schedule == "cosine":
             return 0.5 * (1 + math.cos(math.pi * (step // steps_per_epoch) / max(1, self.epochs)))
         if self.schedule == "one_cycle":

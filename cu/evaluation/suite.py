@@ -11,6 +11,7 @@ import numpy as np
 
 from cu.evaluation.comparison import Comparison
 from cu.metrics.case import Case
+from cu.metrics.drawn import Drawn
 from cu.metrics.spec import MetricSpec
 
 Metrics = Mapping[str, Any]
@@ -29,7 +30,7 @@ def measure(metrics: Metrics, case: Case) -> dict[str, float | str]:
         found = function(case)
         if set(found) != set(spec.keys):
             raise AssertionError(f"metric {name} promised {sorted(spec.keys)} and returned {sorted(found)}")
-        values.update({key: float(value) for key, value in found.items()})
+        values.update({key: value if isinstance(value, Drawn) else float(value) for key, value in found.items()})
     return values
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from cu.config.build import build
 from cu.config.schema import EvaluationConfig, RunConfig
 from cu.data.types import UnlearningTask
+from cu.disk.files import read_json, write_json
 from cu.engine.clock import Clock
 from cu.evaluation.cases import by_split, left_out
 from cu.evaluation.comparison import Comparison
@@ -21,7 +22,6 @@ from cu.experiment.workspace import Workspace
 from cu.metrics.case import Case
 from cu.seeds import derive_seed
 from cu.store.cached import cached
-from cu.store.files import read_json, write_json
 from cu.store.identity import fingerprint
 from cu.store.models import StoredModel
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from cu.data.scenarios.types import Scenario
 from cu.engine.predict import predict
-from cu.experiment.audits.eta_log import eta_log
+from cu.engine.progress import eta_log
 from cu.experiment.audits.shadows import halves
 from cu.experiment.workspace import Workspace
 

@@ -13,17 +13,18 @@ from omegaconf import OmegaConf
 from threadpoolctl import threadpool_limits
 
 from cu.config.build import build, check_components
-from cu.config.schema import Component, EvaluateConfig, RunConfig, parse
-from cu.config.trust import ANY, require_trusted
+from cu.config.parse import parse
+from cu.config.schema import Component, EvaluateConfig, RunConfig
+from cu.config.trust import ANY, is_trusted, require_trusted
 from cu.data.task import make_task
 from cu.data.types import UnlearningTask
+from cu.disk.files import Damaged
 from cu.errors import ConfigError
 from cu.experiment.compare import compare_with_references
 from cu.experiment.memorisation import resolve_scenario
 from cu.experiment.selection import Selection
 from cu.experiment.workspace import Workspace, set_up
 from cu.seeds import generator
-from cu.store.files import Damaged
 from cu.store.forget_ids import write_forget_ids
 from cu.store.identity import fingerprint
 from cu.store.models import KeptModels, StoredModel

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from cu.disk.files import Damaged, read_json
 from cu.errors import ConfigError
-from cu.store.files import Damaged, read_json
 from cu.store.plan import folder_name
 from cu.store.result import read_run_result
 

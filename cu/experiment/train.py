@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from threadpoolctl import threadpool_limits
 
+from cu.disk.files import read_rows
 from cu.experiment.workspace import replay, set_up
-from cu.store.files import read_rows
 from cu.store.plan import TrainPlan
 from cu.store.provenance import provenance
 from cu.store.result import TrainResult

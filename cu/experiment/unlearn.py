@@ -12,6 +12,7 @@ from cu.config.build import build
 from cu.config.schema import RunConfig
 from cu.data.task import make_task
 from cu.data.types import UnlearningTask
+from cu.disk.files import Damaged, JsonLines, read_json, read_rows, write_json
 from cu.engine.clock import Clock
 from cu.engine.outputs import score
 from cu.experiment.audits.context import AuditContext
@@ -21,7 +22,6 @@ from cu.experiment.workspace import Workspace, replay, set_up
 from cu.methods.types import Method
 from cu.models.types import Classifier
 from cu.seeds import generator
-from cu.store.files import Damaged, JsonLines, read_json, read_rows, write_json
 from cu.store.forget_ids import write_forget_ids
 from cu.store.models import StoredModel, write_model
 from cu.store.outputs import load_scores, save_scores

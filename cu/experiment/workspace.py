@@ -13,6 +13,7 @@ from typing import Any, Generic, TypeVar
 from cu.config.build import build
 from cu.config.schema import Component, RunConfig, TrainConfig
 from cu.data.types import ImageData, Split
+from cu.disk.files import JsonLines, read_rows
 from cu.engine.context import Log, MethodContext, silent
 from cu.engine.fit import cross_entropy, fit
 from cu.engine.hardware import Hardware
@@ -24,7 +25,6 @@ from cu.models.adapt import adapted_names
 from cu.models.types import Classifier
 from cu.seeds import generator
 from cu.store.checkpoint import EpochCheckpoint
-from cu.store.files import JsonLines, read_rows
 from cu.store.identity import retrained_identity
 from cu.store.models import KeptModels, ModelStore, StoredModel, load_into, load_weights
 from cu.store.outputs import cached_outputs

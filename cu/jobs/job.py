@@ -1,24 +1,27 @@
-"""One job, from its plan to its last status, whatever befalls it."""
+"""One job, from its plan to its last status, however it ends."""
 
 from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
 from pathlib import Path
 from typing import Any, Literal
 
+from cu.config.settings import NONE
+from cu.disk.files import Damaged, read_json, remove_leftovers
 from cu.errors import ConfigError, first_line
 from cu.jobs.preemption import Preempted, preemptible
+from cu.jobs.run_log import run_log
 from cu.jobs.status import EXIT_CODES, JobState
 from cu.store.plan import NAMED, Plan, R, RunPlan
-from cu.store.result import write_result
+from cu.store.result import FILE, write_result
 from cu.tracking.flat import flattened
 from cu.tracking.types import RunLabel, Tracker
 
 log = logging.getLogger("cu")
 tracebacks = logging.getLogger("cu.traceback")
+LEFT_SECONDS = 3600.0  # after which a temporary file has no writer any more
 LEFT_BEHIND = ("predictions.npz", "cost.json", "model.safetensors", "model.json")
 
 
@@ -43,7 +46,7 @@ def work(plan: Plan[Any, R]) -> tuple[JobState, R]:
         JobFailed: Anything else went wrong.
     """
     if (earlier := settled(plan)) is not None:
-        tell_again(plan, earlier[1])
+        mirror_again(plan, earlier[1])
         return earlier
     with preemptible():
         require_possible(plan)
@@ -51,8 +54,18 @@ def work(plan: Plan[Any, R]) -> tuple[JobState, R]:
         with plan.folder.locked():
             if (earlier := settled(plan)) is not None:
                 return earlier
+            warn_of_damage(plan.folder.path / FILE)
+            remove_leftovers(plan.folder.path, LEFT_SECONDS, time.time())
             with run_log(plan.folder.path):
                 return "finished", recorded(plan)
+
+
+def warn_of_damage(record: Path) -> None:
+    """Say so if a record is there and cannot be read, which is why the run is done again."""
+    try:
+        read_json(record)
+    except Damaged as error:
+        log.warning("%s: the run is done again", error)
 
 
 def require_possible(plan: Plan) -> None:
@@ -79,7 +92,7 @@ def settled(plan: Plan[Any, R]) -> tuple[JobState, R] | None:
     return "already finished", result
 
 
-def tell_again(plan: Plan[Any, R], result: R) -> None:
+def mirror_again(plan: Plan[Any, R], result: R) -> None:
     """Mirror a result that is known to a W&B sweep that asks for it once more."""
     from cu.tracking.mode import awaited
 
@@ -122,7 +135,7 @@ def done(plan: Plan[Any, R], attempt: int) -> R:
     """Do the job and write its result; the W&B run is closed whatever happens."""
     from omegaconf import OmegaConf
 
-    from cu.store.files import write_text
+    from cu.disk.files import write_text
 
     folder = plan.folder
     write_text(folder.path / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(dict(plan.written))))
@@ -157,10 +170,10 @@ def mirror(plan: Plan, attempt: int) -> Tracker:
     """Where the job is mirrored, and how it is called there."""
     from cu.config.build import build
 
-    names = [plan.names[group] for group in NAMED if group in plan.names]
-    group = "/".join(plan.names[g] for g in NAMED if g in plan.names and g != "method")
+    chosen = {group: plan.names[group] for group in NAMED if plan.names.get(group, NONE) != NONE}
+    group = "/".join(option for name, option in chosen.items() if name != "method")
     name = "/".join(plan.folder.path.parts[-5:])
-    label = RunLabel(f"{plan.fingerprint}-{attempt}", name, group, plan.kind, tuple(names))
+    label = RunLabel(f"{plan.fingerprint}-{attempt}", name, group, plan.kind, tuple(chosen.values()))
     return build(plan.config.tracking).open(label, plan.folder.path, plan.written)
 
 
@@ -184,19 +197,3 @@ def require_writable(outputs: Path) -> None:
         raise ConfigError(f"paths.outputs={outputs} cannot be made ({error.strerror}); use another folder") from error
     if not os.access(outputs, os.W_OK | os.X_OK):
         raise ConfigError(f"paths.outputs={outputs} cannot be written; use another folder")
-
-
-@contextmanager
-def run_log(folder: Path) -> Iterator[None]:
-    """Write what `cu` logs, tracebacks included, to the run's own `run.log`."""
-    handler = logging.FileHandler(folder / "run.log", encoding="utf-8")
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    loggers = log, tracebacks
-    for logger in loggers:
-        logger.addHandler(handler)
-    try:
-        yield
-    finally:
-        for logger in loggers:
-            logger.removeHandler(handler)
-        handler.close()

@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from cu.disk.files import read_json, write_json
 from cu.jobs.status import EXIT_CODES, JobState
-from cu.store.files import read_json, write_json
 from cu.store.runs import RunFolder
 
 

@@ -17,6 +17,7 @@ from cu.engine.numerics.attack import doubling_attack, on_pixels, pixels_of, pre
 from cu.engine.predict import SCORING_BATCH
 from cu.engine.recipe import Recipe
 from cu.errors import ConfigError
+from cu.methods.types import BOTH_SETS, FORGET_SET, Need
 from cu.models.types import Classifier
 
 
@@ -43,6 +44,11 @@ class AMUN:
     data: Literal["all", "no_retain", "adversarial"]
     radius: Annotated[float, Gt(0)]
     steps: Annotated[int, Gt(0)]
+
+    @property
+    def needs(self) -> tuple[Need, ...]:
+        """Both sets, or the forget set alone."""
+        return BOTH_SETS if self.data == "all" else FORGET_SET
 
     def unlearn(self, model: Classifier, task: UnlearningTask, context: MethodContext) -> Classifier:
         """`model` trained further on adversarial examples of `task.forget`."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from copy import deepcopy
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +13,7 @@ from cu.data.types import UnlearningTask
 from cu.engine.context import MethodContext
 from cu.engine.fit import cross_entropy, fit
 from cu.engine.recipe import Recipe
+from cu.methods.types import Need, needing
 from cu.models.last_layer import last_layer
 from cu.models.types import Classifier
 
@@ -27,6 +29,8 @@ class BoundaryExpand:
     Attributes:
         recipe: How to descend.
     """
+
+    needs: ClassVar[tuple[Need, ...]] = needing("forget data", "a linear last layer")
 
     recipe: Recipe
 

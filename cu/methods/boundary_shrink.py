@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import torch
 from annotated_types import Gt, Le
@@ -16,6 +16,7 @@ from cu.engine.numerics.attack import fgsm, on_pixels, pixels_of, predicted
 from cu.engine.predict import SCORING_BATCH
 from cu.engine.recipe import Recipe
 from cu.errors import ConfigError
+from cu.methods.types import FORGET_SET, Need
 from cu.models.types import Classifier
 
 
@@ -25,7 +26,8 @@ class BoundaryShrink:
 
     x' = clip(x + ε sign ∇_x CE(f(x), y), 0, 1) at the original model, ŷ = argmax f(x'); then CE(f(x), ŷ) is minimised
     on the unperturbed x. Reads the forget set only. Labels are found once, on plain views: the original stays as it
-    is, so every epoch would find the same ones. The paper's optional curvature term is left out.
+    is, so every epoch would find the same ones. The paper's optional curvature term is left
+    out, and so is the rounding of x' to 1/255.
 
     Attributes:
         recipe: How to descend. Nothing holds the retain set: a learning rate that is a little too high costs it.
@@ -33,6 +35,8 @@ class BoundaryShrink:
         failed: Label of a sample that is still classified correctly at x': `runner_up`, the most likely wrong class
             there; `keep`, its own label, which then is taught again (the released code); `drop`, none, it is left out.
     """
+
+    needs: ClassVar[tuple[Need, ...]] = FORGET_SET
 
     recipe: Recipe
     epsilon: Annotated[float, Gt(0), Le(1)]

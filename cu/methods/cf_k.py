@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from copy import deepcopy
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from annotated_types import Gt
 
@@ -13,6 +13,7 @@ from cu.engine.context import MethodContext
 from cu.engine.fit import cross_entropy, fit
 from cu.engine.freezing import freeze_all_but, last_layers, thaw_as
 from cu.engine.recipe import Recipe
+from cu.methods.types import RETAIN_SET, Need
 from cu.models.types import Classifier
 
 
@@ -27,6 +28,8 @@ class CfK:
         layers: k, convolutions and linear layers counted from the output, with the normalisation that follows them;
             with as many as the model has, or more, this is fine-tuning.
     """
+
+    needs: ClassVar[tuple[Need, ...]] = RETAIN_SET
 
     recipe: Recipe
     layers: Annotated[int, Gt(0)]

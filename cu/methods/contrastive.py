@@ -17,6 +17,7 @@ from cu.engine.fit import fit
 from cu.engine.recipe import Recipe
 from cu.errors import ConfigError
 from cu.losses.contrastive import contrastive_unlearning_loss
+from cu.methods.types import BOTH_SETS, Need
 from cu.models.types import Classifier
 
 
@@ -37,6 +38,8 @@ class Contrastive:
             by an in-place ReLU.
         normalize: Scale embeddings to unit length first; the projection head's already have it.
         retain_sampling: `random` batches as in the paper; `first` ω batches in file order as in the released code.
+        retain_size: Of a retain batch beside a smaller forget batch, the last of a pass: `full`, or `equal` to that of
+            the forget batch as in the released code.
         detach_retain: Stop the gradient of the contrastive term through retain embeddings.
         joint_forward: One forward pass for both batches, sharing batch statistics, as in the released code.
         stop_on: Where the stop rules (equations 8, 9) look: `val`, `test` (the paper; it peeks), or `never`.
@@ -53,10 +56,17 @@ class Contrastive:
     embedding: Literal["signed", "rectified"]
     normalize: bool
     retain_sampling: Literal["random", "first"]
+    retain_size: Literal["full", "equal"]
     detach_retain: bool
     joint_forward: bool
     stop_on: Literal["val", "test", "never"]
     stop_every: Annotated[int, Gt(0)] | None
+
+    @property
+    def needs(self) -> tuple[Need, ...]:
+        """Both sets, and validation data where the stop rule looks at them."""
+        look = Need("validation data", "method.stop_on=val", "method.stop_on to test or never")
+        return (*BOTH_SETS, look) if self.stop_on == "val" else BOTH_SETS
 
     def unlearn(self, model: Classifier, task: UnlearningTask, context: MethodContext) -> Classifier:
         """`model` after at most `recipe.epochs` passes over `task.forget`, fewer if the stop rule says so."""
@@ -65,6 +75,7 @@ class Contrastive:
             context.batches(task.retain, self.recipe),
             self.omega,
             self.retain_sampling,
+            equal=self.retain_size == "equal",
         )
         return fit(model, pairs, self.loss, self.recipe, context, stop=self.stop_rule(task, context))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from annotated_types import Ge, Gt
 from torch import Tensor
@@ -15,6 +15,7 @@ from cu.engine.context import MethodContext
 from cu.engine.fit import fit
 from cu.engine.recipe import Recipe
 from cu.losses.view_contrast import view_contrastive_loss
+from cu.methods.types import RETAIN_SET, Need
 from cu.models.types import Classifier
 
 
@@ -31,6 +32,8 @@ class CoUn:
         contrast_weight: λ, of the contrastive term; 0 is fine-tuning.
         temperature: τ, divides the cosines.
     """
+
+    needs: ClassVar[tuple[Need, ...]] = RETAIN_SET
 
     recipe: Recipe
     contrast_weight: Annotated[float, Ge(0)]

@@ -16,6 +16,7 @@ from cu.engine.fit import fit
 from cu.engine.freezing import frozen_teacher
 from cu.engine.recipe import Recipe
 from cu.losses.distillation import distillation_loss
+from cu.methods.types import FORGET_SET, Need
 from cu.models.types import Classifier
 
 
@@ -29,6 +30,7 @@ class Delete:
     """
 
     scenarios: ClassVar[tuple[ScenarioKind, ...]] = ("class",)
+    needs: ClassVar[tuple[Need, ...]] = FORGET_SET
 
     recipe: Recipe
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from copy import deepcopy
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import torch
 from annotated_types import Ge, Gt
@@ -13,6 +13,7 @@ from cu.data.types import UnlearningTask
 from cu.engine.context import MethodContext
 from cu.engine.numerics.gradients import Weights, trainable
 from cu.engine.numerics.importance import importance
+from cu.methods.types import Need, needing
 from cu.models.last_layer import last_layer
 from cu.models.types import Classifier
 
@@ -31,6 +32,8 @@ class Fisher:
             information: public codes that square gradients of batches need another one.
         samples: How many retain samples, drawn at random, estimate F, at a backward pass per class each; None for all.
     """
+
+    needs: ClassVar[tuple[Need, ...]] = needing("retain data", "a linear last layer")
 
     scale: Annotated[float, Ge(0)]
     samples: Annotated[int, Gt(0)] | None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import Tensor
 
@@ -11,6 +12,7 @@ from cu.data.types import UnlearningTask
 from cu.engine.context import MethodContext
 from cu.engine.fit import cross_entropy, fit
 from cu.engine.recipe import Recipe
+from cu.methods.types import FORGET_SET, Need
 from cu.models.types import Classifier
 
 
@@ -20,6 +22,8 @@ class GradientAscent:
 
     The loss is unbounded: `recipe.clip_norm` and few epochs keep it from destroying the model.
     """
+
+    needs: ClassVar[tuple[Need, ...]] = FORGET_SET
 
     recipe: Recipe
 

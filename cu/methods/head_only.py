@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from copy import deepcopy
 from dataclasses import dataclass
+from typing import ClassVar
 
 from cu.data.types import UnlearningTask
 from cu.engine.context import MethodContext
 from cu.engine.fit import cross_entropy, fit
 from cu.engine.recipe import Recipe
 from cu.errors import ConfigError
+from cu.methods.types import RETAIN_SET, Need
 from cu.models.types import Classifier
 
 
@@ -22,6 +24,8 @@ class HeadOnly:
     Attributes:
         recipe: How to descend; `batchnorm` must be `frozen`, or the statistics of frozen layers would drift.
     """
+
+    needs: ClassVar[tuple[Need, ...]] = RETAIN_SET
 
     recipe: Recipe
 

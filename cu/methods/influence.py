@@ -36,7 +36,8 @@ class Influence:
             al. (NeurIPS 2023), to which published numbers belong: as its factors are never summed up, k leaves v only
             along the first sample's gradient, so it is nearly v itself.
         scale: α; sensible values differ by orders of magnitude between the solvers.
-        samples: n, drawn at random from the retain set; at most all are used.
+        samples: n, drawn at random from the retain set, or all of it if it has fewer; the released code divides by
+            1,000 however many there are.
         damping: λ of `woodbury`; `official` has none.
     """
 

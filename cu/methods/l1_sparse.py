@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import torch
 from annotated_types import Ge
@@ -15,6 +15,7 @@ from cu.engine.context import MethodContext
 from cu.engine.fit import cross_entropy, fit
 from cu.engine.recipe import Recipe
 from cu.errors import ConfigError
+from cu.methods.types import RETAIN_SET, Need
 from cu.models.types import Classifier
 
 
@@ -31,6 +32,8 @@ class L1Sparse:
         decay: Of γ over the penalised epochs: `linear` from γ towards 0, or `constant`.
         plain_epochs: Last epochs without penalty; at most `recipe.epochs`.
     """
+
+    needs: ClassVar[tuple[Need, ...]] = RETAIN_SET
 
     recipe: Recipe
     penalty: Annotated[float, Ge(0)]

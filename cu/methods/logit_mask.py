@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from cu.data.types import ScenarioKind, UnlearningTask
 from cu.engine.context import MethodContext
+from cu.methods.types import Need
 from cu.models.types import Classifier, Output
 
 # Finite: with minus infinity, p log p and differences of logits become NaN.
@@ -26,6 +27,7 @@ class LogitMask:
     """
 
     scenarios: ClassVar[tuple[ScenarioKind, ...]] = ("class",)
+    needs: ClassVar[tuple[Need, ...]] = ()
 
     def unlearn(self, model: Classifier, task: UnlearningTask, context: MethodContext) -> Classifier:
         """A copy of `model` that never answers with one of `task.forget_classes`."""

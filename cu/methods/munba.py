@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from itertools import count, islice
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
-from torch import Tensor
+from annotated_types import Gt
+from torch import Tensor, nn
 
 from cu.data.batches.pairs import Pair
 from cu.data.batches.shuffled import Batch, Redrawn, Stream
@@ -35,10 +37,13 @@ class MUNBa:
     Attributes:
         recipe: How to descend; an epoch is one pass over the retain set, or over the forget set if that is longer.
         labels: As in `RandomLabel`; the released code draws from all classes.
+        bargain_clip_norm: Largest L2 norm of the gradient of a bargained step, which is sqrt(2) wherever the two
+            gradients are not opposed; None for no limit. `recipe.clip_norm` holds for plain steps too.
     """
 
     recipe: Recipe
     labels: Literal["wrong", "any"]
+    bargain_clip_norm: Annotated[float, Gt(0)] | None
 
     def unlearn(self, model: Classifier, task: UnlearningTask, context: MethodContext) -> Classifier:
         """`model` after bargained descent on both sets."""
@@ -48,7 +53,20 @@ class MUNBa:
             forget = context.batches(task.forget.relabelled(labels), self.recipe)
             return PairedWhilePossible(forget, context.batches(task.retain, self.recipe))
 
-        return fit(model, Redrawn(stream), bargained_loss, self.recipe, context)
+        return fit(model, Redrawn(stream), bargained_loss, self.recipe, context, around_step=self.around_step)
+
+    def around_step(self, model: nn.Module, optimizer: torch.optim.Optimizer, batch: Batch | Pair):
+        """Clip the gradient of a bargained step; plain steps are left as they are."""
+        if self.bargain_clip_norm is None or isinstance(batch, Batch):
+            return nullcontext()
+        return clipped(model, self.bargain_clip_norm)
+
+
+@contextmanager
+def clipped(model: nn.Module, norm: float) -> Iterator[None]:
+    """A step taken in here has a gradient of at most this L2 norm."""
+    nn.utils.clip_grad_norm_(model.parameters(), norm)
+    yield
 
 
 def bargained_loss(model: Classifier, batch: Batch | Pair) -> Tensor:

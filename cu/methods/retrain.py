@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from cu.data.types import UnlearningTask
 from cu.engine.context import MethodContext
+from cu.methods.types import RETAIN_SET, Need
 from cu.models.types import Classifier
 
 
@@ -15,6 +17,8 @@ class Retrain:
 
     It is the same model that serves as the first reference, trained once; its gaps are 0 by construction.
     """
+
+    needs: ClassVar[tuple[Need, ...]] = RETAIN_SET
 
     def unlearn(self, model: Classifier, task: UnlearningTask, context: MethodContext) -> Classifier:
         """A model that never saw `task.forget`."""

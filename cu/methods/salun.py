@@ -28,6 +28,9 @@ class SalUn:
     over the batches of the forget set at the original model. All other weights stay bitwise as they are, weight decay
     included. With ρ = 1 it is `RandomLabel`. Reads both sets.
 
+    Where more than a share 1 - ρ of the weights have no gradient at all, the mask keeps the first of them: so with
+    images of 8 pixels, on whose last maps of a single pixel 8 of 9 weights of a 3x3 kernel never act.
+
     Attributes:
         recipe: How to descend; its batch size also cuts the forget set for the mask.
         saliency: ρ, the share of weights that are free to change, not the share that is pruned.

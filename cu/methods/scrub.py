@@ -23,6 +23,7 @@ from cu.engine.freezing import frozen_teacher
 from cu.engine.recipe import Recipe
 from cu.errors import ConfigError
 from cu.losses.distillation import distillation_loss
+from cu.methods.types import BOTH_SETS, Need
 from cu.models.types import Classifier
 
 Part = Literal["max", "min"]
@@ -46,8 +47,9 @@ class Scrub:
         temperature: T.
         retain_weight: γ, of cross-entropy in min passes.
         distillation_weight: α, of KL_T in min passes.
-        rewind: Return the epoch (0 is the original) whose error on the forget set is closest to the final student's
-            error on unseen data like it: validation samples, of the forgotten classes in class scenarios. SCRUB+R.
+        rewind: Return the epoch whose error on the forget set is closest to the final student's error on unseen data
+            like it, the earliest of several: validation samples of the classes that the forget set has. SCRUB+R. As
+            in the released code the original is not one of them. `scrub/epoch` of the log says which it was.
     """
 
     recipe: Recipe
@@ -57,6 +59,12 @@ class Scrub:
     retain_weight: Annotated[float, Ge(0)]
     distillation_weight: Annotated[float, Ge(0)]
     rewind: bool
+
+    @property
+    def needs(self) -> tuple[Need, ...]:
+        """Both sets, and validation data to rewind by."""
+        unseen = Need("validation data", "method.rewind=true", "method.rewind to false")
+        return (*BOTH_SETS, unseen) if self.rewind else BOTH_SETS
 
     def unlearn(self, model: Classifier, task: UnlearningTask, context: MethodContext) -> Classifier:
         """The student after its last epoch, or the one that `rewind` goes back to."""
@@ -69,7 +77,7 @@ class Scrub:
         loss = partial(self.loss, frozen_teacher(model))
         if not self.rewind:
             return fit(model, batches, loss, self.recipe, context)
-        held_out, students = held_out_like_forget(task), [deepcopy(model).eval()]
+        held_out, students = held_out_like_forget(task), []
         ends = {context.ledger.steps + steps for steps in accumulate(map(batches.length, range(self.recipe.epochs)))}
 
         def keep(student: Classifier, step: int, _: bool) -> bool:
@@ -79,7 +87,11 @@ class Scrub:
 
         final = fit(model, batches, loss, self.recipe, context, stop=keep)
         errors = [1 - context.accuracy(student, task.forget) for student in students]
-        return students[closest(errors, 1 - context.accuracy(final, held_out))]
+        if not errors:
+            return final
+        chosen = closest(errors, 1 - context.accuracy(final, held_out))
+        context.log({"scrub/epoch": chosen + 1}, context.ledger.steps)
+        return students[chosen]
 
     def loss(self, teacher: Classifier, student: Classifier, tagged: Tagged[Part]) -> Tensor:
         """-KL_T of a max batch, `retain_weight` * CE + `distillation_weight` * KL_T of a min batch."""
@@ -120,11 +132,12 @@ class MaxThenMin:
 
 
 def held_out_like_forget(task: UnlearningTask) -> Split:
-    """Validation samples distributed like the forget set."""
-    chosen = task.of_forget_classes(task.val) if task.scenario == "class" else task.val
+    """Validation samples of the classes that the forget set has, whatever the scenario is called."""
+    classes = task.forget.labels.unique().to(task.val.labels.device)
+    chosen = task.val.subset(torch.isin(task.val.labels, classes))
     if len(chosen) == 0:
         raise ConfigError(
-            "method.rewind=true finds no val samples to compare with; "
+            "method.rewind=true finds no val samples of the forget set's classes to compare with; "
             "set dataset.val_fraction above 0, or method.rewind to false"
         )
     return chosen

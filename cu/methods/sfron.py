@@ -116,12 +116,12 @@ class Ascent:
 
 @dataclass(frozen=True, eq=False)
 class Interleaved:
-    """All retain batches of a pass, the first and every `every`-th after it preceded by a forget batch.
+    """All retain batches of a pass, each `every`-th of all passes together preceded by a forget batch, and the first.
 
     Attributes:
         forget: Gone through again and again within a pass.
         retain: Gone through once per pass.
-        every: Retain batches per forget batch.
+        every: Retain batches per forget batch, counted on from pass to pass.
         ascent: Factor of the first forget batch; it falls as half a cosine to 0 at the end of the last pass.
         epochs: Number of passes.
     """
@@ -133,15 +133,15 @@ class Interleaved:
     epochs: int
 
     def __len__(self) -> int:
-        # The passes have the same length only if each begins with a forget batch.
-        return len(self.retain) + math.ceil(len(self.retain) / self.every)
+        """Batches per pass on average, rounded up: by it learning rates are scheduled."""
+        epochs = max(1, self.epochs)
+        return math.ceil((epochs * len(self.retain) + math.ceil(epochs * len(self.retain) / self.every)) / epochs)
 
     def epoch(self, index: int | str) -> Iterator[Batch | Ascent]:
         """The batches of pass `index`."""
         endless = (batch for lap in count() for batch in self.forget.epoch(f"{index}.{lap}"))
         total = self.epochs * len(self.retain)
-        for position, batch in enumerate(self.retain.epoch(index)):
-            if position % self.every == 0:
-                done = (int(index) * len(self.retain) + position) / total
-                yield Ascent(next(endless), self.ascent * (1 + math.cos(math.pi * done)) / 2)
+        for step, batch in enumerate(self.retain.epoch(index), start=int(index) * len(self.retain)):
+            if step % self.every == 0:
+                yield Ascent(next(endless), self.ascent * (1 + math.cos(math.pi * step / total)) / 2)
             yield batch

@@ -1,18 +1,45 @@
-"""What an unlearning method is."""
+"""What an unlearning method is, and what it may ask of the data and of the model."""
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal, Protocol
 
 from cu.data.types import ScenarioKind, UnlearningTask
 from cu.engine.context import MethodContext
 from cu.models.types import Classifier
 
+Resource = Literal["forget data", "retain data", "validation data", "a linear last layer"]
+
+
+@dataclass(frozen=True)
+class Need:
+    """Something that a method cannot do without.
+
+    Attributes:
+        resource: `forget data` and `retain data`, the images of these sets: those of a set that is not named are
+            never read; `validation data`; `a linear last layer`, whose rows can be edited, one per class.
+        because: The setting that asks for it, as one types it; empty where the method itself does.
+        instead: What else that setting may be.
+    """
+
+    resource: Resource
+    because: str = ""
+    instead: str = ""
+
+
+def needing(*resources: Resource) -> tuple[Need, ...]:
+    """Needs of a method itself, whatever its settings."""
+    return tuple(Need(resource) for resource in resources)
+
 
 class Method(Protocol):
     """Settings (a frozen dataclass whose defaults live in YAML) and one verb.
 
-    A method may declare `scenarios: ClassVar[tuple[ScenarioKind, ...]]`; without it, it is meant for all.
+    A method may declare `scenarios: ClassVar[tuple[ScenarioKind, ...]]`; without it, it is meant for all. It may
+    declare `needs: tuple[Need, ...]`, as a class variable or, where they depend on its settings, as a property;
+    without it, it needs forget and retain data. Both are checked before anything is trained.
     """
 
     def unlearn(self, model: Classifier, task: UnlearningTask, context: MethodContext) -> Classifier:
@@ -23,3 +50,18 @@ class Method(Protocol):
 def scenarios_of(method: Method) -> tuple[ScenarioKind, ...]:
     """The scenarios a method is meant for."""
     return getattr(method, "scenarios", ("class", "sample"))
+
+
+def needs_of(method: Method) -> tuple[Need, ...]:
+    """What a method with its settings needs."""
+    return getattr(method, "needs", BOTH_SETS)
+
+
+def resources(wanted: Iterable[Need]) -> set[Resource]:
+    """What is needed, whatever asks for it."""
+    return {need.resource for need in wanted}
+
+
+BOTH_SETS = needing("forget data", "retain data")
+FORGET_SET = needing("forget data")
+RETAIN_SET = needing("retain data")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 import torch
 from annotated_types import Ge, Gt
@@ -16,6 +16,7 @@ from cu.engine.context import MethodContext
 from cu.engine.fit import cross_entropy, fit
 from cu.engine.freezing import frozen_teacher
 from cu.engine.recipe import Recipe
+from cu.methods.types import RETAIN_SET, Need
 from cu.models.types import Classifier
 
 
@@ -24,7 +25,7 @@ class Unsir:
     """Reads not one forget sample: noise stands for the forgotten classes (Tarun et al., TNNLS 2023, 2111.08947).
 
     For each forgotten class c a batch z of noise images minimises -CE(f(z), c) + `noise_penalty` * mean ||z||².
-    Impair: cross-entropy on the noise, under the label c it was made for, mixed with some retain samples.
+    Impair: cross-entropy on the noise, mixed with some retain samples.
     Repair: cross-entropy on those retain samples alone.
 
     Noise is learned on the frozen model in evaluation mode: in training mode noise alone would rewrite the
@@ -35,7 +36,10 @@ class Unsir:
         repair: How to descend on retain samples.
         noise_size: Noise images per forgotten class.
         noise_per_retain: Noise images of each forgotten class per retain sample in an epoch of `impair`; the released
-            code means 20 copies of 256 images for 8,000 samples. Each image comes as often as any other, up to one.
+            code means 20 copies of 256 images for 8,000 samples, but its loop makes 20 copies of 3 images. Each image
+            comes as often as any other, up to one.
+        noise_labels: What noise is labelled with in `impair`: `own`, the class it was made for, or `first`, class 0
+            whatever that class is, as in the released notebook.
         noise_steps: Adam steps on the noise.
         noise_lr: Adam's learning rate, in units of normalised pixels.
         noise_penalty: Weight of the noise's squared L2 norm, averaged over images.
@@ -43,11 +47,13 @@ class Unsir:
     """
 
     scenarios: ClassVar[tuple[ScenarioKind, ...]] = ("class",)
+    needs: ClassVar[tuple[Need, ...]] = RETAIN_SET
 
     impair: Recipe
     repair: Recipe
     noise_size: Annotated[int, Gt(0)]
     noise_per_retain: Annotated[float, Gt(0)]
+    noise_labels: Literal["own", "first"]
     noise_steps: Annotated[int, Ge(0)]
     noise_lr: Annotated[float, Gt(0)]
     noise_penalty: Annotated[float, Ge(0)]
@@ -63,7 +69,7 @@ class Unsir:
         mixed = ExtendedBatches(
             samples.splits,
             noise[chosen],
-            labels[chosen],
+            labels[chosen] if self.noise_labels == "own" else torch.zeros_like(labels[chosen]),
             counted_as="noise",
             size=samples.size,
             seed=context.seed,

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from cu.data.types import UnlearningTask
 from cu.engine.context import MethodContext
+from cu.methods.types import Need
 from cu.models.types import Classifier
 
 
@@ -16,6 +18,8 @@ class Untrained:
     A probe that does as well on an unlearned model as on this one has found nothing; one that does as well on this one
     as on the original measures the images, not the model.
     """
+
+    needs: ClassVar[tuple[Need, ...]] = ()
 
     def unlearn(self, model: Classifier, task: UnlearningTask, context: MethodContext) -> Classifier:
         """A model of the same architecture that never saw a sample."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import torch
 from annotated_types import Ge
@@ -16,6 +16,7 @@ from cu.engine.fit import cross_entropy, fit
 from cu.engine.freezing import weighted_layers
 from cu.engine.recipe import Recipe
 from cu.errors import ConfigError
+from cu.methods.types import RETAIN_SET, Need
 from cu.models.types import Classifier
 
 
@@ -30,6 +31,8 @@ class Negation:
         layers: Which convolutions and linear layers to negate, counted from the input from 0. Weights only: biases
             and normalisation keep their signs.
     """
+
+    needs: ClassVar[tuple[Need, ...]] = RETAIN_SET
 
     recipe: Recipe
     layers: tuple[Annotated[int, Ge(0)], ...]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
+from fractions import Fraction
 from functools import cached_property
 from typing import Any, Literal, TypeVar
 
@@ -135,22 +136,32 @@ class Case:
         digest = hashlib.sha256(f"{self.seed}/{purpose}".encode()).digest()
         return np.random.default_rng(int.from_bytes(digest[:8], "little"))
 
-    def matched_non_members(self, model: ModelPredictions | None = None) -> Predictions:
+    def matched_non_members(self, model: ModelPredictions | None = None, draw: int = 0) -> Predictions:
         """Test samples with the forget set's class histogram: the only fair non-members of the forget set.
 
         Class scenarios: the test samples of the forgotten classes. Sample scenarios: a stratified draw without
         replacement, as large as the class counts of forget and test sets allow. The rows are the same for every model.
+
+        Args:
+            model: Whose predictions; those of the judged model if None.
+            draw: Number of the draw; see `non_member_draws`.
         """
         judged = model or self.model
         if self.scenario == "class":
             return judged.test_forget
         test, forget = judged.test_retain, judged.forget
-        wanted = np.bincount(forget.label, minlength=self.num_classes)
-        there = np.bincount(test.label, minlength=self.num_classes)
-        share = min(1.0, *(there[c] / wanted[c] for c in range(self.num_classes) if wanted[c])) if len(forget) else 0.0
-        rng = self.generator("matched_non_members")
+        wanted = np.bincount(forget.label, minlength=self.num_classes).tolist()
+        there = np.bincount(test.label, minlength=self.num_classes).tolist()
+        # As fractions: int(w * (t / w)) loses a sample for many t and w.
+        shares = [Fraction(t, w) for t, w in zip(there, wanted, strict=True) if w]
+        share = min(Fraction(1), *shares) if shares else Fraction(0)
+        rng = self.generator(f"matched_non_members/{draw}")
         rows = [
             rng.choice(np.flatnonzero(test.label == c), size=int(wanted[c] * share), replace=False)
             for c in range(self.num_classes)
         ]
         return test.take(np.sort(np.concatenate(rows)).astype(np.int64))
+
+    def non_member_draws(self, draws: int) -> int:
+        """How many different draws `matched_non_members` has to give of `draws` asked for: in class scenarios one."""
+        return 1 if self.scenario == "class" else draws

@@ -6,6 +6,7 @@ An empty input gives NaN, never 0. Logits that are not finite are an error, neve
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -33,9 +34,9 @@ def predicted(logits: Floats) -> Integers:
 
 
 def log_softmax(logits: Floats) -> Values:
-    """Log-probabilities [N, C]."""
-    z = checked(logits)
-    return z - _log_sum_exp(z)[:, None]
+    """Log-probabilities [N, C]; that of the likeliest class keeps its digits however close to 0 it is."""
+    _, rest, shifted = _split(checked(logits))
+    return shifted - np.log1p(rest)[:, None]
 
 
 def softmax(logits: Floats) -> Values:
@@ -72,15 +73,27 @@ def entropy(logits: Floats) -> Values:
 def modified_entropy(logits: Floats, label: Integers) -> Values:
     """Entropy that knows the label [N]: 0 when confidently right, large when confidently wrong.
 
-    -(1 - p_y) log p_y - sum over i != y of p_i log(1 - p_i), arguments of log clamped at 1e-30.
+    -(1 - p_y) log p_y - sum over i != y of p_i log(1 - p_i), without a difference that rounds 1 - p to 0.
     Source: Song & Mittal 2021, "Systematic Evaluation of Privacy Risks of Machine Learning Models".
     """
-    p = softmax(logits)
-    rows = np.arange(len(p))
-    own = p[rows, label]
-    wrong = -p * np.log(np.maximum(1.0 - p, 1e-30))
+    lp, lq, rows = log_softmax(logits), log_complement(logits), np.arange(len(logits))
+    wrong = -np.exp(lp) * lq
     wrong[rows, label] = 0.0
-    return wrong.sum(axis=1) - (1.0 - own) * np.log(np.maximum(own, 1e-30))
+    return wrong.sum(axis=1) - np.exp(lq[rows, label]) * lp[rows, label]
+
+
+def log_complement(logits: Floats) -> Values:
+    """log(1 - p) [N, C] of each class, C >= 2; exact also where p rounds to 1."""
+    z = checked(logits)
+    top, rest, shifted = _split(z)
+    lp = shifted - np.log1p(rest)[:, None]
+    rows = np.arange(len(z))
+    # The likeliest class is replaced below; all others have p <= 1/2, where 1 - p loses nothing.
+    lp[rows, top] = -np.inf
+    lq, others = np.log1p(-np.exp(lp)), shifted
+    others[rows, top] = -np.inf
+    lq[rows, top] = _log_sum_exp(others) - np.log1p(rest)
+    return lq
 
 
 def jensen_shannon(p: Floats, q: Floats) -> Values:
@@ -117,9 +130,22 @@ def tpr_at_fpr(members: ArrayLike, non_members: ArrayLike, alpha: float) -> floa
     a, b = np.asarray(members, dtype=np.float64), np.sort(np.asarray(non_members, dtype=np.float64))[::-1]
     if not a.size or not b.size:
         return float("nan")
-    # 0.29 * 100 is 28.999...96 in binary; without the tolerance one allowed false positive would be lost.
-    allowed = int(alpha * b.size + 1e-9)
+    allowed = _allowed(alpha, b.size)
     return 1.0 if allowed >= b.size else float(np.mean(a > b[allowed]))
+
+
+def attained_fpr(non_members: ArrayLike, alpha: float) -> float:
+    """The false-positive rate at which `tpr_at_fpr` reads, in [0, alpha]; with few non-members it is below `alpha`."""
+    b = np.sort(np.asarray(non_members, dtype=np.float64))[::-1]
+    if not b.size:
+        return float("nan")
+    allowed = _allowed(alpha, b.size)
+    return 1.0 if allowed >= b.size else float(np.mean(b > b[allowed]))
+
+
+def _allowed(alpha: float, count: int) -> int:
+    # The decimal that was written, not its binary neighbour: 0.29 * 100 is 28.999...96.
+    return int(Fraction(str(alpha)) * count)
 
 
 def balanced(
@@ -141,6 +167,16 @@ def mean(values: ArrayLike) -> float:
     """Arithmetic mean, NaN if there is nothing to average."""
     v = np.asarray(values, dtype=np.float64)
     return float(v.mean()) if v.size else float("nan")
+
+
+def _split(z: Values) -> tuple[Integers, Values, Values]:
+    """The likeliest class [N], the sum of exp over all others relative to it [N], and z - max [N, C]."""
+    top = z.argmax(axis=1)
+    rows = np.arange(len(z))
+    shifted = z - z[rows, top][:, None]
+    others = np.exp(shifted)
+    others[rows, top] = 0.0
+    return top, others.sum(axis=1), shifted
 
 
 def _log_sum_exp(z: Values) -> Values:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, Literal, Protocol, TypeVar
 
 from cu.metrics.case import Case, Scenario
@@ -25,6 +26,29 @@ Need = Literal[
 
 
 @dataclass(frozen=True)
+class Margin:
+    """The largest gap to retraining that does not matter, declared before looking.
+
+    Attributes:
+        size: In the unit; None where no margin is defensible: the key has no scale of its own on which a gap could be
+            called small, or it only accompanies another.
+        unit: What a report prints behind the size; a share is in [0, 1].
+    """
+
+    size: float | None
+    unit: str
+
+
+ACCURACY = Margin(0.01, "share of samples")
+# A share of attacked or forgotten samples; these are fewer, and less rides on each.
+RATE = Margin(0.02, "share of samples")
+AUC = Margin(0.02, "area under the curve")
+COSINE = Margin(0.02, "cosine or similarity")
+NATS = Margin(0.05, "nats")
+UNDECIDABLE = Margin(None, "")
+
+
+@dataclass(frozen=True)
 class MetricSpec:
     """What a metric promises.
 
@@ -34,6 +58,7 @@ class MetricSpec:
         needs: What the case must hold; without it every key is reported as skipped.
         scenarios: Where the metric has a meaning.
         version: Bumped when the formula changes; part of the record.
+        margins: By key, within what gap to retraining a model is its equal; keys without an entry have none.
     """
 
     keys: tuple[str, ...]
@@ -41,6 +66,7 @@ class MetricSpec:
     needs: frozenset[Need]
     scenarios: frozenset[Scenario]
     version: int
+    margins: Mapping[str, Margin] = field(default_factory=dict)
 
 
 class Metric(Protocol):
@@ -53,6 +79,12 @@ class Metric(Protocol):
         ...
 
 
+def declared(margins: Mapping[str, Margin], key: str) -> Margin | None:
+    """The margin of the longest end of a key that has one."""
+    ends = [end for end in margins if key.endswith(end)]
+    return margins[max(ends, key=len)] if ends else None
+
+
 F = TypeVar("F", bound=Callable[..., Mapping[str, float]])
 
 
@@ -63,9 +95,15 @@ def metric(
     needs: tuple[Need, ...] = (),
     scenarios: tuple[Scenario, ...] = ("class", "sample"),
     version: int = 1,
+    margin: Margin | Mapping[str, Margin] = MappingProxyType({}),
 ) -> Callable[[F], F]:
-    """Attach a `MetricSpec` to a function of a case; see there for the arguments."""
-    spec = MetricSpec(keys, direction, frozenset(needs), frozenset(scenarios), version)
+    """Attach a `MetricSpec` to a function of a case; see there for the arguments.
+
+    `margin` is that of all keys, or of some by key or by the end of a key.
+    """
+    given = dict.fromkeys(keys, margin) if isinstance(margin, Margin) else margin
+    margins = {key: found for key in keys if (found := declared(given, key)) is not None}
+    spec = MetricSpec(keys, direction, frozenset(needs), frozenset(scenarios), version, margins)
 
     def attach(function: F) -> F:
         function.spec = spec  # type: ignore[attr-defined]

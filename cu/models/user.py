@@ -41,7 +41,7 @@ class UserModel:
             ConfigError: The factory cannot be found or called or makes no network, the network does not take such
                 images or has another number of classes, or `head` is not its last layer.
         """
-        module = self._make()
+        module = self.network()
         model = adapt(module, self.head)
         images = torch.linspace(-1, 1, 2 * math.prod(shape)).reshape(2, *shape)
         wrong_images = f"model.factory={self.factory} does not take images of shape {tuple(shape)}"
@@ -58,7 +58,12 @@ class UserModel:
             raise ConfigError(f"{wrong_head}: without it in its place the logits change")
         return model
 
-    def _make(self) -> nn.Module:
+    def network(self) -> nn.Module:
+        """What the factory makes, as it is.
+
+        Raises:
+            ConfigError: The factory cannot be found or called, or makes no network.
+        """
         factory = _find(self.factory)
         try:
             inspect.signature(factory).bind(**self.settings)

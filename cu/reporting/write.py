@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TextIO
 
 import pandas as pd
 
+from cu.disk.files import write_text, writing
 from cu.errors import ConfigError
 from cu.reporting.collect.columns import missing_columns
 from cu.reporting.collect.matching import said
@@ -27,7 +28,6 @@ from cu.reporting.tables.literature import printed_numbers, with_printed
 from cu.reporting.tables.section import shown_keys
 from cu.reporting.tables.types import TableData
 from cu.reporting.types import Report
-from cu.store.files import write_text, writing
 
 if TYPE_CHECKING:
     from cu.reporting.figures.types import Figure

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 from typing import TypeVar
 
-from cu.store.files import Damaged
+from cu.disk.files import Damaged
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")

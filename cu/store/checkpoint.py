@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import pickle
 from dataclasses import dataclass
@@ -12,8 +13,8 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 
+from cu.disk.files import writing
 from cu.errors import first_line
-from cu.store.files import writing
 
 log = logging.getLogger(__name__)
 # Whatever unpickling damaged bytes may raise, be it torch's own checks.
@@ -23,9 +24,12 @@ UNREADABLE = (
 )
 
 
+DIGEST = hashlib.sha256().digest_size
+
+
 @dataclass(frozen=True)
 class EpochCheckpoint:
-    """The state of a training between epochs, in one file."""
+    """The state of a training between epochs, in one file that ends with the SHA-256 of what comes before."""
 
     path: Path
 
@@ -34,7 +38,10 @@ class EpochCheckpoint:
         if not self.path.exists():
             return None
         try:
-            state = torch.load(self.path, map_location="cpu", weights_only=True)
+            content = self.path.read_bytes()
+            if hashlib.sha256(content[:-DIGEST]).digest() != content[-DIGEST:]:
+                raise ValueError("its checksum is wrong")
+            state = torch.load(BytesIO(content[:-DIGEST]), map_location="cpu", weights_only=True)
         except UNREADABLE as error:
             log.warning("%s is damaged (%s): training starts again", self.path, first_line(error))
             return None
@@ -45,5 +52,6 @@ class EpochCheckpoint:
         """Replace the state."""
         buffer = BytesIO()  # writing the file itself, torch hides that the disk is full
         torch.save(state, buffer)
-        with writing(self.path) as temporary:
-            temporary.write_bytes(buffer.getbuffer())
+        with writing(self.path) as temporary, temporary.open("wb") as file:
+            file.write(buffer.getbuffer())
+            file.write(hashlib.sha256(buffer.getbuffer()).digest())

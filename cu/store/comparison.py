@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from cu.store.files import Damaged, read_json
+from cu.disk.files import Damaged, read_json
 from cu.store.identity import fingerprint
 
 COMPARED = ("value", "ref", "ref_std", "gap", "floor", "z", "rank_p", "original")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from cu.store.files import Damaged, write_text
+from cu.disk.files import Damaged, write_text
 
 NAME = "forget_ids.csv"
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from cu.config.schema import Component, RunConfig, TrainConfig
-from cu.digest import file_hash, sha256
+from cu.disk.digest import file_hash, sha256
 from cu.errors import ConfigError
 
 # Settings that say where or how to get something, not what it is.

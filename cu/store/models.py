@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -10,15 +11,17 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
+from cu.disk.files import Damaged, JsonLines, read_json, remove_leftovers, write_json, writing
+from cu.disk.locks import locked
 from cu.errors import ConfigError, first_line
 from cu.store.checkpoint import UNREADABLE, EpochCheckpoint
-from cu.store.files import Damaged, JsonLines, locked, read_json, write_json, writing
 from cu.store.identity import fingerprint, sha256
 
 log = logging.getLogger(__name__)
+LEFT_SECONDS = 3600.0  # after which a temporary file has no writer any more
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,7 @@ class ModelStore:
         with locked(folder / ".lock", f"another job trains {folder.name}"):
             if (stored := read_model(folder)) is not None:
                 return stored
+            remove_leftovers(folder, LEFT_SECONDS, time.time())
             checkpoint = EpochCheckpoint(folder / "checkpoint.pt")
             model, about = train(checkpoint, JsonLines(folder / "metrics.jsonl", keep=checkpoint.path.exists()))
             write_model(folder, model, {"fingerprint": folder.name, "identity": identity, **about})
@@ -113,7 +117,8 @@ def write_model(folder: Path, model: nn.Module, record: Mapping[str, Any]) -> No
 def save_weights(path: Path, model: nn.Module) -> None:
     """A model's weights and buffers as safetensors, on the CPU and contiguous."""
     with writing(path) as temporary:
-        save_file({k: v.detach().cpu().contiguous().clone() for k, v in model.state_dict().items()}, temporary)
+        # safetensors' own file writing would keep others on a shared disk from reading it
+        temporary.write_bytes(save({k: v.detach().cpu().contiguous().clone() for k, v in model.state_dict().items()}))
 
 
 def read_model(folder: Path) -> StoredModel | None:

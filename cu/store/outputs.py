@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
+from cu.disk.files import Damaged, writing
 from cu.store.cached import cached
-from cu.store.files import Damaged, writing
 
 
 def save_scores(path: Path, arrays: Mapping[str, np.ndarray]) -> None:

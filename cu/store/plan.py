@@ -8,19 +8,20 @@ from pathlib import Path
 from typing import Any, ClassVar, Generic, Literal, TypeVar
 
 from cu.config.build import build
-from cu.config.schema import RunConfig, TrainConfig, parse
+from cu.config.parse import parse
+from cu.config.schema import RunConfig, TrainConfig
 from cu.config.trust import require_trusted
 from cu.config.validate import check
 from cu.data.scenarios.types import Scenario
-from cu.digest import sha256
+from cu.disk.digest import sha256
+from cu.disk.files import Damaged, read_json
 from cu.engine.precision import resolve_precision
 from cu.errors import ConfigError
-from cu.store.files import Damaged, read_json
 from cu.store.identity import fingerprint, forgotten_by, original_identity, unlearned_identity
 from cu.store.result import RunResult, TrainResult, read_run_result, read_train_result
 from cu.store.runs import RunFolder
 
-NAMED = ("dataset", "model", "recipe", "scenario", "method")
+NAMED = ("dataset", "model", "recipe", "scenario", "method", "settings")
 C = TypeVar("C", bound=TrainConfig, covariant=True)
 R = TypeVar("R", bound=RunResult | TrainResult, covariant=True)
 

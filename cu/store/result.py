@@ -9,8 +9,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
+from cu.disk.files import Damaged, read_json, write_json
 from cu.evaluation.comparison import Comparison
-from cu.store.files import Damaged, read_json, write_json
 
 SCHEMA = 2
 FILE = "result.json"

@@ -11,7 +11,8 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Literal
 
-from cu.store.files import Damaged, locked, read_json, write_json
+from cu.disk.files import Damaged, read_json, write_json
+from cu.disk.locks import locked
 
 log = logging.getLogger(__name__)
 RunState = Literal["running", "finished", "failed", "preempted", "diverged"]

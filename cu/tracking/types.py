@@ -51,22 +51,22 @@ class Untracked:
     """Mirrors nothing."""
 
     def log(self, values: Mapping[str, float], step: int) -> None:
-        """Nothing."""
+        """Drop the row."""
 
     def summarize(self, values: Mapping[str, Any]) -> None:
-        """Nothing."""
+        """Drop the result."""
 
     def table(self, name: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-        """Nothing."""
+        """Drop the table."""
 
     def image(self, name: str, file: Path, caption: str) -> None:
-        """Nothing."""
+        """Drop the picture."""
 
     def page(self, name: str, file: Path) -> None:
-        """Nothing."""
+        """Drop the page."""
 
     def close(self, exit_code: int) -> None:
-        """Nothing."""
+        """There is nothing to close."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,7 +19,7 @@ RECIPE = {
     "batchnorm": "train",
 }
 METHOD = {"_target_": "cu.methods.finetune.FineTune", "recipe": RECIPE}
-METRIC = {"_target_": "cu.metrics.membership.svc.svc_attacks", "_partial_": True, "max_per_side": 10}
+METRIC = {"_target_": "cu.metrics.membership.svc.svc_attacks", "_partial_": True, "max_per_side": 10, "draws": 2}
 
 
 def refusal(node, key="method"):
@@ -65,7 +65,7 @@ def test_right_settings_pass(node):
         ({"batch_size": 0}, "method.recipe.batch_size must be greater than 0, got 0"),
         ({"augment": 1}, "method.recipe.augment must be a boolean, got 1"),
         ({"augment": "yes"}, "method.recipe.augment must be a boolean, got 'yes'"),
-        ({"schedule": "cos"}, "method.recipe.schedule must be 'constant', 'cosine' or 'one_cycle', got 'cos'"),
+        ({"schedule": "cos"}, "method.recipe.schedule must be 'constant', 'cosine' or 'one_cycle' or must be an object, got 'cos'"),
         ({"clip_norm": "1e-1"}, "method.recipe.clip_norm must be a number, got '1e-1'"),
         ({"clip_norm": 0}, "method.recipe.clip_norm must be greater than 0, got 0"),
         ({"clip_norm": math.nan}, "method.recipe.clip_norm must be greater than 0, got nan"),
@@ -120,7 +120,7 @@ def test_settings_of_a_metric_are_checked_although_its_case_comes_later():
     bare = {key: value for key, value in METRIC.items() if key != "max_per_side"}
     assert refusal(bare, "m") == "m.max_per_side is missing; cu.metrics.membership.svc.svc_attacks needs it"
     assert refusal({**METRIC, "max_per_side": 1}, "m") == "m.max_per_side must be greater than 1, got 1"
-    assert refusal({**METRIC, "case": 1}, "m").endswith("it has max_per_side")
+    assert refusal({**METRIC, "case": 1}, "m").endswith("it has draws, max_per_side")
 
 
 def test_objects_are_found_however_deep():

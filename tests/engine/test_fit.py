@@ -6,11 +6,11 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from cu.disk.files import JsonLines, read_rows
 from cu.engine.fit import Diverged, cross_entropy, fit
 from cu.engine.hardware import Hardware
 from cu.engine.ledger import Ledger
 from cu.seeds import derive_seed
-from cu.store.files import JsonLines, read_rows
 
 
 @pytest.fixture

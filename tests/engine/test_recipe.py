@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torch.optim.lr_scheduler import CosineAnnealingLR
 
-from cu.engine.recipe import AdamW, Sgd
+from cu.engine.recipe import AdamW, Sgd, StepDecay
 from cu.errors import ConfigError
 
 
@@ -119,3 +119,19 @@ def test_nesterov_without_momentum_is_the_users_mistake():
     sgd = Sgd(lr=0.1, momentum=0.0, weight_decay=0.0, nesterov=True)
     with pytest.raises(ConfigError, match="nesterov=true needs optimizer"):
         sgd([start()])
+
+
+def test_step_decay_is_torchs_and_that_of_a_list_of_milestones(make_recipe):
+    """Steps 3, 5 and 9 of a tenth each: epoch 4 (counted from 1) is the first of the lower rate."""
+    recipe = make_recipe(schedule=StepDecay(milestones=(3, 5, 9), factor=0.1), epochs=10)
+    weight = nn.Parameter(torch.zeros(1))
+    theirs = torch.optim.SGD([weight], lr=1.0)
+    reference = torch.optim.lr_scheduler.MultiStepLR(theirs, [3, 5, 9], 0.1)
+    for epoch in range(10):
+        expected = theirs.param_groups[0]["lr"]
+        for step in (4 * epoch, 4 * epoch + 3):
+            assert recipe.lr_factor(step, 4, 40) == pytest.approx(expected)
+        theirs.step()
+        reference.step()
+    assert recipe.lr_factor(4 * 2, 4, 40) == 1
+    assert recipe.lr_factor(4 * 3, 4, 40) == pytest.approx(0.1)

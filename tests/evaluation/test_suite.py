@@ -184,23 +184,23 @@ def test_comparison_by_hand():
     entries = compare(metrics, {"level": 6.5, "twice": 1.0}, refs, {"level": 7.0, "twice": math.nan})
     assert list(entries) == ["level", "twice"]
     entry = entries["level"]
-    assert entry["value"] == 6.5
-    assert entry["ref"] == 5.0
-    assert entry["ref_std"] == pytest.approx(math.sqrt(13))
-    assert entry["gap"] == 1.5
-    assert entry["floor"] == pytest.approx(14 / 3)
-    assert entry["z"] == pytest.approx(1.5 / math.sqrt(13))
-    assert entry["rank_p"] == rank_p(6.5, [2.0, 4.0, 9.0])
-    assert (entry["original"], entry["direction"], entry["version"], entry["status"]) == (7.0, "higher", 3, "ok")
-    assert entries["twice"]["original"] is None
-    assert entries["twice"]["gap"] == -9.0
+    assert entry.value == 6.5
+    assert entry.ref == 5.0
+    assert entry.ref_std == pytest.approx(math.sqrt(13))
+    assert entry.gap == 1.5
+    assert entry.floor == pytest.approx(14 / 3)
+    assert entry.z == pytest.approx(1.5 / math.sqrt(13))
+    assert entry.rank_p == rank_p(6.5, [2.0, 4.0, 9.0])
+    assert (entry.original, entry.direction, entry.version, entry.status) == (7.0, "higher", 3, "ok")
+    assert entries["twice"].original is None
+    assert entries["twice"].gap == -9.0
 
 
 def test_two_models_of_one_law_differ_by_more_than_one_standard_deviation():
     # 2 s / sqrt(pi): a gap smaller than that is what chance makes, which is why the floor is reported.
     draws = np.random.default_rng(0).normal(5, 3, size=(4000, 3))
     floors = [
-        compare({"level": level}, {"level": 5.0, "twice": 0.0}, [{"level": v} for v in row], {})["level"]["floor"]
+        compare({"level": level}, {"level": 5.0, "twice": 0.0}, [{"level": v} for v in row], {})["level"].floor
         for row in draws
     ]
     assert np.mean(floors) / 3 == pytest.approx(1.128, abs=0.02) == pytest.approx(2 / math.sqrt(math.pi), abs=0.02)
@@ -222,18 +222,18 @@ def test_rank_p_is_5_in_100_as_often_as_it_should_be():
 
 def test_one_reference_has_no_spread_and_none_has_no_gap():
     one = compare({"level": level}, {"level": 1.0, "twice": 2.0}, [{"level": 0.25, "twice": 1.0}], {})["level"]
-    assert (one["ref"], one["gap"]) == (0.25, 0.75)
-    assert [one[k] for k in ("ref_std", "floor", "z", "rank_p", "original")] == [None] * 5
+    assert (one.ref, one.gap) == (0.25, 0.75)
+    assert [getattr(one, k) for k in ("ref_std", "floor", "z", "rank_p", "original")] == [None] * 5
     none = compare({"level": level}, {"level": 1.0, "twice": 2.0}, [], {})["level"]
-    assert none["value"] == 1.0
-    assert [none[k] for k in ("ref", "gap", "ref_std", "floor", "z")] == [None] * 5
-    assert none["status"] == "ok"
+    assert none.value == 1.0
+    assert [getattr(none, k) for k in ("ref", "gap", "ref_std", "floor", "z")] == [None] * 5
+    assert none.status == "ok"
 
 
 def test_equal_references_have_no_z():
     refs = [{"level": 0.5, "twice": 1.0}] * 2
     entry = compare({"level": level}, {"level": 0.75, "twice": 1.0}, refs, {})["level"]
-    assert (entry["ref_std"], entry["floor"], entry["z"], entry["gap"]) == (0.0, 0.0, None, 0.25)
+    assert (entry.ref_std, entry.floor, entry.z, entry.gap) == (0.0, 0.0, None, 0.25)
 
 
 def test_skipped_and_undefined_values_keep_their_reason_and_the_references():
@@ -243,10 +243,10 @@ def test_skipped_and_undefined_values_keep_their_reason_and_the_references():
         {"level": 1.5, "twice": 1.0},
     ]
     entries = compare({"level": level}, {"level": math.nan, "twice": "skipped: needs cost"}, refs, {"level": None})
-    assert (entries["level"]["value"], entries["level"]["status"]) == (None, "undefined")
-    assert (entries["level"]["ref"], entries["level"]["gap"], entries["level"]["floor"]) == (1.0, None, 1.0)
-    assert (entries["twice"]["value"], entries["twice"]["status"]) == (None, "skipped: needs cost")
-    assert (entries["twice"]["ref"], entries["twice"]["gap"]) == (2.0, None)
+    assert (entries["level"].value, entries["level"].status) == (None, "undefined")
+    assert (entries["level"].ref, entries["level"].gap, entries["level"].floor) == (1.0, None, 1.0)
+    assert (entries["twice"].value, entries["twice"].status) == (None, "skipped: needs cost")
+    assert (entries["twice"].ref, entries["twice"].gap) == (2.0, None)
     infinite = compare({"level": level}, {"level": math.inf, "twice": 0.0}, [], {})
-    assert (infinite["level"]["value"], infinite["level"]["status"]) == (None, "undefined")
-    assert (infinite["twice"]["value"], infinite["twice"]["status"]) == (0.0, "ok"), "zero is a number"
+    assert (infinite["level"].value, infinite["level"].status) == (None, "undefined")
+    assert (infinite["twice"].value, infinite["twice"].status) == (0.0, "ok"), "zero is a number"

@@ -6,12 +6,13 @@ from types import SimpleNamespace
 
 import pytest
 
+from cu.config.schema import Component
+from cu.disk.files import read_json
 from cu.experiment.audits.context import AuditContext
 from cu.experiment.workspace import Workspace
 from cu.methods.finetune import FineTune
 from cu.methods.original import Original
 from cu.methods.retrain import Retrain
-from cu.store.files import read_json
 from cu.store.models import ModelStore
 from cu.store.runs import RunFolder
 
@@ -26,37 +27,39 @@ def audit_store(tmp_path_factory):
 def make_bench(toy_data, hardware, make_model, make_recipe, audit_store, tmp_path):
     """`(store=shared, seed=0, method="finetune", **config) -> Workspace` whose models are tiny."""
 
-    class ToyBench(Workspace):
+    class ToyWorkspace(Workspace):
         def blank(self):
             return make_model()
 
     def make(store=audit_store, seed=0, method="finetune", **config):
-        settings = {
-            "seed": seed,
-            "forget_seed": 0,
-            "method_seed": 0,
-            "model": {},
-            "method": {"name": method},
-            "hardware": {"scoring_precision": "fp32"},
-            **config,
-        }
+        settings = SimpleNamespace(
+            **{"seed": seed, "forget_seed": 0, "method_seed": 0, "checkpoint": None, **config},
+            model=Component({"_target_": "Toy"}),
+            method=Component({"_target_": f"Toy{method}"}),
+            hardware=Component({"_target_": "Hardware", "scoring_precision": "fp32"}),
+        )
         identity = {"kind": "original", "seed": seed, "precision": "fp32", "dataset": {}, "model": {}, "revision": 1}
-        plan = SimpleNamespace(config=settings, original=identity, folder=RunFolder(tmp_path / "run"), names={})
         recipe = make_recipe(schedule="one_cycle", epochs=3, lr=0.2, batch_size=16)
-        return ToyBench(plan, toy_data, hardware, recipe, store)  # type: ignore[arg-type]
+        return ToyWorkspace(settings, identity, toy_data, hardware, recipe, store)  # type: ignore[arg-type]
 
     return make
 
 
 @pytest.fixture
-def make_scene(make_bench, make_recipe, toy_tasks):
+def make_scene(make_bench, make_recipe, toy_tasks, tmp_path):
     """`(scenario="sample", method="finetune", references=1, outcome=None, **workspace) -> AuditContext`."""
     methods = {"finetune": FineTune(recipe=make_recipe(epochs=1)), "retrain": Retrain(), "original": Original()}
 
     def make(scenario="sample", method="finetune", references=1, outcome=None, **settings):
         workspace, task = make_bench(method=method, **settings), toy_tasks[scenario]
-        retrained = tuple(workspace.reference(task.retain, k) for k in range(references))
-        return AuditContext(workspace, task, methods[method], workspace.original(), retrained, outcome)
+        plan = SimpleNamespace(
+            config=workspace.config,
+            names={"method": method},
+            folder=RunFolder(tmp_path / "run"),
+            forgotten={"scenario": scenario},
+        )
+        retrained = tuple(workspace.retrained(task.retain, workspace.seed + k) for k in range(references))
+        return AuditContext(workspace, plan, task, methods[method], workspace.original(), retrained, outcome)
 
     return make
 

@@ -2,12 +2,16 @@ from dataclasses import replace
 
 import pytest
 
+from cu.config.parse import parse
+from cu.config.schema import EvaluationConfig
 from cu.engine.outputs import score
 from cu.experiment.compare import compare_with_references
 from cu.store.models import ModelStore
 
 SUITE = {
     "name": "small",
+    "trajectory_every": 0,
+    "save_predictions": True,
     "metrics": {
         name: {"_target_": f"cu.metrics.{target}", "_partial_": True}
         for name, target in (
@@ -25,7 +29,7 @@ def judged(make_scene, tmp_path):
     store = ModelStore(tmp_path / "models")
 
     def result(changes, swap=()):
-        context = make_scene("class", "original", references=2, store=store, evaluation=SUITE)
+        context = make_scene("class", "original", references=2, store=store, evaluation=parse(EvaluationConfig, SUITE))
         context = replace(
             context, workspace=replace(context.workspace, data=replace(context.workspace.data, confused_classes=swap))
         )
@@ -40,10 +44,10 @@ def test_the_same_ids_as_a_class_and_as_a_list_are_judged_apart(judged):
     # A class and a list of its ids share the retrained models, but not what is said of them.
     as_class = judged({})
     as_list = judged({"scenario": "sample", "forget_classes": ()})
-    assert as_class["streisand/pred_share_max"]["ref"] is not None
-    assert as_class["forget_test_acc"]["ref"] == 0
-    assert as_list["streisand/pred_share_max"]["ref"] is None
-    assert as_list["forget_test_acc"]["ref"] is None
+    assert as_class["streisand/pred_share_max"].ref is not None
+    assert as_class["forget_test_acc"].ref == 0
+    assert as_list["streisand/pred_share_max"].ref is None
+    assert as_list["forget_test_acc"].ref is None
     assert judged({})["streisand/pred_share_max"] == as_class["streisand/pred_share_max"]
 
 
@@ -51,6 +55,6 @@ def test_references_are_judged_by_the_classes_whose_labels_were_swapped(judged):
     sample = {"scenario": "sample", "forget_classes": ()}
     plain = judged(sample)
     swapped = judged(sample, swap=(0, 1))
-    assert plain["ic/error"]["ref"] is None
-    assert swapped["ic/error"]["ref"] is not None
+    assert plain["ic/error"].ref is None
+    assert swapped["ic/error"].ref is not None
     assert judged(sample, swap=(1, 3))["ic/error"] != swapped["ic/error"]

@@ -1,4 +1,6 @@
 import json
+import os
+import pickle
 import shutil
 import subprocess
 import sys
@@ -9,12 +11,15 @@ import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
+from cu.config.build import check_components
 from cu.config.folder import config_folder
-from cu.config.validate import check
+from cu.config.parse import parse
+from cu.config.schema import EvaluateConfig
 from cu.errors import ConfigError
 from cu.experiment import unlearn as experiment
 from cu.experiment import workspace as workspace
-from cu.experiment.reevaluate import Selection, evaluate_again
+from cu.experiment.reevaluate import evaluate_again
+from cu.experiment.selection import Selection
 from cu.jobs.job import work
 from cu.store.plan import plan_unlearning
 
@@ -39,7 +44,7 @@ def finished(tmp_path_factory):
         extra = ["scenario.count=20"] if scenario == "sample" else []
         config = composed("unlearn", *TINY, *chosen, *extra)
         names = {"dataset": "digits", "model": "slim", "recipe": "short", "scenario": scenario, "method": method}
-        assert work(plan_unlearning(config, names), "unlearn")[0] == "finished"
+        assert work(plan_unlearning(config, names))[0] == "finished"
     return outputs
 
 
@@ -64,9 +69,10 @@ def again(outputs):
         config["evaluation"]["metrics"] |= {"calibration": CALIBRATION} if metrics is None else metrics
         config["select"] |= select.pop("select", {})
         config |= select
-        check(config["select"], "select")
+        parsed = parse(EvaluateConfig, config)
+        check_components(parsed)
         lines = []
-        endings = evaluate_again(config, lines.append)
+        endings = evaluate_again(parsed, lines.append)
         return tuple(endings[ending] for ending in COUNTS), lines
 
     return evaluate
@@ -112,9 +118,9 @@ def test_a_new_unlearning_job_accepts_the_evaluation(outputs, again):
     )
     config["evaluation"]["metrics"]["calibration"] = CALIBRATION
     names = {"dataset": "digits", "model": "slim", "recipe": "short", "scenario": "class", "method": "original"}
-    state, result = work(plan_unlearning(config, names), "unlearn")
+    state, result = work(plan_unlearning(config, names))
     assert state == "already finished"
-    assert "calib/retain_test_ece" in result["metrics"]
+    assert "calib/retain_test_ece" in result.metrics
 
 
 @pytest.mark.parametrize(
@@ -210,7 +216,7 @@ def test_other_forget_samples_than_then_are_noticed(outputs, again):
 def test_suites_that_would_train_are_refused(outputs):
     config = composed("evaluate", "evaluation=extended", f"paths.outputs={outputs}")
     with pytest.raises(ConfigError, match=r"evaluation=extended has audits .* cu-unlearn conducts them"):
-        evaluate_again(config, print)
+        evaluate_again(parse(EvaluateConfig, config), print)
 
 
 def command(*words):
@@ -228,3 +234,47 @@ def test_the_command_counts_and_its_exit_code_tells(outputs):
     wrong = command(f"paths.outputs={outputs}", "evaluation.metrics.calibration.bins=0")
     assert (wrong.returncode, wrong.stdout) == (2, "")
     assert wrong.stderr.startswith("error: evaluation.metrics.calibration.bins")
+
+
+PAYLOADS = (
+    ("scenario", {"_target_": "joblib.load", "filename": "{payload}"}),
+    ("scenario", {"_target_": "torch.load", "f": "{payload}", "weights_only": False}),
+    ("dataset", {"_target_": "cu.disk.files.write_text", "path": "{made}", "text": "x"}),
+    ("recipe", {"_target_": "subprocess.getoutput", "cmd": "touch {made}"}),
+    ("method", {"_target_": "os.system", "command": "touch {made}"}),
+    (
+        "model",
+        {
+            "_target_": "cu.models.user.UserModel",
+            "factory": "subprocess:getoutput",
+            "settings": {"cmd": "touch {made}"},
+        },
+    ),
+    (
+        "dataset",
+        {"_target_": "cu.data.datasets.digits.Digits", "mean": {"_target_": "os.system", "command": "touch {made}"}},
+    ),
+)
+
+
+@pytest.mark.parametrize(("group", "node"), PAYLOADS)
+@pytest.mark.parametrize("trust", [[], ["*"]])
+def test_a_record_is_data_and_never_run(outputs, again, tmp_path, group, node, trust):
+    class Payload:
+        def __reduce__(self):
+            return os.mkdir, (str(made),)
+
+    made, payload = tmp_path / "made", tmp_path / "payload"
+    payload.write_bytes(pickle.dumps(Payload()))
+    (folder,) = outputs.glob("runs/*/*/class/logit_mask/*")
+    config = OmegaConf.to_container(OmegaConf.load(folder / "config.yaml"))
+    filled = json.loads(json.dumps(node).replace("{payload}", str(payload)).replace("{made}", str(made)))
+    config[group] = {"head": "fc", "checkpoint": None, **filled} if group == "model" else filled
+    config["trust"] = ["subprocess", "os", "joblib", "torch", "cu"]  # what a record trusts counts for nothing
+    OmegaConf.save(OmegaConf.create(config), folder / "config.yaml")
+    for scores in outputs.glob("models/*/predictions-*.npz"):
+        scores.unlink()
+    counts, lines = again(resume="rerun", trust=trust)
+    assert not made.exists()
+    assert counts == (2, 0, 1)
+    assert len(lines) == 1

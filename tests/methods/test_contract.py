@@ -1,7 +1,7 @@
 """What every method promises, whatever it does. A new YAML in configs/method is held to it without being named here."""
 
 from copy import deepcopy
-from dataclasses import replace
+from dataclasses import fields, replace
 from functools import cache
 
 import pytest
@@ -11,21 +11,16 @@ from omegaconf import OmegaConf
 
 from cu.config.build import build
 from cu.config.folder import config_folder
+from cu.config.schema import Component
 from cu.config.validate import locate
+from cu.engine.context import MethodContext
 from cu.engine.ledger import Ledger
 from cu.engine.predict import accuracy
-from cu.methods.types import scenarios_of
+from cu.methods.types import needs_of, resources, scenarios_of
 
 QUICK = {"epochs": 1, "batch_size": 16}  # of the recipe, where there is one
 FEW = {"lcodec": 2}  # samples to forget where each takes a second
-UNMOVED = {"original", "logit_mask"}  # no weight moves, nothing is random
-EXACT = {"retrain"}  # starts anew, by the original's recipe and seed
-RESETS = {"eu_k", "not"}  # change weights before the first step
-# Declared to do without one of the two sets.
-UNREAD = {
-    "forget": {"finetune", "head_only", "retrain", "l1_sparse", "cf_k", "eu_k", "coun", "not", "untrained", "unsir"},
-    "retain": {"gradient_ascent", "boundary_shrink", "boundary_expand", "delete", "untrained"},
-}
+UNMOVED = {"original", "logit_mask", "statistics_only"}  # null baselines that leave every weight as it is
 # Settings of the recipe with which an easy class is forgotten and the others are kept.
 EASY = {
     "contrastive": {"lr": 0.05, "epochs": 10},
@@ -57,12 +52,17 @@ def method_of(name, **recipe):
         if "lr" in recipe:
             node["recipe"]["optimizer"]["lr"] = recipe.pop("lr")
         node["recipe"].update(recipe)
-    return build(node)
+    return build(Component(node))
 
 
 def kinds(name):
     """The scenarios a method is meant for."""
     return scenarios_of(locate(OmegaConf.load(config_folder() / "method" / f"{name}.yaml")._target_, "method"))
+
+
+def reads(name):
+    """The sets without which a method with its own settings cannot do."""
+    return {part for part in ("forget", "retain") if f"{part} data" in resources(needs_of(method_of(name)))}
 
 
 NAMES = sorted(path.stem for path in (config_folder() / "method").glob("*.yaml"))
@@ -75,11 +75,11 @@ every_cell = pytest.mark.parametrize(("name", "scenario"), CELLS)
 
 @pytest.fixture
 def unlearn(original, toy_tasks, make_run):
-    def unlearn(name, scenario, recipe=QUICK, seed=0, model=None, task=None, **more):
+    def unlearn(name, scenario, recipe=QUICK, seed=0, model=None, task=None, run=None, **more):
         task = task or toy_tasks[scenario]
         if name in FEW and scenario == "sample":
             task = replace(task, forget=task.forget.subset(torch.arange(min(FEW[name], len(task.forget)))))
-        return method_of(name, **recipe).unlearn(model or original, task, make_run(seed=seed, **more))
+        return method_of(name, **recipe).unlearn(model or original, task, run or make_run(seed=seed, **more))
 
     return unlearn
 
@@ -144,10 +144,23 @@ def test_equal_seeds_give_equal_weights_and_what_was_given_is_left_alone(
     assert not {p.data_ptr() for p in again.parameters()} & {p.data_ptr() for p in given.parameters()}
 
 
+class Watched(MethodContext):
+    """Notes whether anybody asks for its seed, from which all randomness comes."""
+
+    def __getattribute__(self, name):
+        if name == "seed":
+            Watched.asked.append(name)
+        return super().__getattribute__(name)
+
+
 @every_cell
-def test_another_seed_gives_other_weights(outcome, unlearn, same_weights, name, scenario):
-    other = unlearn(name, scenario, seed=1)
-    assert same_weights(other, outcome(name, scenario)[0]) == (name in UNMOVED | EXACT)
+def test_another_seed_gives_other_weights_if_anything_is_random(
+    unlearn, outcome, same_weights, make_run, monkeypatch, name, scenario
+):
+    monkeypatch.setattr(Watched, "asked", [], raising=False)
+    run = make_run(seed=1)
+    other = unlearn(name, scenario, run=Watched(**{f.name: getattr(run, f.name) for f in fields(run)}))
+    assert same_weights(other, outcome(name, scenario)[0]) == (not Watched.asked or name in UNMOVED)
 
 
 @every_cell
@@ -155,7 +168,7 @@ def test_weights_move(outcome, original, name, scenario):
     assert torch.equal(flat(outcome(name, scenario)[0]), flat(original)) == (name in UNMOVED)
 
 
-@pytest.mark.parametrize(("name", "part"), [(n, part) for part in UNREAD for n in NAMES if n in UNREAD[part]])
+@pytest.mark.parametrize(("name", "part"), [(n, part) for n in NAMES for part in {"forget", "retain"} - reads(n)])
 def test_what_a_method_does_without_is_never_read(outcome, unlearn, toy_tasks, same_weights, name, part):
     scenario = kinds(name)[0]
     task = toy_tasks[scenario]
@@ -168,10 +181,15 @@ def test_what_a_method_does_without_is_never_read(outcome, unlearn, toy_tasks, s
     assert ledger.samples[part] == 0
 
 
-@pytest.mark.parametrize(("name", "scenario"), [cell for cell in CELLS if cell[0] in TRAINED - RESETS])
-def test_a_budget_of_nothing_is_the_identity(unlearn, original, same_weights, name, scenario):
-    assert same_weights(unlearn(name, scenario, {"epochs": 0}), original)
-    assert torch.equal(flat(unlearn(name, scenario, {**QUICK, "lr": 0.0})), flat(original))
+@pytest.mark.parametrize(("name", "scenario"), [cell for cell in CELLS if cell[0] in TRAINED])
+def test_a_budget_of_nothing_moves_nothing_but_what_is_reset_before_the_first_step(
+    unlearn, original, same_weights, name, scenario
+):
+    start = unlearn(name, scenario, {"epochs": 0})
+    assert torch.equal(flat(unlearn(name, scenario, {**QUICK, "lr": 0.0})), flat(start))
+    moved = [not torch.equal(a, b) for a, b in zip(start.parameters(), original.parameters(), strict=True)]
+    if not any(moved):
+        assert same_weights(start, original), "statistics have not moved alone"
 
 
 @pytest.mark.parametrize("name", ["finetune", "gradient_ascent", "random_label"])

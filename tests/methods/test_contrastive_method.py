@@ -1,8 +1,10 @@
 import math
+from copy import deepcopy
 from dataclasses import replace
 
 import pytest
 import torch
+from torch.nn import functional as F
 
 from cu.data.batches.pairs import Pair
 from cu.data.batches.shuffled import Batch
@@ -26,6 +28,7 @@ def make(make_recipe):
             "embedding": "signed",
             "normalize": True,
             "retain_sampling": "random",
+            "retain_size": "full",
             "detach_retain": False,
             "joint_forward": True,
             "stop_on": "never",
@@ -219,3 +222,59 @@ def test_stop_rules_read_the_model_in_evaluation_mode_and_leave_frozen_layers_fr
     models = [m.unlearn(original, task, run) for m, run in zip((watched, alone), runs, strict=True)]
     assert runs[0].ledger.steps == runs[1].ledger.steps
     assert same_weights(*models)
+
+
+def released_loop(model, forget_batches, retain, size, omega, lr):
+    """The loop of the released code, in plain torch: batches of the forget set as they come, the last one smaller."""
+    model.train()
+    velocity = [torch.zeros_like(p) for p in model.parameters()]
+    for images, labels in forget_batches:
+        for k in range(omega):
+            chosen = torch.arange(k * size, (k + 1) * size)
+            retain_images, retain_labels = retain.eval_view(chosen)[: len(labels)], retain.labels[chosen][: len(labels)]
+            logits, embedding = model(torch.cat([images, retain_images]))
+            rectified = embedding.relu()
+            anchors, others = rectified[: len(labels)], rectified[len(labels) :]
+            similarity = anchors @ others.T / 0.7
+            same = (labels[:, None] == retain_labels[None, :]).float()
+            total = 0.0
+            for row, mask in zip(similarity, same, strict=True):
+                denominator = (row.exp() * mask).sum()
+                push = denominator.log() if mask.any() else torch.zeros(())
+                total = total - ((row * (1 - mask)).sum() - len(row) * push) / (1 - mask).sum()
+            loss = 3.0 * total / len(labels) + F.cross_entropy(logits[len(labels) :], retain_labels)
+            gradients = torch.autograd.grad(loss, list(model.parameters()))
+            with torch.no_grad():
+                for weight, speed, gradient in zip(model.parameters(), velocity, gradients, strict=True):
+                    speed.mul_(0.9).add_(gradient)
+                    weight -= lr * speed
+    return model
+
+
+@pytest.mark.parametrize(("scenario", "forget", "size"), [("class", 35, 16), ("sample", 19, 8), ("class", 32, 16)])
+def test_all_released_switches_together_follow_the_released_loop_on_ragged_batches(
+    make, original, toy_tasks, make_run, scenario, forget, size
+):
+    task = toy_tasks[scenario]
+    task = replace(task, forget=task.forget.subset(torch.arange(forget)).augmented(False))
+    method = make(
+        omega=3, embedding="rectified", push_weight="released", retain_sampling="first", retain_size="equal",
+        lr=0.05, epochs=1, batch_size=size,
+    )  # fmt: skip
+    recipe = replace(method.recipe, optimizer=replace(method.recipe.optimizer, weight_decay=0.0))
+    method, run = replace(method, recipe=recipe), make_run()
+    batches = [(batch.images, batch.labels) for batch in run.batches(task.forget, recipe).epoch(0)]
+    expected = released_loop(deepcopy(original), batches, task.retain, size, 3, 0.05)
+    ours = method.unlearn(original, task, make_run())
+    for own, theirs, start in zip(ours.parameters(), expected.parameters(), original.parameters(), strict=True):
+        assert (own - theirs).abs().max() <= 1e-6
+        assert (own - start).abs().max() > 1e-3
+
+
+def test_the_cut_is_a_switch(make, original, toy_tasks, make_run):
+    seen = {}
+    for size in ("full", "equal"):
+        run = make_run()
+        make(omega=2, batch_size=8, epochs=1, retain_size=size).unlearn(original, toy_tasks["sample"], run)
+        seen[size] = run.ledger.samples["retain"]
+    assert seen == {"full": 2 * 3 * 8, "equal": 2 * (8 + 8 + 4)}

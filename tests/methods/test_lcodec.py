@@ -1,9 +1,12 @@
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from torch.nn import functional as F
 
+from cu.engine.context import MethodContext
+from cu.engine.numerics.dependence import select
 from cu.engine.numerics.filters import filter_activations, filter_rows
 from cu.engine.numerics.gradients import batch_gradient, mean_gradient, plain_batches
 from cu.engine.numerics.secant import damped_solve, secant
@@ -21,7 +24,9 @@ def lcodec(**settings):
         "step": 1e-3,
         "epsilon": None,
         "delta": 0.01,
+        "activations": "standardised",
         "max_accuracy_drop": None,
+        "undo_against": "original",
     }
     return LCODEC(**{**plain, **settings})
 
@@ -106,8 +111,8 @@ def test_activations_are_the_mean_outputs_of_their_filters(original, toy_data):
     means, logits = filter_activations(original, images)
     rows = filter_rows(original)
     assert means.shape == (5, len(rows))
-    assert rows[0] == ("encoder.0.weight", 0)
-    assert rows[-1] == ("head.classifier.weight", 3)
+    assert rows[0] == (("encoder.0.weight", 0),), "that layer has no bias"
+    assert rows[-1] == (("head.classifier.weight", 3), ("head.classifier.bias", 3))
     torch.testing.assert_close(means[:, -4:], logits)
     torch.testing.assert_close(means[:, :8], original.encoder[0](images).mean((2, 3)))
 
@@ -122,3 +127,55 @@ def test_layers_that_look_alike_keep_their_own_activations(make_model, toy_data)
     first = model.encoder[1](model.encoder[0](images))
     torch.testing.assert_close(means[:, 8:40], first)
     torch.testing.assert_close(means[:, 40:72], model.encoder[2](first))
+
+
+def removed(original, few, make_run, **settings):
+    """What one removal changes, and the gradient of the sample's loss: each by row."""
+    method = lcodec(**settings)
+    data = secant(original, lambda at: mean_gradient(at, few.retain, make_run().hardware), method.step)
+    image, label = next(iter(plain_batches(few.forget, 1, make_run().hardware)))
+    gradient = batch_gradient(original, image, label)
+    before = method.remove(original, image, label, data, 10, make_run().generator("x"))
+    after = dict(original.named_parameters())
+    return {row: (after[row[0]][row[1]] - kept, gradient[row[0]][row[1]]) for row, kept in before.items()}
+
+
+def test_weights_and_biases_of_a_chosen_filter_move_together(original, few, make_run):
+    moved = removed(original, few, make_run)
+    biases = {(name, row) for name, row in moved if name.endswith("bias")}
+    assert biases
+    for name, row in moved:
+        if name.startswith("head"):
+            assert (name.replace("weight", "bias"), row) in biases
+    assert any(moved[row][0] != 0 for row in biases)
+
+
+def test_the_step_is_gradient_ascent(original, few, make_run):
+    """Of length 1 / (λ (n - 1)), because the secants vanish beside the damping."""
+    change, gradient = (
+        torch.cat([p.flatten() for p in part]) for part in zip(*removed(original, few, make_run).values(), strict=True)
+    )
+    assert torch.cosine_similarity(change.double(), gradient.double(), dim=0).item() == pytest.approx(1, abs=1e-3)
+    torch.testing.assert_close(change, gradient / (0.01 * 9), atol=1e-3, rtol=1e-2)
+
+
+def test_raw_activations_may_choose_other_filters_and_standardised_ones_ignore_scale():
+    rng = np.random.default_rng(0)
+    large, small = rng.normal(size=(2, 200))
+    noise = rng.normal(size=200)
+    outcome = np.sin(3 * small) + 0.3 * large
+    features = np.stack([small, 100 * large, 1e4 * noise], 1)
+    assert select(outcome, features, 3) == select(outcome, features / [1, 100, 1e4], 3)
+    assert select(outcome, features, 3, standardise=False) != select(outcome, features, 3)
+
+
+@pytest.mark.parametrize(("against", "undone"), [("original", 1), ("accepted", 0)])
+def test_removals_are_undone_against_the_original_or_the_last_accepted(
+    original, few, make_run, monkeypatch, against, undone
+):
+    """Three removals, each of which costs 4 points: the second costs 8 in all, the third is looked at after it."""
+    seen, log = iter([0.90, 0.86, 0.82, 0.86] if against == "original" else [0.90, 0.86, 0.82, 0.78]), []
+    monkeypatch.setattr(MethodContext, "accuracy", lambda self, model, split: next(seen))
+    run = make_run(log=lambda values, step: log.append(values))
+    lcodec(max_accuracy_drop=0.05, undo_against=against).unlearn(original, few, run)
+    assert log[-1]["lcodec/undone"] == undone

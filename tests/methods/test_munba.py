@@ -1,3 +1,5 @@
+from copy import deepcopy
+
 import pytest
 import torch
 from torch.nn import functional as F
@@ -5,6 +7,7 @@ from torch.nn import functional as F
 from cu.data.batches.pairs import Pair
 from cu.data.batches.shuffled import Batch
 from cu.methods.munba import FALLBACK, MUNBa, PairedWhilePossible, bargain, bargained_loss
+from cu.methods.random_label import random_labels
 
 
 def gradients(cosine, lengths=(2.0, 0.3)):
@@ -93,9 +96,30 @@ def test_whichever_set_is_longer_both_are_gone_through(forget, retain):
 
 def test_a_class_is_forgotten(original, toy_tasks, make_run, make_recipe):
     run, task = make_run(), toy_tasks["class"]
-    method = MUNBa(recipe=make_recipe(lr=0.02, epochs=10, clip_norm=1.0), labels="wrong")
+    method = MUNBa(recipe=make_recipe(lr=0.02, epochs=10), labels="wrong", bargain_clip_norm=1.0)
     model = method.unlearn(original, task, run)
     assert run.accuracy(model, task.forget) < 0.5
     assert run.accuracy(model, task.retain) > 0.6
     assert run.ledger.samples["forget"] == 10 * len(task.forget)
     assert run.ledger.samples["retain"] == 10 * len(task.retain)
+
+
+def test_only_bargained_steps_are_clipped(original, toy_tasks, make_run, make_recipe):
+    """By hand: plain SGD, the gradient of pairs alone cut to norm 0.1."""
+    task, recipe = toy_tasks["sample"], make_recipe(lr=0.1, momentum=0.0, weight_decay=0.0, epochs=1, batch_size=16)
+    method, run = MUNBa(recipe=recipe, labels="wrong", bargain_clip_norm=0.1), make_run()
+    labels = random_labels(task, "wrong", run.generator("random_label/0"))
+    pairs = PairedWhilePossible(run.batches(task.forget.relabelled(labels), recipe), run.batches(task.retain, recipe))
+    model = deepcopy(original).train()
+    for batch in pairs.epoch(0):
+        model.zero_grad()
+        bargained_loss(model, batch).backward()
+        gradients = [p.grad for p in model.parameters()]
+        norm = torch.cat([g.flatten() for g in gradients]).norm()
+        factor = min(1.0, 0.1 / norm.item()) if isinstance(batch, Pair) else 1.0
+        with torch.no_grad():
+            for weight, gradient in zip(model.parameters(), gradients, strict=True):
+                weight -= 0.1 * factor * gradient
+    ours = method.unlearn(original, task, make_run())
+    for own, theirs in zip(ours.parameters(), model.parameters(), strict=True):
+        torch.testing.assert_close(own, theirs, atol=1e-6, rtol=1e-5)

@@ -5,6 +5,7 @@ from omegaconf import OmegaConf
 
 from cu.config.build import build
 from cu.config.folder import config_folder
+from cu.config.schema import Component
 from cu.engine.outputs import score
 from cu.evaluation.cases import by_split
 from cu.evaluation.suite import measure
@@ -28,7 +29,7 @@ EMBEDDING = [
 @pytest.fixture
 def suite():
     settings = OmegaConf.to_container(OmegaConf.load(config_folder() / "evaluation" / "default.yaml"))
-    return {name: build(node) for name, node in settings["metrics"].items() if node}
+    return {name: build(Component(node)) for name, node in settings["metrics"].items() if node}
 
 
 @pytest.fixture

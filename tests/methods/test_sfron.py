@@ -55,14 +55,26 @@ class Fixed:
 
 
 def test_forget_steps_come_before_every_third_retain_step_and_fade_out():
-    stream = Interleaved(Fixed("f", 2), Fixed("r", 7), every=3, ascent=10.0, epochs=2)
+    stream = Interleaved(Fixed("f", 1), Fixed("r", 7), every=3, ascent=10.0, epochs=2)
     passes = [list(stream.epoch(k)) for k in range(2)]
-    assert [len(p) for p in passes] == [len(stream)] * 2 == [10, 10]
-    assert ["f" if isinstance(b, Ascent) else "r" for b in passes[0]] == list("frrrfrrrfr")
-    names = [next(iter(b.counts)) for b in passes[1] if isinstance(b, Ascent)]
-    assert names == ["f/1.0/0", "f/1.0/1", "f/1.1/0"], "the forget set is gone through again and again"
+    kinds = ["".join("f" if isinstance(b, Ascent) else "r" for b in p) for p in passes]
+    assert kinds == ["frrrfrrrfr", "rrfrrrfrr"], "steps are counted on from the first pass to the second"
+    assert len(stream) == 10
+    names = [next(iter(b.counts)) for b in passes[0] if isinstance(b, Ascent)]
+    assert names == ["f/0.0/0", "f/0.1/0", "f/0.2/0"], "the forget set is gone through again and again"
     scales = [b.scale for p in passes for b in p if isinstance(b, Ascent)]
-    assert scales == pytest.approx([5 * (1 + math.cos(math.pi * s / 14)) for s in (0, 3, 6, 7, 10, 13)])
+    assert scales == pytest.approx([5 * (1 + math.cos(math.pi * s / 14)) for s in (0, 3, 6, 9, 12)])
+
+
+@pytest.mark.parametrize(("retain", "every", "epochs"), [(19, 3, 2), (10, 5, 4), (7, 1, 3), (3, 5, 4)])
+def test_the_number_of_forget_steps_is_that_of_the_released_counter(retain, every, epochs):
+    stream = Interleaved(Fixed("f", 2), Fixed("r", retain), every=every, ascent=1.0, epochs=epochs)
+    found = sum(isinstance(b, Ascent) for k in range(epochs) for b in stream.epoch(k))
+    expected = 0
+    for step in range(retain * epochs):
+        if step % every == 0:
+            expected += 1
+    assert found == expected
 
 
 def test_the_ascent_loss_is_minus_the_weighted_sum(original, toy_tasks, make_recipe):
@@ -101,7 +113,7 @@ def test_retain_steps_are_free_and_forget_steps_are_not(original, toy_tasks, mak
     with run.ledger.running():
         model = sfron(make_recipe(lr=0.05, epochs=6, schedule="cosine")).unlearn(original, task, run)
     retain_batches = math.ceil(len(task.retain) / 32)
-    assert len(masks) == 6 * math.ceil(retain_batches / 3)
+    assert len(masks) == math.ceil(6 * retain_batches / 3)
     assert run.ledger.steps == 6 * retain_batches + len(masks)
     assert run.ledger.samples["retain"] == 6 * len(task.retain)
     outside = ~masks[0]["encoder.0.weight"]

@@ -9,6 +9,7 @@ from cu.data.scenarios.classes import ClassScenario
 from cu.data.task import make_task
 from cu.engine.predict import accuracy
 from cu.engine.recipe import AdamW
+from cu.methods import unsir
 from cu.methods.finetune import FineTune
 from cu.methods.types import scenarios_of
 from cu.methods.unsir import Unsir, some_of_each_class
@@ -16,7 +17,8 @@ from cu.methods.unsir import Unsir, some_of_each_class
 
 def make_method(recipe, **settings):
     plain = {"noise_size": 16, "noise_per_retain": 0.5, "noise_steps": 40, "noise_lr": 0.1, "noise_penalty": 0.1}
-    return Unsir(**{"impair": recipe, "repair": recipe, "retain_per_class": 20, **plain, **settings})
+    plain |= {"impair": recipe, "repair": recipe, "retain_per_class": 20, "noise_labels": "own"}
+    return Unsir(**{**plain, **settings})
 
 
 @pytest.mark.parametrize("training", [False, True])
@@ -113,3 +115,19 @@ def test_as_many_of_each_class_as_there_are(toy_tasks, count):
 
 def test_samples_have_no_class_to_make_noise_for():
     assert scenarios_of(Unsir) == ("class",)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("labels", "expected"), [("own", {1: 60, 3: 60}), ("first", {0: 120})])
+def test_the_released_loop_copies_three_images_of_each_class_and_calls_them_class_0(
+    original, toy_data, make_run, make_recipe, monkeypatch, labels, expected
+):
+    task, streams = make_task(toy_data, ClassScenario(classes=[1, 3]), torch.Generator()), []
+    monkeypatch.setattr(unsir, "fit", lambda model, batches, *rest, **more: streams.append(batches) or model)
+    kept = int((task.retain.labels == 0).sum() + (task.retain.labels == 2).sum())
+    method = make_method(
+        make_recipe(), noise_size=3, noise_per_retain=60 / kept, noise_labels=labels, retain_per_class=10_000
+    )
+    method.unlearn(original, task, make_run())
+    noise = streams[0]
+    assert {label: int((noise.labels == label).sum()) for label in noise.labels.unique().tolist()} == expected
+    assert len(noise.images.flatten(1).unique(dim=0)) == 2 * 3

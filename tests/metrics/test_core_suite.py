@@ -13,6 +13,7 @@ from cu.metrics import composites, cost
 from cu.metrics.accuracy import accuracy, streisand
 from cu.metrics.case import Predictions
 from cu.metrics.distribution import divergence, loss_distributions
+from cu.metrics.drawn import Drawn
 from cu.metrics.membership import auc_interval, loss_attacks, member_rate, svc, thresholds
 
 CONFIGS = Path(__file__).parents[2] / "configs" / "evaluation"
@@ -35,20 +36,25 @@ DETERMINISTIC = [
     composites.adaptive_unlearning_score,
 ]
 RANDOM = [
-    accuracy.unlearn_score,
-    loss_attacks.logistic_loss_attack,
-    loss_attacks.population_attacks,
-    thresholds.threshold_attacks,
-    streisand.entropy_visibility,
     *(
-        partial(function, max_per_side=150)
+        partial(function, draws=3)
+        for function in (
+            accuracy.unlearn_score,
+            loss_attacks.logistic_loss_attack,
+            loss_attacks.population_attacks,
+            thresholds.threshold_attacks,
+            streisand.entropy_visibility,
+        )
+    ),
+    *(
+        partial(function, max_per_side=150, draws=3)
         for function in (svc.svc_attacks, member_rate.member_rates, composites.average_gap, composites.tugs_of_war)
     ),
 ]
 EXTENDED = [
     divergence.further_output_distances,
     loss_distributions.loss_transport,
-    auc_interval.loss_auc_interval,
+    partial(auc_interval.loss_auc_interval, draws=3),
 ]
 EVERY = [*DETERMINISTIC, *RANDOM, *EXTENDED]
 SPLITS = ("retain", "forget", "val", "test_retain", "test_forget")
@@ -82,11 +88,11 @@ def changed(case, change):
 
 @pytest.mark.parametrize("scenario", ["class", "sample"])
 @pytest.mark.parametrize("metric", EVERY, ids=lambda m: getattr(m, "func", m).__name__)
-def test_a_metric_returns_its_keys_as_plain_floats(metric, scenario, make_case):
+def test_a_metric_returns_its_keys_as_numbers(metric, scenario, make_case):
     if scenario in spec_of(metric).scenarios:
         values = metric(make_case(scenario))
         assert tuple(values) == spec_of(metric).keys
-        assert {type(value) for value in values.values()} == {float}
+        assert {type(value) for value in values.values()} <= {float, Drawn}
 
 
 def test_no_two_metrics_share_a_key():
@@ -170,7 +176,9 @@ def test_tiny_and_one_class_splits(scenario, make_case):
 def test_two_classes(make_case):
     for scenario in ("class", "sample"):
         values = evaluate(make_case(scenario, num_classes=2))
-        assert np.isfinite([value for key, value in values.items() if "forget_test" not in key]).all()
+        at_chance = [value for value in values.values() if getattr(value, "note", "").startswith("attack at chance")]
+        undefined = [value for key, value in values.items() if np.isnan(value) and "forget_test" not in key]
+        assert len(undefined) == len(at_chance) <= 4
 
 
 @pytest.mark.parametrize("scenario", ["class", "sample"])
@@ -202,7 +210,7 @@ def test_an_overfitted_model_is_found_by_every_attack(make_case, make_model):
     for key, value in values.items():
         if key.startswith("mia/") and key.endswith("_auc"):
             assert value > 0.9, key
-        if key.startswith("mia/svc_") and key != "mia/svc_correctness":
+        if key.startswith("mia/svc_") and not key.endswith(("correctness", "heldout")):
             assert value < 0.1, key
     assert values["mia/member_rate_forget"] > 0.9
     assert values["streisand/entropy_auc"] < 0.1
@@ -230,7 +238,7 @@ def test_a_masked_logit_gives_numbers(make_case, make_model):
     masked = replace(model, **{name: mask(getattr(model, name)) for name in SPLITS})
     values = evaluate(make_case("class", model=masked))
     assert values["forget_train_acc"] == values["forget_test_acc"] == 0
-    assert np.isfinite(list(values.values())).all()
+    assert all(np.isfinite(value) or value.note.startswith("attack at chance") for value in values.values())
 
 
 @pytest.mark.parametrize("name", ["default", "paper"])

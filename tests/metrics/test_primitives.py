@@ -1,3 +1,5 @@
+from decimal import Decimal, localcontext
+
 import numpy as np
 import pytest
 from scipy.spatial.distance import jensenshannon
@@ -55,7 +57,7 @@ def test_modified_entropy_is_0_when_right_and_large_when_wrong():
     certain = np.array([[200.0, 0.0], [200.0, 0.0]])
     right, wrong = primitives.modified_entropy(certain, np.array([0, 1]))
     assert right == pytest.approx(0, abs=1e-12)
-    assert wrong == pytest.approx(-2 * np.log(1e-30))
+    assert wrong == pytest.approx(2 * 200)
 
 
 def test_modified_entropy_matches_a_loop():
@@ -164,3 +166,50 @@ def test_gaussians_have_the_closed_form_auc():
     rng = np.random.default_rng(3)
     a, b = rng.normal(size=20_000) + 1, rng.normal(size=20_000)
     assert primitives.auc(a, b) == pytest.approx(norm.cdf(1 / np.sqrt(2)), abs=0.02)
+
+
+@pytest.mark.parametrize("low", [20, 30, 40, 60])
+def test_large_margins_are_not_tied_by_the_modified_entropy(low):
+    """Of two classes it falls with the margin, as the loss does: one ranking, also of what rounds to probability 1."""
+    rng = np.random.default_rng(low)
+    sides = [(low + 20 * rng.random(300) ** power).astype(np.float32) for power in (0.5, 1.5)]
+    z, label = [np.column_stack([side, np.zeros(300, np.float32)]) for side in sides], np.zeros(300, int)
+    by_loss = primitives.auc(*(-primitives.loss(part, label) for part in z))
+    assert by_loss == primitives.auc(*sides) > 0.7
+    assert primitives.auc(*(-primitives.modified_entropy(part, label) for part in z)) == by_loss
+    assert primitives.auc(*(-primitives.entropy(part) for part in z)) == by_loss
+
+
+@pytest.mark.parametrize("margin", [1, 20, 40, 80])
+def test_statistics_of_certain_predictions_equal_exact_arithmetic(margin):
+    z, label = np.array([[margin, 0, 1]], dtype=np.float32), np.array([0])
+    with localcontext() as context:
+        context.prec = 120
+        weights = [Decimal(value).exp() for value in (margin, 0, 1)]
+        p = [w / sum(weights) for w in weights]
+        entropy = -sum(x * x.ln() for x in p)
+        wrong = sum(x * (1 - x).ln() for x in p[1:])
+        modified = -(1 - p[0]) * p[0].ln() - wrong
+        complements = [float((1 - x).ln()) for x in p]
+        loss = -p[0].ln()
+    assert primitives.entropy(z)[0] == pytest.approx(float(entropy), rel=1e-9)
+    assert primitives.modified_entropy(z, label)[0] == pytest.approx(float(modified), rel=1e-9)
+    assert primitives.loss(z, label)[0] == pytest.approx(float(loss), rel=1e-9)
+    assert -primitives.log_softmax(z)[0, 0] == pytest.approx(float(loss), rel=1e-9)
+    assert primitives.log_complement(z)[0] == pytest.approx(complements, rel=1e-9)
+
+
+def test_allowed_false_positives_are_counted_in_decimals():
+    for count in range(1, 2000):
+        allowed = sum(100 * k <= count for k in range(1, count + 1))
+        others = np.arange(count)[::-1]
+        assert primitives.attained_fpr(others, 0.01) == allowed / count
+        assert primitives.tpr_at_fpr([count - allowed - 0.5], others, 0.01) == 1
+        assert primitives.tpr_at_fpr([count - allowed - 1.5], others, 0.01) == 0
+
+
+def test_the_attained_rate_is_below_the_nominal_one_with_few_or_tied_non_members():
+    assert primitives.attained_fpr(np.arange(36), 0.01) == 0
+    assert primitives.attained_fpr(np.repeat([1.0, 0.0], [30, 70]), 0.29) == 0
+    assert primitives.attained_fpr(np.repeat([1.0, 0.0], [30, 70]), 0.3) == 0.3
+    assert np.isnan(primitives.attained_fpr([], 0.1))

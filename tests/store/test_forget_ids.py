@@ -1,7 +1,7 @@
 import pytest
 
 from cu.data.scenarios.id_files import read_ids
-from cu.store.files import Damaged
+from cu.disk.files import Damaged
 from cu.store.forget_ids import NAME, read_forget_ids, write_forget_ids
 
 

@@ -2,6 +2,7 @@ import hashlib
 import json
 import os
 import re
+import sys
 from copy import deepcopy
 
 import pytest
@@ -10,9 +11,10 @@ from omegaconf import OmegaConf
 
 from cu.config.folder import config_folder
 from cu.errors import ConfigError
-from cu.store.files import write_json
-from cu.store.identity import fingerprint, original_identity, retrained_identity, run_identity
+from cu.store.identity import fingerprint, retrained_identity, stable_name, trained_identity
 from cu.store.plan import plan_training, plan_unlearning
+from cu.store.provenance import provenance
+from cu.store.result import TrainResult, write_result
 
 NAMES = {"dataset": "digits", "model": "m", "recipe": "r", "scenario": "class", "method": "contrastive"}
 
@@ -29,6 +31,15 @@ def config(base):
     return deepcopy(base)
 
 
+@pytest.fixture
+def listed(config, tmp_path):
+    """A config that forgets a list of ids."""
+    path = tmp_path / "listed.csv"
+    path.write_text("7\n", encoding="utf-8")
+    node = {"_target_": "cu.data.scenarios.indices.IndicesScenario", "file": str(path)}
+    return changed(config, "scenario", node)
+
+
 def changed(config, key, value):
     """A copy with one more or other setting."""
     copy = deepcopy(config)
@@ -41,7 +52,7 @@ def changed(config, key, value):
 
 
 def of_original(config):
-    return fingerprint(original_identity(config, config["hardware"]["precision"]))
+    return fingerprint(plan_unlearning(config, NAMES).original)
 
 
 def of_run(config):
@@ -149,13 +160,13 @@ def test_whole_numbers_are_equal_however_they_are_written(config):
 
 
 def test_identities_are_plain_json(config):
-    original = original_identity(config, "fp32")
-    for identity in (original, retrained_identity(original, 0, [1]), run_identity(config, original)):
+    plan = plan_unlearning(config, NAMES)
+    for identity in (plan.original, retrained_identity(plan.original, 0, [1]), plan.identity):
         assert json.loads(json.dumps(identity)) == identity
 
 
 def test_a_retrained_model_depends_on_who_is_left_out_and_on_its_seed(config):
-    original = original_identity(config, "fp32")
+    original = plan_unlearning(config, NAMES).original
     print_of = {
         (seed, ids): fingerprint(retrained_identity(original, seed, ids)) for seed in (0, 1) for ids in ((1, 2), (1, 3))
     }
@@ -166,7 +177,8 @@ def test_a_retrained_model_depends_on_who_is_left_out_and_on_its_seed(config):
 
 
 @pytest.mark.parametrize("key", ["scenario.file", "model.checkpoint"])
-def test_files_count_by_content(config, tmp_path, key):
+def test_files_count_by_content(listed, tmp_path, key):
+    config = listed
     one, moved, other = (tmp_path / name for name in ("one", "moved", "other"))
     one.write_text("1\n2\n", encoding="utf-8")
     moved.write_text("1\n2\n", encoding="utf-8")
@@ -182,13 +194,15 @@ def test_files_count_by_content(config, tmp_path, key):
 def test_a_checkpoint_is_the_original_but_not_the_retrained_model(config, tmp_path):
     path = tmp_path / "weights"
     path.write_bytes(b"weights")
-    given = original_identity(changed(config, "model.checkpoint", str(path)), "fp32")
-    trained = original_identity(config, "fp32")
+    given = plan_unlearning(changed(config, "model.checkpoint", str(path)), NAMES).original
+    trained = plan_unlearning(config, NAMES).original
+    assert trained_identity(given) == trained
     assert fingerprint(given) != fingerprint(trained)
     assert retrained_identity(given, 0, [1]) == retrained_identity(trained, 0, [1])
 
 
-def test_the_home_folder_may_be_written_as_a_tilde(config, tmp_path, monkeypatch):
+def test_the_home_folder_may_be_written_as_a_tilde(listed, tmp_path, monkeypatch):
+    config = listed
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / "ids.csv").write_text("1\n", encoding="utf-8")
     short, full = (of_run(changed(config, "scenario.file", f)) for f in ("~/ids.csv", str(tmp_path / "ids.csv")))
@@ -196,10 +210,9 @@ def test_the_home_folder_may_be_written_as_a_tilde(config, tmp_path, monkeypatch
 
 
 @pytest.mark.parametrize("key", ["scenario.file", "model.checkpoint", "dataset.folder"])
-@pytest.mark.parametrize("value", ["missing/thing", 2024])
-def test_what_cannot_be_read_is_named(config, key, value):
-    with pytest.raises(ConfigError, match=f"^{key}={value} (cannot be read|is not a folder)") as caught:
-        of_run(changed(config, key, value))
+def test_what_cannot_be_read_is_named(listed, key):
+    with pytest.raises(ConfigError, match=f"^{key}=missing/thing (cannot be read|is not a folder)") as caught:
+        of_run(changed(listed, key, "missing/thing"))
     assert "\n" not in str(caught.value)
 
 
@@ -240,23 +253,26 @@ def test_a_finished_training_is_finished(config, tmp_path):
     training = {k: v for k, v in config.items() if k not in ("evaluation", "reference", "method", "scenario")}
     plan = plan_training(changed(training, "paths.outputs", str(tmp_path)), NAMES)
     plan.folder.begin()
-    write_json(plan.folder.path / "result.json", {"accuracies": {}})
+    result = TrainResult(
+        fingerprint=plan.fingerprint, names=NAMES, model="m", accuracies={}, cost=None, provenance=provenance({})
+    )
+    write_result(plan.folder.path, result)
     plan.folder.end("finished")
     assert plan.finished() is None, "there is a record, but no model"
-    weights = tmp_path / "models" / of_original(training) / "model.safetensors"
+    weights = tmp_path / "models" / plan.fingerprint / "model.safetensors"
     weights.parent.mkdir(parents=True)
     weights.write_bytes(b"weights")
-    assert plan.finished() == {"accuracies": {}}
+    assert plan.finished() == result
 
 
-def test_a_run_is_finished_once_it_was_judged_as_asked(config, tmp_path):
+def test_a_run_is_finished_once_it_was_judged_as_asked(config, tmp_path, run_result):
     plan = plan_unlearning(changed(config, "paths.outputs", str(tmp_path)), NAMES)
     plan.folder.begin()
-    write_json(plan.folder.path / "result.json", {"evaluation_id": plan.evaluation_id})
+    write_result(plan.folder.path, run_result(evaluation_id=plan.evaluation_id))
     assert plan.finished() is None, "killed between the result and the last status"
     plan.folder.end("finished")
     assert plan.finished() is not None
-    other = plan_unlearning(changed(plan.config, "reference.k", 4), NAMES)
+    other = plan_unlearning(changed(plan.written, "reference.k", 4), NAMES)
     assert other.folder == plan.folder
     assert other.finished() is None
 
@@ -267,8 +283,38 @@ def test_swapped_labels_make_another_original(config):
     for key, value in (("scenario.swap", [3, 4]), ("scenario.count", 50), ("forget_seed", 7)):
         assert of_original(changed(config, key, value)) != known, key
     assert of_original(changed(config, "scenario.swap", [5, 3])) == known
-    plain = changed(config, "scenario", {"_target_": "cu.data.scenarios.samples.SampleScenario", "count": 100})
+    node = {"_target_": "cu.data.scenarios.samples.SampleScenario", "count": 100, "fraction": None}
+    plain = changed(config, "scenario", node)
     assert of_original(plain) != known
     assert of_original(changed(plain, "scenario.count", 50)) == of_original(plain)
     with pytest.raises(ConfigError, match=r"model\.checkpoint must be null"):
         of_original(changed(config, "model.checkpoint", "mine.safetensors"))
+
+
+def test_a_class_is_named_wherever_it_stands_and_the_users_code_by_its_source(tmp_path, monkeypatch):
+    assert stable_name("cu.methods.finetune.FineTune") == stable_name("cu.elsewhere.FineTune") == {"_name_": "FineTune"}
+    monkeypatch.syspath_prepend(tmp_path)
+    package = tmp_path / "own_code_of_a_user"
+    package.mkdir()
+    for path, target in (
+        (tmp_path / "own_file.py", "own_file.Net"),
+        (package / "nets.py", "own_code_of_a_user.nets.Net"),
+    ):
+        path.write_text("class Net: ...", encoding="utf-8")
+        before = stable_name(target)
+        path.write_text("class Net: depth = 2", encoding="utf-8")
+        assert before["_name_"] == stable_name(target)["_name_"] == "Net"
+        assert before != stable_name(target), "another source"
+    assert "own_file" not in sys.modules, "looking does not import"
+
+
+def test_a_factory_of_the_users_counts_with_its_source(config, tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    path = tmp_path / "factory_of_a_user.py"
+    node = {"_target_": "cu.models.user.UserModel", "factory": "factory_of_a_user:net", "settings": {}, "head": "fc"}
+    config = changed(config, "model", {**node, "checkpoint": None})
+    path.write_text("def net(): ...", encoding="utf-8")
+    before = of_original(config)
+    assert of_original(config) == before
+    path.write_text("def net(): return 1", encoding="utf-8")
+    assert of_original(config) != before

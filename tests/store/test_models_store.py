@@ -11,9 +11,9 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
+from cu.disk.files import Damaged
 from cu.errors import ConfigError
 from cu.store.checkpoint import EpochCheckpoint
-from cu.store.files import Damaged
 from cu.store.models import ModelStore, load_into, load_weights, read_model, save_weights, write_model
 
 IDENTITY = {"kind": "original", "seed": 0}
@@ -293,3 +293,22 @@ def test_warnings_are_the_only_noise(store, caplog):
     store.obtain(IDENTITY, trainer([]))
     store.obtain(IDENTITY, trainer([]))
     assert caplog.text == ""
+
+
+def test_one_flipped_bit_in_a_training_s_state_starts_it_again(tmp_path, caplog):
+    checkpoint = EpochCheckpoint(tmp_path / "checkpoint.pt")
+    checkpoint.save({"epoch": 3, "model": {"w": torch.arange(1000.0)}})
+    assert checkpoint.load()["epoch"] == 3
+    content = bytearray(checkpoint.path.read_bytes())
+    position = content.index(torch.tensor(700.0).numpy().tobytes())
+    content[position] ^= 1
+    checkpoint.path.write_bytes(content)
+    assert checkpoint.load() is None
+    assert "starts again" in caplog.text
+
+
+def test_weights_can_be_read_by_whoever_the_umask_allows(tmp_path):
+    save_weights(tmp_path / "model.safetensors", torch.nn.Linear(2, 2))
+    ordinary = tmp_path / "ordinary"
+    ordinary.write_text("x")
+    assert (tmp_path / "model.safetensors").stat().st_mode == ordinary.stat().st_mode

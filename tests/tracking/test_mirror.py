@@ -101,6 +101,9 @@ def test_every_number_of_a_finished_run_is_mirrored(command, tiny, outputs):
     expected = {}
     for key, entry in result["metrics"].items():
         expected |= {key: entry["value"]} | {f"{part}/{key}": entry[part] for part in PARTS}
+    about = result.pop("provenance")
+    result |= {"versions": about["versions"], "machine": about["machine"]}
+    result["git"] = {"commit": about["commit"], "dirty": about["dirty"]}
     for group in ("cost", "timings", "split_sizes", "seeds", "versions", "machine", "git"):
         expected |= {f"{group}/{name}": value for name, value in result[group].items()}
     expected |= {"fingerprint": result["fingerprint"], "references": 2}
@@ -156,7 +159,7 @@ def test_each_job_of_a_sweep_has_its_own_run(command, tiny, outputs, monkeypatch
     compare = experiment.compare_with_references
 
     def sometimes(workspace, *args, **more):
-        if workspace.plan.config["method_seed"] == 1:
+        if workspace.config.method_seed == 1:
             raise RuntimeError("the second one")
         return compare(workspace, *args, **more)
 

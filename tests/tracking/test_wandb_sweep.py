@@ -6,8 +6,10 @@ import yaml
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from cu.config.build import build, validate
+from cu.config.build import build, check_components
 from cu.config.folder import config_folder
+from cu.config.parse import parse
+from cu.config.schema import Component, RunConfig
 from cu.evaluation.suite import spec_of
 
 utils = pytest.importorskip("wandb.sdk.launch.sweeps.utils")
@@ -36,7 +38,7 @@ def test_the_command_of_a_trial_is_one_of_ours(place):
     assert (env, program) == ("/usr/bin/env", "cu-unlearn")
     with initialize_config_dir(str(config_folder()), version_base="1.3"):
         config = OmegaConf.to_container(compose("unlearn", overrides), resolve=True)
-    validate(config)
+    check_components(parse(RunConfig, config))
     for name, value in arguments.items():
         assert OmegaConf.select(OmegaConf.create(config), name) == value
 
@@ -44,6 +46,6 @@ def test_the_command_of_a_trial_is_one_of_ours(place):
 def test_the_metric_is_one_of_the_suites_and_points_its_way():
     with initialize_config_dir(str(config_folder()), version_base="1.3"):
         suite = OmegaConf.to_container(compose("unlearn"), resolve=True)["evaluation"]["metrics"]
-    specs = [spec_of(build(node)) for node in suite.values() if node]
+    specs = [spec_of(build(Component(node))) for node in suite.values() if node]
     (spec,) = [spec for spec in specs if SWEEP["metric"]["name"] in spec.keys]
     assert (spec.direction, SWEEP["metric"]["goal"]) == ("lower", "minimize")

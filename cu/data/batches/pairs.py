@@ -31,12 +31,15 @@ class PairedBatches:
 
     `sampling="random"` draws fresh retain batches, as the paper says. `sampling="first"` takes the same first
     `repeats` batches of the retain set in file order for every forget batch, as the authors' released code does.
+    With `equal`, a retain batch is cut to the size of a smaller forget batch, the last one of a pass: both the paper
+    and that code have batches of one size.
     """
 
     forget: ShuffledBatches
     retain: ShuffledBatches
     repeats: int
     sampling: Literal["random", "first"]
+    equal: bool = False
 
     def __len__(self) -> int:
         return len(self.forget) * self.repeats
@@ -47,7 +50,8 @@ class PairedBatches:
         for forget in self.forget.epoch(index):
             remaining = self._first() if self.sampling == "first" else endless
             for _ in range(self.repeats):
-                yield Pair(forget, next(remaining))
+                retain = next(remaining)
+                yield Pair(forget, retain.first(len(forget.labels)) if self.equal else retain)
 
     def _first(self) -> Iterator[Batch]:
         (split,) = self.retain.splits

@@ -25,6 +25,11 @@ class Batch:
     labels: Tensor
     counts: Mapping[str, int]
 
+    def first(self, size: int) -> Batch:
+        """The first samples of a batch of one split, or all if there are no more."""
+        ((name, count),) = self.counts.items()
+        return Batch(self.images[:size], self.labels[:size], {name: min(size, count)})
+
 
 class Countable(Protocol):
     """A batch of any form that knows which samples it is made of."""

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torchvision.datasets import CIFAR10, CIFAR100
 
-from cu.data.datasets.files import locked, read_verified
+from cu.data.datasets.files import read_verified, reading
 from cu.data.splits import DatasetOptions, Part, image_data, whole
 from cu.data.types import ImageData
 
@@ -47,7 +47,7 @@ def _load(options: DatasetOptions, root: Path, source: type[CIFAR10]) -> ImageDa
     def read(download: bool) -> tuple[CIFAR10, CIFAR10]:
         return source(root, train=True, download=download), source(root, train=False)
 
-    with locked(root, source.base_folder):
+    with reading(root, source.base_folder):
         checksums = {folder / name: md5 for name, md5 in published}
         train, test = read_verified(read, checksums, source.url, options.download)
     return image_data(options, _part(train), _part(test), tuple(train.classes))

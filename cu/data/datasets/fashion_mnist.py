@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from cu.data.datasets.files import DOWNLOAD_ERRORS, corrupt, locked, missing, one_line
+from cu.data.datasets.files import DOWNLOAD_ERRORS, corrupt, missing, one_line, reading
 from cu.data.splits import DatasetOptions, Part, image_data, whole
 from cu.data.types import ImageData
 
@@ -48,7 +48,7 @@ class FashionMNIST(DatasetOptions):
         Raises:
             ConfigError: A file is missing or corrupt, or an option does not fit the data.
         """
-        with locked(root, "fashion_mnist"):
+        with reading(root, "fashion_mnist"):
             paths = _find(root, self.download)
             train_images, train_labels, test_images, test_labels = (read_idx(path) for path in paths)
         train = _part(train_images, train_labels, paths[1])

@@ -11,8 +11,7 @@ from http.client import HTTPException
 from pathlib import Path
 from typing import TypeVar
 
-from filelock import FileLock
-
+from cu.disk.locks import locked
 from cu.errors import ConfigError
 
 T = TypeVar("T")
@@ -22,7 +21,7 @@ DOWNLOAD_ERRORS = (OSError, RuntimeError, EOFError, HTTPException, zlib.error, t
 
 
 @contextmanager
-def locked(root: Path, name: str) -> Iterator[None]:
+def reading(root: Path, name: str) -> Iterator[None]:
     """Let one process at a time read, download or decode the data set `name` below `root`.
 
     A folder that cannot be written is used without a lock: nobody can download into it either.
@@ -33,7 +32,7 @@ def locked(root: Path, name: str) -> Iterator[None]:
     with ExitStack() as stack:
         try:
             root.mkdir(parents=True, exist_ok=True)
-            stack.enter_context(FileLock(root / f".{name}.lock"))
+            stack.enter_context(locked(root / f".{name}.lock", f"another job reads or downloads {name}"))
         except (FileExistsError, NotADirectoryError) as error:
             raise ConfigError(f"paths.data: {root.absolute()} is not a folder") from error
         except OSError as error:

@@ -11,7 +11,7 @@ import torch
 from annotated_types import Gt, Lt
 
 from cu.data.datasets.decoding import decoded
-from cu.data.datasets.files import locked
+from cu.data.datasets.files import reading
 from cu.data.splits import DatasetOptions, Part, image_data, stratified, whole
 from cu.data.types import ImageData
 from cu.errors import ConfigError
@@ -47,7 +47,7 @@ class ImageFolder(DatasetOptions):
         """
         folder = Path(self.folder).expanduser().absolute()
         class_names = _class_names(folder / "train")
-        with locked(root, "image_folder"):
+        with reading(root, "image_folder"):
             train = self._part(folder / "train", root, class_names)
             test = self._part(folder / "test", root, class_names) if (folder / "test").is_dir() else None
         train, test = (train, test) if test else _cut(train, self.test_fraction)

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torchvision import datasets
 
-from cu.data.datasets.files import locked, read_verified
+from cu.data.datasets.files import read_verified, reading
 from cu.data.splits import DatasetOptions, Part, image_data, whole
 from cu.data.types import ImageData
 
@@ -27,7 +27,7 @@ class SVHN(DatasetOptions):
         Raises:
             ConfigError: A file is missing or corrupt, or an option does not fit the data.
         """
-        with locked(root, "svhn"):
+        with reading(root, "svhn"):
             train, test = (_read(root, part, self.download) for part in ("train", "test"))
         return image_data(self, train, test, tuple(str(digit) for digit in range(10)))
 

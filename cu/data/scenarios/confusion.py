@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from annotated_types import Gt, Len
 
@@ -34,6 +35,10 @@ class ConfusionScenario(Scenario):
 
     swap: Annotated[list[int], Len(2, 2)]
     count: Annotated[int, Gt(0)]
+
+    def identity(self) -> Mapping[str, Any]:
+        """The two classes, in whatever order, and how many."""
+        return {"name": type(self).__name__, "swap": sorted(self.swap), "count": self.count}
 
     def select(self, train: Split, num_classes: int, generator: torch.Generator) -> torch.Tensor:
         """Sorted int64 positions in `train`, drawn from both classes together without replacement.

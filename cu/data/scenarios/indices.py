@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from cu.data.scenarios.id_files import read_ids
 from cu.data.scenarios.kind import ScenarioKind
 from cu.data.scenarios.types import Scenario
-from cu.digest import file_hash
+from cu.disk.digest import file_hash
 from cu.errors import ConfigError
 
 if TYPE_CHECKING:

@@ -47,13 +47,16 @@ def conditional_dependence(outcome: Floats, feature: Floats, given: Floats) -> f
     return _conditional(rank, before, feature, distances, np.empty_like(distances))
 
 
-def select(outcome: Floats, features: Floats, most: int) -> list[int]:
+def select(outcome: Floats, features: Floats, most: int, *, standardise: bool = True) -> list[int]:
     """Columns of `features` [n, F] that tell most about `outcome` [n], best first.
 
     The first has the highest dependence, each next one the highest dependence given those before; it ends where that
-    is not positive. Only the `most` columns of highest dependence are ever looked at.
+    is not positive. Only the `most` columns of highest dependence are ever looked at. Nearest neighbours in several
+    columns are found at equal scales, or at the columns' own if they are not to be standardised.
     """
-    scaled = (features - features.mean(0)) / features.std(0).clip(min=np.finfo(features.dtype).tiny)
+    scaled = features
+    if standardise:
+        scaled = (features - features.mean(0)) / features.std(0).clip(min=np.finfo(features.dtype).tiny)
     alone, rank = dependence(outcome, scaled), ranks(outcome)
     remaining = np.argsort(-alone, kind="stable")[:most].tolist()
     if not remaining or alone[remaining[0]] <= 0:

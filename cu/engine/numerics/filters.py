@@ -1,4 +1,4 @@
-"""Filters: the outputs of convolutions and linear layers, and the rows of weights they belong to."""
+"""Filters: the outputs of convolutions and linear layers, and the rows of weights and biases they belong to."""
 
 from __future__ import annotations
 
@@ -20,9 +20,20 @@ def filter_layers(model: nn.Module) -> dict[str, nn.Conv2d | nn.Linear]:
     return {path: layer for path, layer in layers.items() if layer.weight.requires_grad}
 
 
-def filter_rows(model: nn.Module) -> list[Row]:
-    """(name of the weight, row) of every filter, in the order of the columns of `filter_activations`."""
-    return [(f"{path}.weight", row) for path, layer in filter_layers(model).items() for row in range(len(layer.weight))]
+def filter_rows(model: nn.Module) -> list[tuple[Row, ...]]:
+    """The rows of every filter, in the order of the columns of `filter_activations`.
+
+    A filter has a row of its layer's weight and, if the layer has a bias that may change, that row of it.
+    """
+    parts = {
+        path: ["weight"] if layer.bias is None or not layer.bias.requires_grad else ["weight", "bias"]
+        for path, layer in filter_layers(model).items()
+    }
+    return [
+        tuple((f"{path}.{part}", row) for part in parts[path])
+        for path, layer in filter_layers(model).items()
+        for row in range(len(layer.weight))
+    ]
 
 
 @torch.no_grad()

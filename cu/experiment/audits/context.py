@@ -1,4 +1,4 @@
-"""What an audit may work with: the run's models, and more of their kind."""
+"""What an audit may work with: the run's models, and additional models trained the same way."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import numpy as np
 
 from cu.config.schema import RunConfig
 from cu.data.types import Split, UnlearningTask
+from cu.disk.files import JsonLines
 from cu.engine.context import silent
 from cu.engine.predict import predict
 from cu.experiment.workspace import Workspace
 from cu.methods.types import Method
 from cu.models.types import Classifier
 from cu.store.checkpoint import EpochCheckpoint
-from cu.store.files import JsonLines
 from cu.store.identity import fingerprint, forgotten_ids, trained_identity, unlearned_identity
 from cu.store.models import StoredModel, load_into, load_weights
 from cu.store.outputs import cached_outputs

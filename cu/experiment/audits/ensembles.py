@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from annotated_types import Ge, Gt
 
+from cu.engine.progress import eta_log
 from cu.experiment.audits.context import AuditContext
-from cu.experiment.audits.eta_log import eta_log
 from cu.experiment.audits.relearning import drawn
 from cu.experiment.audits.types import Findings
 from cu.metrics.findings import Ensembles, ModelGroup

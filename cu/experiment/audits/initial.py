@@ -8,6 +8,7 @@ from typing import Annotated, Any, ClassVar
 
 from annotated_types import Gt
 
+from cu.disk.files import JsonLines
 from cu.evaluation.cases import by_split
 from cu.experiment.audits.context import AuditContext
 from cu.experiment.audits.types import Findings
@@ -15,7 +16,6 @@ from cu.metrics.case import ModelPredictions
 from cu.metrics.spec import Need
 from cu.models.types import Classifier
 from cu.store.checkpoint import EpochCheckpoint
-from cu.store.files import JsonLines
 from cu.store.identity import initial_identity
 
 

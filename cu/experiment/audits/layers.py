@@ -16,8 +16,8 @@ from cu.data.batches.shuffled import concatenated
 from cu.data.types import Split
 from cu.engine.hardware import Hardware
 from cu.engine.predict import predict
+from cu.engine.progress import eta_log
 from cu.experiment.audits.context import AuditContext
-from cu.experiment.audits.eta_log import eta_log
 from cu.experiment.audits.relearning import drawn
 from cu.experiment.audits.types import Findings
 from cu.metrics.findings import DEPTHS, Activations, Layers

@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from annotated_types import Gt
 from torch import Tensor
-from torch.nn import functional as F
 
 from cu.data.types import Split
 from cu.engine.hardware import Hardware
+from cu.engine.numerics.attack import input_gradient, on_pixels, pixels_of
 from cu.engine.predict import SCORING_BATCH, evaluating
 from cu.experiment.audits.context import AuditContext
 from cu.experiment.audits.relearning import drawn
@@ -66,25 +66,18 @@ class OverUnlearningAudit:
 
     def perturbed(self, model: Classifier, split: Split, source: torch.Generator, hardware: Hardware) -> Tensor:
         """Normalised images [B, C, H, W] on the device, after the descent."""
-        pixels = split.images[split.rows].float().div(255)
+        logits = on_pixels(model, split, hardware)
+        pixels, labels = pixels_of(split, torch.arange(len(split)), hardware)
         start = torch.rand(pixels.shape, generator=source).mul(2).sub(1).mul(EPSILON).to(pixels.device)
-        labels = split.labels.to(hardware.placement.device)
-        place = hardware.placement.put
-
-        def normalised(values: Tensor) -> Tensor:
-            return split.transform.plain(values * 255)
-
-        with evaluating(model), hardware.scoring():
+        step = -self.step_size if self.move == "towards" else self.step_size
+        with hardware.scoring():
             with torch.no_grad():
-                target = neighbour(model(place(normalised(pixels))).logits, labels)
+                target = neighbour(logits(pixels), labels)
             moved = (pixels + start).clamp(0, 1)
             for _ in range(self.steps):
-                moved = moved.detach().requires_grad_()
-                loss = F.cross_entropy(model(place(normalised(moved))).logits, target)
-                (slope,) = torch.autograd.grad(loss, moved)
-                step = slope.sign() * (-self.step_size if self.move == "towards" else self.step_size)
-                moved = (moved + step).clamp(pixels - EPSILON, pixels + EPSILON).clamp(0, 1)
-        return place(normalised(moved.detach()))
+                slope = input_gradient(logits, moved, target)[0].sign()
+                moved = (moved + step * slope).clamp(pixels - EPSILON, pixels + EPSILON).clamp(0, 1)
+        return hardware.placement.put(split.transform.normalize(moved))
 
 
 def neighbour(logits: Tensor, labels: Tensor) -> Tensor:

@@ -15,9 +15,9 @@ from torch import nn
 from cu.data.types import Split
 from cu.engine.fit import cross_entropy, fit
 from cu.engine.predict import accuracy
+from cu.engine.progress import eta_log
 from cu.engine.recipe import Recipe
 from cu.experiment.audits.context import AuditContext
-from cu.experiment.audits.eta_log import eta_log
 from cu.experiment.audits.types import Findings
 from cu.metrics.findings import Relearning
 from cu.metrics.spec import Need

@@ -11,8 +11,8 @@ import torch
 from annotated_types import Ge, MultipleOf
 
 from cu.data.types import Split, UnlearningTask
+from cu.engine.progress import eta_log
 from cu.experiment.audits.context import AuditContext
-from cu.experiment.audits.eta_log import eta_log
 from cu.experiment.audits.types import Findings
 from cu.metrics.findings import Shadows
 from cu.metrics.primitives import margin

@@ -9,9 +9,10 @@ from annotated_types import Gt
 
 from cu.metrics.case import Case, Floats, Integers, Predictions
 from cu.metrics.primitives import auc, loss, predicted, softmax
-from cu.metrics.spec import metric
+from cu.metrics.spec import ACCURACY, AUC, NATS, Margin, metric
 
 NAMES = ("ece", "nll", "brier")
+MARGINS = {"ece": ACCURACY, "nll": NATS, "brier": Margin(0.01, "squared distance")}
 
 
 def expected_calibration_error(confidence: Floats, correct: Floats, bins: int) -> float:
@@ -53,7 +54,7 @@ def scores(part: Predictions, bins: int) -> tuple[float, float, float]:
     return error, float(loss(part.logits, part.label).mean()), brier_score(p, part.label)
 
 
-@metric(keys=tuple(f"calib/retain_test_{name}" for name in NAMES))
+@metric(keys=tuple(f"calib/retain_test_{name}" for name in NAMES), margin=MARGINS)
 def calibration(case: Case, /, *, bins: Annotated[int, Gt(0)]) -> dict[str, float]:
     """Expected calibration error, negative log-likelihood (nats) and Brier score (in [0, 2]) on retained test samples.
 
@@ -66,7 +67,7 @@ def calibration(case: Case, /, *, bins: Annotated[int, Gt(0)]) -> dict[str, floa
     return _named("retain_test", scores(case.model.test_retain, bins))
 
 
-@metric(keys=tuple(f"calib/forget_train_{name}" for name in NAMES), scenarios=("sample",))
+@metric(keys=tuple(f"calib/forget_train_{name}" for name in NAMES), scenarios=("sample",), margin=MARGINS)
 def forget_calibration(case: Case, /, *, bins: Annotated[int, Gt(0)]) -> dict[str, float]:
     """Expected calibration error, negative log-likelihood (nats) and Brier score (in [0, 2]) on forgotten samples.
 
@@ -80,7 +81,7 @@ def forget_calibration(case: Case, /, *, bins: Annotated[int, Gt(0)]) -> dict[st
     return _named("forget_train", scores(case.model.forget, bins))
 
 
-@metric(keys=("calib/ood_auroc",), scenarios=("class",))
+@metric(keys=("calib/ood_auroc",), scenarios=("class",), margin=AUC)
 def out_of_distribution(case: Case, /) -> dict[str, float]:
     """AUROC of low confidence for telling forgotten from retained test samples, in [0, 1].
 

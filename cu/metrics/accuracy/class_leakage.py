@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Annotated
 
 import numpy as np
-from annotated_types import Gt
+from annotated_types import Ge, Gt
 from numpy.typing import NDArray
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
 
 from cu.metrics.case import Case, Floats, Integers, ModelPredictions
+from cu.metrics.drawn import averaged
 from cu.metrics.primitives import jensen_shannon, softmax
 from cu.metrics.spec import metric
 
@@ -88,8 +89,11 @@ def _rates(case: Case, model: ModelPredictions, rows: NDArray[np.int64]) -> Doub
     direction="lower",
     needs=("retrained",),
     scenarios=("class",),
+    version=2,
 )
-def class_membership(case: Case, /, *, max_train: Annotated[int, Gt(0)]) -> dict[str, float]:
+def class_membership(
+    case: Case, /, *, max_train: Annotated[int, Gt(0)], draws: Annotated[int, Ge(2)]
+) -> dict[str, float]:
     """How far the shares of forgotten test samples taken for each retained class are from the retrained models'.
 
     Our implementation of the class membership inference attack of Ebrahimpour-Boroojeny et al. (arXiv 2506.20893): each
@@ -100,15 +104,20 @@ def class_membership(case: Case, /, *, max_train: Annotated[int, Gt(0)]) -> dict
     Args:
         case: The judged model and what it is compared with.
         max_train: At most this many retained test samples train the SVMs.
+        draws: How many choices of them are averaged, where there are more.
     """
-    names = ("cmia/gap_nn", "cmia/gap_mean", "cmia/gap_max")
-    rows = case.generator("class_leakage/svm").permutation(len(case.model.test_retain))[:max_train]
-    if not (len(rows) and len(case.model.test_forget)):
+    test, names = case.model.test_retain, ("cmia/gap_nn", "cmia/gap_mean", "cmia/gap_max")
+    if not (len(test) and len(case.model.test_forget)):
         return dict.fromkeys(names, float("nan"))
-    targets = np.mean([_rates(case, model, rows) for model in case.retrained], axis=0)
-    gap = np.abs(_rates(case, case.model, rows) - targets)
     logits = (retained_logits(model.test_forget.logits, case.forget_classes) for model in case.retrained)
     nearest = int(np.mean([mean_profile(part) for part in logits], axis=0).argmax())
-    known = gap[~np.isnan(gap)]
-    mean, worst = (float(known.mean()), float(known.max())) if len(known) else (float("nan"), float("nan"))
-    return dict(zip(names, (float(gap[nearest]), mean, worst), strict=True))
+
+    def draw(number: int) -> dict[str, float]:
+        rows = case.generator(f"class_leakage/svm/{number}").permutation(len(test))[:max_train]
+        targets = np.mean([_rates(case, model, rows) for model in case.retrained], axis=0)
+        gap = np.abs(_rates(case, case.model, rows) - targets)
+        known = gap[~np.isnan(gap)]
+        mean, worst = (float(known.mean()), float(known.max())) if len(known) else (float("nan"), float("nan"))
+        return dict(zip(names, (float(gap[nearest]), mean, worst), strict=True))
+
+    return averaged(draws if len(test) > max_train else 1, draw)

@@ -6,7 +6,7 @@ import numpy as np
 
 from cu.metrics import primitives
 from cu.metrics.case import Case, Predictions
-from cu.metrics.spec import metric
+from cu.metrics.spec import RATE, metric
 
 
 def confusion_rates(predicted: np.ndarray, label: np.ndarray, classes: tuple[int, ...]) -> tuple[float, float]:
@@ -25,7 +25,12 @@ def confusion_rates(predicted: np.ndarray, label: np.ndarray, classes: tuple[int
     return primitives.mean(wrong), primitives.mean(wrong & np.isin(predicted, classes)[of_classes])
 
 
-@metric(keys=("ic/error", "ic/fgt", "ic/retain_error", "ic/retain_fgt"), needs=("confusion",), scenarios=("sample",))
+@metric(
+    keys=("ic/error", "ic/fgt", "ic/retain_error", "ic/retain_fgt"),
+    needs=("confusion",),
+    scenarios=("sample",),
+    margin=RATE,
+)
 def interclass_confusion(case: Case, /) -> dict[str, float]:
     """The interclass confusion test: errors on the two classes whose labels were swapped, in [0, 1].
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import numpy as np
+from annotated_types import Ge
 from numpy.typing import ArrayLike
 from scipy.stats import wasserstein_distance
 
@@ -10,8 +13,10 @@ from cu.metrics import primitives
 from cu.metrics.case import Case
 from cu.metrics.distribution.divergence import compared
 from cu.metrics.distribution.loss_distributions import kolmogorov_smirnov
+from cu.metrics.drawn import averaged
+from cu.metrics.notes import saturated
 from cu.metrics.primitives import Values
-from cu.metrics.spec import metric
+from cu.metrics.spec import AUC, RATE, metric
 
 
 def tail_rate(values: ArrayLike, reference: ArrayLike) -> float:
@@ -20,19 +25,24 @@ def tail_rate(values: ArrayLike, reference: ArrayLike) -> float:
     return primitives.mean(a > np.quantile(b, 0.99)) if b.size else float("nan")
 
 
-@metric(keys=("streisand/entropy_auc",))
-def entropy_visibility(case: Case, /) -> dict[str, float]:
+@metric(keys=("streisand/entropy_auc",), version=2, margin=AUC)
+def entropy_visibility(case: Case, /, *, draws: Annotated[int, Ge(2)]) -> dict[str, float]:
     """AUC of the entropy, forgotten against class-matched unseen samples, in [0, 1].
 
-    Above 0.5 the model is less certain of forgotten samples than of unseen ones. Entropies at temperature 1.
+    Above 0.5 the model is less certain of forgotten samples than of unseen ones. Entropies at temperature 1. In sample
+    scenarios the mean of `draws` choices of unseen samples.
     """
-    forget, unseen = case.model.forget, case.matched_non_members()
-    return {
-        "streisand/entropy_auc": primitives.auc(primitives.entropy(forget.logits), primitives.entropy(unseen.logits))
-    }
+    forgotten = primitives.entropy(case.model.forget.logits)
+
+    def draw(number: int) -> dict[str, float]:
+        unseen = primitives.entropy(case.matched_non_members(draw=number).logits)
+        area = primitives.auc(forgotten, unseen)
+        return {"streisand/entropy_auc": saturated(area, min(len(forgotten), len(unseen)), low=0.0)}
+
+    return averaged(case.non_member_draws(draws), draw)
 
 
-@metric(keys=("streisand/tail_rate",), needs=("retrained",))
+@metric(keys=("streisand/tail_rate",), needs=("retrained",), margin=RATE)
 def entropy_tail(case: Case, /) -> dict[str, float]:
     """Share of forgotten samples with more entropy than 99 % of them have under a retrained model, in [0, 1].
 
@@ -54,7 +64,7 @@ def entropy_distance(case: Case, /) -> dict[str, float]:
     }
 
 
-@metric(keys=("streisand/pred_share_max",), scenarios=("class",))
+@metric(keys=("streisand/pred_share_max",), scenarios=("class",), margin=RATE)
 def prediction_share(case: Case, /) -> dict[str, float]:
     """Largest share of the forgotten samples that is given one and the same class, in [0, 1]; NaN without a sample.
 

@@ -12,8 +12,9 @@ from scipy.stats import ks_2samp, wasserstein_distance
 from cu.metrics import primitives
 from cu.metrics.case import Case, Predictions
 from cu.metrics.distribution.divergence import compared
+from cu.metrics.drawn import Drawn
 from cu.metrics.primitives import Values
-from cu.metrics.spec import metric
+from cu.metrics.spec import UNDECIDABLE, metric
 
 # The smallest p-value told apart from 0.
 SMALLEST_P = 1e-300
@@ -64,6 +65,12 @@ def paired_kolmogorov_smirnov(
     return observed / n, float(np.log10((1 + as_far) / (1 + permutations)))
 
 
+def permutation_error(log_p: float, permutations: int) -> float:
+    """Standard deviation of log10 of a p-value that so many random permutations estimate, by the delta method."""
+    p = 10.0**log_p
+    return float(np.sqrt((1 - p) / (p * permutations)) / np.log(10)) if p < 1 else 0.0
+
+
 @metric(keys=("dist/ks_loss_stat",), direction="lower", needs=("retrained",))
 def loss_distance(case: Case, /) -> dict[str, float]:
     """Kolmogorov-Smirnov distance of the losses of forgotten samples to a retrained model's, in [0, 1].
@@ -83,7 +90,7 @@ def loss_log_p(case: Case, /) -> dict[str, float]:
     return {"dist/ks_loss_logp": primitives.mean([log_p for _, log_p in _loss_tests(case)])}
 
 
-@metric(keys=("dist/ks_margin_stat", "dist/ks_margin_logp"), needs=("retrained",))
+@metric(keys=("dist/ks_margin_stat", "dist/ks_margin_logp"), needs=("retrained",), margin=UNDECIDABLE)
 def margin_distance(case: Case, /, *, permutations: Annotated[int, Gt(0)]) -> dict[str, float]:
     """Kolmogorov-Smirnov distance of the margins of forgotten samples to a retrained model's, with a paired p-value.
 
@@ -99,9 +106,10 @@ def margin_distance(case: Case, /, *, permutations: Annotated[int, Gt(0)]) -> di
     for pair in _forgotten(case):
         own, target = (primitives.margin(part.logits, part.label) for part in pair)
         tests.append(paired_kolmogorov_smirnov(own, target, permutations, rng))
+    log_p = primitives.mean([log_p for _, log_p in tests])
     return {
         "dist/ks_margin_stat": primitives.mean([distance for distance, _ in tests]),
-        "dist/ks_margin_logp": primitives.mean([log_p for _, log_p in tests]),
+        "dist/ks_margin_logp": Drawn(log_p, permutation_error(log_p, permutations) / np.sqrt(len(tests))),
     }
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Annotated
 
 import numpy as np
-from annotated_types import Gt
+from annotated_types import Ge, Gt
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.model_selection import GroupKFold, cross_val_predict
 
 from cu.metrics.accuracy.class_leakage import retained_logits
 from cu.metrics.case import Case, Floats, ModelPredictions, Predictions
+from cu.metrics.drawn import averaged
 from cu.metrics.primitives import auc, log_softmax
 from cu.metrics.spec import metric
 
@@ -43,8 +44,10 @@ def _forgotten(case: Case, model: ModelPredictions) -> Predictions:
     return model.test_forget if case.scenario == "class" else model.forget
 
 
-@metric(keys=("c2st/forget_auc",), direction="lower", needs=("retrained",))
-def two_sample_test(case: Case, /, *, max_samples: Annotated[int, Gt(0)]) -> dict[str, float]:
+@metric(keys=("c2st/forget_auc",), direction="lower", needs=("retrained",), version=2)
+def two_sample_test(
+    case: Case, /, *, max_samples: Annotated[int, Gt(0)], draws: Annotated[int, Ge(2)]
+) -> dict[str, float]:
     """AUC of a classifier that tells the judged from a retrained model by their log-probabilities.
 
     Mean over retrained models, on forgotten test samples without the columns of the forget classes in class scenarios,
@@ -54,13 +57,18 @@ def two_sample_test(case: Case, /, *, max_samples: Annotated[int, Gt(0)]) -> dic
     Args:
         case: The judged model and what it is compared with.
         max_samples: At most this many images.
+        draws: How many choices of images and of folds are averaged.
     """
     here = _forgotten(case, case.model)
-    rows = np.sort(case.generator("two_sample").permutation(len(here))[:max_samples])
-    areas = []
-    for model in case.retrained:
-        there = _forgotten(case, model)
-        assert np.array_equal(here.id, there.id), "the models were not scored on the same samples"
-        first, second = (log_softmax(retained_logits(side.logits[rows], case.forget_classes)) for side in (there, here))
-        areas.append(paired_two_sample_auc(first, second))
-    return {"c2st/forget_auc": float(np.mean(areas))}
+
+    def draw(number: int) -> dict[str, float]:
+        rows = case.generator(f"two_sample/{number}").permutation(len(here))[:max_samples]
+        areas = []
+        for model in case.retrained:
+            there = _forgotten(case, model)
+            assert np.array_equal(here.id, there.id), "the models were not scored on the same samples"
+            sides = (log_softmax(retained_logits(s.logits[rows], case.forget_classes)) for s in (there, here))
+            areas.append(paired_two_sample_auc(*sides))
+        return {"c2st/forget_auc": float(np.mean(areas))}
+
+    return averaged(draws, draw)

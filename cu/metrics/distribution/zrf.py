@@ -6,7 +6,7 @@ import numpy as np
 
 from cu.metrics.case import Case, Floats
 from cu.metrics.primitives import jensen_shannon, softmax
-from cu.metrics.spec import metric
+from cu.metrics.spec import Margin, metric
 
 
 def zero_retrain_forgetting(probabilities: Floats, untrained: Floats) -> float:
@@ -27,7 +27,7 @@ def zero_retrain_forgetting(probabilities: Floats, untrained: Floats) -> float:
     return 1 - float(np.mean([jensen_shannon(probabilities, other) for other in untrained]))
 
 
-@metric(keys=("dist/zrf",), needs=("initial",))
+@metric(keys=("dist/zrf",), needs=("initial",), margin=Margin(0.02, "bits"))
 def zrf(case: Case, /) -> dict[str, float]:
     """Zero-retrain forgetting of the judged model on the forget set.
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import numpy as np
+from annotated_types import Ge
 from numpy.typing import ArrayLike
 from scipy.special import ndtri
 from scipy.stats import rankdata
 
 from cu.metrics import primitives
 from cu.metrics.case import Case
-from cu.metrics.spec import metric
+from cu.metrics.drawn import averaged
+from cu.metrics.spec import UNDECIDABLE, metric
 
 CONFIDENCE = 0.95
 
@@ -33,12 +37,17 @@ def delong_interval(members: ArrayLike, non_members: ArrayLike) -> tuple[float, 
     return float(max(0.0, centre - half)), float(min(1.0, centre + half))
 
 
-@metric(keys=("mia/loss_auc_low", "mia/loss_auc_high"))
-def loss_auc_interval(case: Case, /) -> dict[str, float]:
+@metric(keys=("mia/loss_auc_low", "mia/loss_auc_high"), version=2, margin=UNDECIDABLE)
+def loss_auc_interval(case: Case, /, *, draws: Annotated[int, Ge(2)]) -> dict[str, float]:
     """The 95 % interval of `mia/loss_auc` within this run, in [0, 1]: what other samples might have given.
 
-    It says nothing about other seeds, and a gap to the retrained models is judged by the noise floor.
+    It says nothing about other seeds, and a gap to the retrained models is judged by the noise floor. In sample
+    scenarios the mean of `draws` choices of unseen samples.
     """
-    scores = (-primitives.loss(p.logits, p.label) for p in (case.model.forget, case.matched_non_members()))
-    low, high = delong_interval(*scores)
-    return {"mia/loss_auc_low": low, "mia/loss_auc_high": high}
+
+    def draw(number: int) -> dict[str, float]:
+        sides = (case.model.forget, case.matched_non_members(draw=number))
+        low, high = delong_interval(*(-primitives.loss(part.logits, part.label) for part in sides))
+        return {"mia/loss_auc_low": low, "mia/loss_auc_high": high}
+
+    return averaged(case.non_member_draws(draws), draw)

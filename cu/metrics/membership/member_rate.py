@@ -5,15 +5,18 @@ from __future__ import annotations
 from typing import Annotated
 
 import numpy as np
-from annotated_types import Gt
+from annotated_types import Ge, Gt
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from cu.metrics import primitives
-from cu.metrics.case import Case, Floats, Integers, Predictions
+from cu.metrics.case import Case, Floats, Predictions
+from cu.metrics.drawn import drawn
+from cu.metrics.membership.attacker import Halves, draw_halves, held_out_samples, unless_at_chance
+from cu.metrics.notes import saturated
 from cu.metrics.primitives import Values
-from cu.metrics.spec import metric
+from cu.metrics.spec import RATE, UNDECIDABLE, metric
 
 LOSS_LIMIT = 100.0
 RATES = ("forget", "retain", "difference", "unseen")
@@ -37,35 +40,50 @@ def member_rate(attack: Pipeline, features: Floats) -> float:
     return primitives.mean(attack.predict(features)) if len(features) else float("nan")
 
 
-def halves(case: Case, max_per_side: int) -> tuple[Integers, Integers, Integers, Integers]:
-    """Random disjoint rows: known and held-out retained samples, known and held-out retained test samples."""
-    generator = case.generator("mia/member_rate")
-    kept = generator.permutation(len(case.model.retain))
-    unseen = generator.permutation(len(case.model.test_retain))
-    size = min(len(kept) // 2, len(unseen) // 2, max_per_side)
-    return kept[:size], kept[size : 2 * size], unseen[:size], unseen[size : 2 * size]
+def attack_rows(case: Case, max_per_side: int, draws: int) -> list[Halves]:
+    """Rows of the retained training and test samples the attack is trained on and tested on."""
+    sides = len(case.model.retain), len(case.model.test_retain)
+    return draw_halves(case, "mia/member_rate", sides, max_per_side, draws)
 
 
-@metric(keys=tuple(f"mia/member_rate_{name}" for name in RATES))
-def member_rates(case: Case, /, *, max_per_side: Annotated[int, Gt(1)]) -> dict[str, float]:
+def rates(case: Case, rows: Halves, parts: dict[str, Values]) -> dict[str, float]:
+    """The rates of one attack and its `heldout` accuracy; `parts` are the `attack_features` by split of the model."""
+    if not len(rows.known):
+        return dict.fromkeys((*RATES, "heldout"), float("nan"))
+    attack = fit_attack(parts["retain"][rows.known], parts["test_retain"][rows.known_others])
+    forget, retain = member_rate(attack, parts["forget"]), member_rate(attack, parts["retain"][rows.held_out])
+    others = member_rate(attack, parts["test_retain"][rows.held_out_others])
+    unseen = member_rate(attack, parts["test_forget"]) if case.scenario == "class" else others
+    values = (forget, retain, retain - forget, unseen, (retain + 1 - others) / 2)
+    return dict(zip((*RATES, "heldout"), values, strict=True))
+
+
+@metric(
+    keys=tuple(f"mia/member_rate_{name}" for name in (*RATES, "heldout")),
+    version=2,
+    margin={"": RATE, "heldout": UNDECIDABLE},
+)
+def member_rates(
+    case: Case, /, *, max_per_side: Annotated[int, Gt(1)], draws: Annotated[int, Ge(2)]
+) -> dict[str, float]:
     """Share of samples that an attack on the model's outputs calls members of the training set, in [0, 1].
 
     The attack is trained on retained training against retained test samples, at most `max_per_side` of each, and
     judged on samples it has not seen: `forget` is forgotten samples, `retain` other retained training samples,
     `difference` is retain minus forget in [-1, 1]. `unseen` is the control: other test samples, and in class scenarios
     the test samples of the forgotten classes, without which `forget` cannot be told from the effect of the class.
+    Means of `draws` choices of what it is trained on. `heldout` is its balanced accuracy on retained training and test
+    samples it has not seen: where that is no better than a coin, its rates are n/a.
 
     Even a retrained model has a high `forget` rate (61.77 % in the paper, 96.41 % on retained samples), so neither 0
     nor 1 is the target. Source: arXiv 2401.10458, section 5.1; the paper does not name the classifier, this is a
     logistic regression on the sorted probabilities and the loss.
     """
-    known, held_out, known_unseen, held_out_unseen = halves(case, max_per_side)
-    rates = dict.fromkeys(RATES, float("nan"))
-    if len(known):
-        kept, unseen = attack_features(case.model.retain), attack_features(case.model.test_retain)
-        attack = fit_attack(kept[known], unseen[known_unseen])
-        control = attack_features(case.model.test_forget) if case.scenario == "class" else unseen[held_out_unseen]
-        forget, retain = member_rate(attack, attack_features(case.model.forget)), member_rate(attack, kept[held_out])
-        values = (forget, retain, retain - forget, member_rate(attack, control))
-        rates = dict(zip(RATES, values, strict=True))
-    return {f"mia/member_rate_{name}": rate for name, rate in rates.items()}
+    rows, model = attack_rows(case, max_per_side, draws), case.model
+    parts = {name: attack_features(getattr(model, name)) for name in ("retain", "forget", "test_retain", "test_forget")}
+    found = [rates(case, r, parts) for r in rows]
+    means = {name: drawn([one[name] for one in found]) for name in found[0]}
+    samples, held_out = held_out_samples(rows), means["heldout"]
+    values = {name: unless_at_chance(means[name], held_out, samples) for name in RATES}
+    values["forget"] = saturated(values["forget"], len(model.forget), low=0.0)
+    return {f"mia/member_rate_{name}": value for name, value in {**values, "heldout": held_out}.items()}

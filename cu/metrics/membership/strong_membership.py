@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 from scipy.special import expit, log_expit
 
 from cu.metrics.case import Case, Floats, ModelPredictions, Predictions
-from cu.metrics.primitives import auc, margin, tpr_at_fpr
-from cu.metrics.spec import metric
+from cu.metrics.drawn import averaged
+from cu.metrics.notes import saturated, tpr_at
+from cu.metrics.primitives import auc, margin
+from cu.metrics.spec import AUC, UNDECIDABLE, metric
 
 Doubles = NDArray[np.float64]
 
@@ -72,23 +74,41 @@ def _margins(judged: Predictions, references: list[Predictions]) -> tuple[Double
     return margin(judged.logits, judged.label), np.stack([margin(split.logits, split.label) for split in references])
 
 
-def _population(case: Case, model: ModelPredictions) -> Predictions:
+def _population(case: Case, model: ModelPredictions, draw: int) -> Predictions:
     """Samples no model was trained on and the attack is not judged on: `val`, else at most half of the retain test."""
     if len(case.model.val):
         return model.val
     test = case.model.test_retain
-    free = np.flatnonzero(~np.isin(test.id, case.matched_non_members(case.model).id))
-    rows = case.generator("rmia/population").permutation(free)[: len(test) // 2]
+    free = np.flatnonzero(~np.isin(test.id, case.matched_non_members(case.model, draw).id))
+    rows = case.generator(f"rmia/population/{draw}").permutation(free)[: len(test) // 2]
     return model.test_retain.take(np.sort(rows))
 
 
+def _sides(case: Case, draw: int) -> tuple[tuple[Doubles, Doubles], tuple[Doubles, Doubles]]:
+    """Margins of the forget set and of class-matched test samples."""
+    unseen = [case.matched_non_members(model, draw) for model in (case.model, *case.retrained)]
+    forget = [model.forget for model in (case.model, *case.retrained)]
+    return _margins(forget[0], forget[1:]), _margins(unseen[0], unseen[1:])
+
+
 def _read_out(name: str, members: Doubles, non_members: Doubles) -> dict[str, float]:
-    return {f"{name}_auc": auc(members, non_members), f"{name}_tpr@0.01": tpr_at_fpr(members, non_members, 0.01)}
+    area = saturated(auc(members, non_members), min(len(members), len(non_members)), low=0.0)
+    return {f"{name}_auc": area, f"{name}_tpr@0.01": tpr_at(members, non_members, 0.01)}
 
 
-@metric(keys=("mia/rmia_auc", "mia/rmia_tpr@0.01"), needs=("retrained",))
+@metric(
+    keys=("mia/rmia_auc", "mia/rmia_tpr@0.01"),
+    needs=("retrained",),
+    version=2,
+    margin={"auc": AUC, "tpr@0.01": UNDECIDABLE},
+)
 def rmia(
-    case: Case, /, *, gamma: Annotated[float, Gt(0)], offline_a: Annotated[float, Ge(0), Le(1)]
+    case: Case,
+    /,
+    *,
+    gamma: Annotated[float, Gt(0)],
+    offline_a: Annotated[float, Ge(0), Le(1)],
+    draws: Annotated[int, Ge(2)],
 ) -> dict[str, float]:
     """Offline RMIA of the forget set against class-matched test samples; the retrained models are the references.
 
@@ -99,27 +119,34 @@ def rmia(
         case: The judged model and what it is compared with.
         gamma: How much likelier a sample must be than one of the population.
         offline_a: How the mean probability of the references becomes a prior; 1 takes it as it is.
+        draws: How many choices of test samples are averaged, where there is a choice.
     """
-    sides = (
-        (case.model.forget, [model.forget for model in case.retrained]),
-        (case.matched_non_members(), [case.matched_non_members(model) for model in case.retrained]),
-        (_population(case, case.model), [_population(case, model) for model in case.retrained]),
-    )
-    members, non_members, population = (rmia_log_ratio(*_margins(*side), offline_a) for side in sides)
-    if not len(population):
-        return {"mia/rmia_auc": float("nan"), "mia/rmia_tpr@0.01": float("nan")}
-    scores = (rmia_score(side, population, gamma) for side in (members, non_members))
-    return _read_out("mia/rmia", *scores)
+
+    def draw(number: int) -> dict[str, float]:
+        asked = [_population(case, model, number) for model in (case.model, *case.retrained)]
+        sides = (*_sides(case, number), _margins(asked[0], asked[1:]))
+        members, non_members, population = (rmia_log_ratio(*side, offline_a) for side in sides)
+        if not len(population):
+            return {"mia/rmia_auc": float("nan"), "mia/rmia_tpr@0.01": float("nan")}
+        return _read_out("mia/rmia", *(rmia_score(side, population, gamma) for side in (members, non_members)))
+
+    return averaged(draws if not len(case.model.val) else case.non_member_draws(draws), draw)
 
 
-@metric(keys=("mia/lira_off_auc", "mia/lira_off_tpr@0.01"), needs=("retrained",))
-def lira_offline(case: Case, /) -> dict[str, float]:
+@metric(
+    keys=("mia/lira_off_auc", "mia/lira_off_tpr@0.01"),
+    needs=("retrained",),
+    version=2,
+    margin={"auc": AUC, "tpr@0.01": UNDECIDABLE},
+)
+def lira_offline(case: Case, /, *, draws: Annotated[int, Ge(2)]) -> dict[str, float]:
     """Offline LiRA of the forget set against class-matched test samples; the retrained models are the references.
 
-    The target is the value of a left-out retrained model, about 0.5 (AUC) and 0.01 (TPR).
+    The target is the value of a left-out retrained model, about 0.5 (AUC) and 0.01 (TPR). In sample scenarios the mean
+    of `draws` choices of test samples.
     """
-    sides = (
-        (case.model.forget, [model.forget for model in case.retrained]),
-        (case.matched_non_members(), [case.matched_non_members(model) for model in case.retrained]),
-    )
-    return _read_out("mia/lira_off", *(lira_offline_score(*_margins(*side)) for side in sides))
+
+    def draw(number: int) -> dict[str, float]:
+        return _read_out("mia/lira_off", *(lira_offline_score(*side) for side in _sides(case, number)))
+
+    return averaged(case.non_member_draws(draws), draw)

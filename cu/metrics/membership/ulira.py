@@ -7,8 +7,9 @@ from numpy.typing import NDArray
 from scipy.stats import norm
 
 from cu.metrics.case import Case, Floats
-from cu.metrics.primitives import auc, tpr_at_fpr
-from cu.metrics.spec import metric
+from cu.metrics.notes import tpr_at
+from cu.metrics.primitives import auc
+from cu.metrics.spec import AUC, RATE, UNDECIDABLE, metric
 
 Doubles = NDArray[np.float64]
 
@@ -16,6 +17,8 @@ Doubles = NDArray[np.float64]
 ENOUGH_FOR_OWN_SPREAD = 64
 SMALLEST_SPREAD = 1e-6
 READ_OUTS = ("auc", "bacc", "tpr@0.01", "tpr@0.001", "example_median", "example_p95", "example_max")
+
+MARGINS = {"": UNDECIDABLE, "auc": AUC, "bacc": RATE, "example_median": RATE}
 
 
 def likelihood_ratios(first: Floats, second: Floats, *, pooled: bool) -> tuple[Doubles, Doubles]:
@@ -63,7 +66,7 @@ def attack(first: Floats, second: Floats) -> dict[str, float]:
     """
     members, others = likelihood_ratios(first, second, pooled=2 * len(first) < ENOUGH_FOR_OWN_SPREAD)
     right = (np.sign(members).mean() - np.sign(others).mean()) / 4 + 0.5
-    rates = {f"tpr@{alpha}": tpr_at_fpr(members.ravel(), others.ravel(), alpha) for alpha in (0.01, 0.001)}
+    rates = {f"tpr@{alpha}": tpr_at(members.ravel(), others.ravel(), alpha) for alpha in (0.01, 0.001)}
     examples = example_accuracy(members, others)
     return {
         "auc": auc(members.ravel(), others.ravel()),
@@ -90,7 +93,11 @@ def example_accuracy(members: Floats, others: Floats) -> Doubles:
 
 
 @metric(
-    keys=tuple(f"mia/ulira_priv_{name}" for name in READ_OUTS), needs=("shadows",), scenarios=("sample",), version=2
+    keys=tuple(f"mia/ulira_priv_{name}" for name in READ_OUTS),
+    needs=("shadows",),
+    scenarios=("sample",),
+    version=2,
+    margin=MARGINS,
 )
 def ulira_privacy(case: Case, /) -> dict[str, float]:
     """U-LiRA, privacy game: was a sample trained on and forgotten, or never seen, told from an unlearned model.
@@ -105,7 +112,7 @@ def ulira_privacy(case: Case, /) -> dict[str, float]:
     return {f"mia/ulira_priv_{name}": value for name, value in found.items()}
 
 
-@metric(keys=tuple(f"mia/ulira_eff_{name}" for name in READ_OUTS), needs=("shadows",), version=2)
+@metric(keys=tuple(f"mia/ulira_eff_{name}" for name in READ_OUTS), needs=("shadows",), version=2, margin=MARGINS)
 def ulira_efficacy(case: Case, /) -> dict[str, float]:
     """U-LiRA, efficacy game: is a sample's margin that of an unlearned model, or of one retrained without it.
 

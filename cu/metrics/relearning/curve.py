@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import Annotated
 
 import numpy as np
-from annotated_types import Gt, Le
+from annotated_types import Ge, Gt, Le
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
 from cu.metrics.case import Case, Floats, Integers, Predictions
+from cu.metrics.drawn import drawn
 from cu.metrics.representation.geometry import unit_rows
 from cu.metrics.representation.probes import LINEAR_C, few_shot_rows
-from cu.metrics.spec import metric
+from cu.metrics.spec import ACCURACY, metric
 
 Head = tuple[Floats, Floats]
 Doubles = NDArray[np.float64]
@@ -83,10 +84,13 @@ def _features(split: Predictions, relu: bool) -> Doubles:
 
 
 @metric(
-    keys=("relearn/proto5_forget_test_acc", "relearn/proto5_retain_test_acc"), needs=("head",), scenarios=("class",)
+    keys=("relearn/proto5_forget_test_acc", "relearn/proto5_retain_test_acc"),
+    needs=("head",),
+    scenarios=("class",),
+    margin=ACCURACY,
 )
 def prototype_relearning(
-    case: Case, /, *, mix: Annotated[float, Gt(0), Le(1)], draws: Annotated[int, Gt(0)]
+    case: Case, /, *, mix: Annotated[float, Gt(0), Le(1)], draws: Annotated[int, Ge(2)]
 ) -> dict[str, float]:
     """Test accuracies after 5 training images of each forgotten class have been written into the head as a prototype.
 
@@ -111,18 +115,18 @@ def prototype_relearning(
         head = with_prototypes(model.head, prototypes, mix)
         on_forget = _accuracy(forget_test, model.test_forget.label, head)
         accuracy.append((on_forget, _accuracy(retain_test, model.test_retain.label, head)))
-    forget, retain = np.mean(accuracy, axis=0)
-    return {"relearn/proto5_forget_test_acc": float(forget), "relearn/proto5_retain_test_acc": float(retain)}
+    forget, retain = np.array(accuracy).T
+    return {"relearn/proto5_forget_test_acc": drawn(forget), "relearn/proto5_retain_test_acc": drawn(retain)}
 
 
-@metric(keys=("relearn/head_forget_test_acc",), needs=("head",), scenarios=("class",))
+@metric(keys=("relearn/head_forget_test_acc",), needs=("head",), scenarios=("class",), margin=ACCURACY)
 def head_recovery(
     case: Case,
     /,
     *,
     shots: Annotated[int, Gt(0)],
     max_per_class: Annotated[int, Gt(0)],
-    draws: Annotated[int, Gt(0)],
+    draws: Annotated[int, Ge(2)],
 ) -> dict[str, float]:
     """Accuracy on forgotten test samples after the head alone was fitted anew, a few forget images among the retained.
 
@@ -147,4 +151,4 @@ def head_recovery(
         rows = few_shot_rows(label, case.forget_classes, shots, max_per_class, rng)
         fit = LogisticRegression(C=LINEAR_C, tol=1e-3, max_iter=2000).fit(features[rows] / scale, label[rows])
         accuracy.append(float((fit.predict(test) == model.test_forget.label).mean()) if len(test) else float("nan"))
-    return {"relearn/head_forget_test_acc": float(np.mean(accuracy))}
+    return {"relearn/head_forget_test_acc": drawn(accuracy)}

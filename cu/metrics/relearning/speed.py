@@ -9,7 +9,7 @@ from annotated_types import Ge, Lt
 from numpy.typing import NDArray
 
 from cu.metrics.case import Case, Floats, Integers
-from cu.metrics.spec import metric
+from cu.metrics.spec import RATE, UNDECIDABLE, metric
 
 
 def steps_to(accuracy: Floats, steps: Integers, threshold: float) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
@@ -33,7 +33,7 @@ def steps_to(accuracy: Floats, steps: Integers, threshold: float) -> tuple[NDArr
 CURVE = (0, 1, 2, 5, 10, 20, 50, 100)
 
 
-@metric(keys=tuple(f"relearn/curve@{step}" for step in CURVE), needs=("relearning",))
+@metric(keys=tuple(f"relearn/curve@{step}" for step in CURVE), needs=("relearning",), margin=RATE)
 def relearning_curve(case: Case, /) -> dict[str, float]:
     """Accuracy on forget samples after so many steps of training on them again, in [0, 1]; mean over orders.
 
@@ -45,7 +45,7 @@ def relearning_curve(case: Case, /) -> dict[str, float]:
     return {f"relearn/curve@{step}": accuracy.get(step, float("nan")) for step in CURVE}
 
 
-@metric(keys=("relearn/steps", "relearn/ain", "relearn/unreached"), needs=("relearning",))
+@metric(keys=("relearn/steps", "relearn/ain", "relearn/unreached"), needs=("relearning",), margin=UNDECIDABLE)
 def relearning_speed(case: Case, /, *, tolerance: Annotated[float, Ge(0), Lt(1)]) -> dict[str, float]:
     """Steps until the original's accuracy on the forget set is back, and the anamnesis index.
 

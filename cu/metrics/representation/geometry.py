@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Annotated
 
 import numpy as np
-from annotated_types import Gt
+from annotated_types import Ge, Gt
 from numpy.typing import NDArray
 from scipy.linalg import orthogonal_procrustes
 from scipy.spatial.distance import pdist
 
 from cu.metrics.case import Case, Floats, Integers
-from cu.metrics.spec import metric
+from cu.metrics.drawn import averaged
+from cu.metrics.spec import COSINE, RATE, UNDECIDABLE, metric
 
 Doubles = NDArray[np.float64]
 
@@ -123,24 +124,30 @@ def neural_collapse(embedding: Floats, label: Integers) -> float:
     return float((spread / np.square(size[kept])).sum() / len(classes))
 
 
-def _forgotten_centroids(case: Case, most: int) -> Doubles:
+def _forgotten_centroids(case: Case, most: int, draw: int) -> Doubles:
     """Centroids [C, D] of forgotten classes as the original had them, carried into the judged model's space.
 
     The orthogonal map that carries the original's unit embeddings of retained training samples onto the judged model's
-    own is estimated by Procrustes; at most `most` samples take part.
+    own is estimated by Procrustes; at most `most` samples take part, drawn anew for each number of a draw.
     """
     judged, original = case.model, case.original
     if original is None or judged.retain.embedding.shape[1] != original.retain.embedding.shape[1]:
         return np.full((case.num_classes, judged.retain.embedding.shape[1]), np.nan)
     assert np.array_equal(judged.retain.id, original.retain.id), "models were not scored on the same retain samples"
-    rows = case.generator("geometry/procrustes").permutation(len(judged.retain))[:most]
+    rows = case.generator(f"geometry/procrustes/{draw}").permutation(len(judged.retain))[:most]
     source, target = unit_rows(original.retain.embedding[rows]), unit_rows(judged.retain.embedding[rows])
     rotation, _ = orthogonal_procrustes(source, target)
     return class_centroids(original.forget.embedding, original.forget.label, case.num_classes) @ rotation
 
 
-@metric(keys=("geom/own_centroid_cos", "geom/nearest_retained_cos", "geom/escape_rate", "geom/forget_dispersion"))
-def forget_geometry(case: Case, /, *, max_samples: Annotated[int, Gt(0)]) -> dict[str, float]:
+@metric(
+    keys=("geom/own_centroid_cos", "geom/nearest_retained_cos", "geom/escape_rate", "geom/forget_dispersion"),
+    version=2,
+    margin={"": COSINE, "escape_rate": RATE},
+)
+def forget_geometry(
+    case: Case, /, *, max_samples: Annotated[int, Gt(0)], draws: Annotated[int, Ge(2)]
+) -> dict[str, float]:
     """Where the forget training samples lie among the class centroids of the retained training samples.
 
     Cosines in [-1, 1], the escape rate in [0, 1]; the target is the retrained model's value. In sample scenarios the
@@ -152,27 +159,32 @@ def forget_geometry(case: Case, /, *, max_samples: Annotated[int, Gt(0)]) -> dic
     Args:
         case: The judged model and what it is compared with.
         max_samples: At most this many retained samples estimate the Procrustes map.
+        draws: How many choices of them are averaged, where there are more.
     """
     retain, forget = case.model.retain, case.model.forget
     retained = class_centroids(retain.embedding, retain.label, case.num_classes)
-    own = _forgotten_centroids(case, max_samples) if case.scenario == "class" else retained
-    cosines = centroid_cosines(forget.embedding, forget.label, own, retained)
-    return {
-        "geom/own_centroid_cos": cosines["own"],
-        "geom/nearest_retained_cos": cosines["nearest"],
-        "geom/escape_rate": cosines["escape"],
-        "geom/forget_dispersion": mean_pairwise_cosine(forget.embedding),
-    }
+    mapped = case.scenario == "class"
+
+    def draw(number: int) -> dict[str, float]:
+        own = _forgotten_centroids(case, max_samples, number) if mapped else retained
+        cosines = centroid_cosines(forget.embedding, forget.label, own, retained)
+        keys = ("own_centroid_cos", "nearest_retained_cos", "escape_rate")
+        return {f"geom/{key}": value for key, value in zip(keys, cosines.values(), strict=True)}
+
+    found = averaged(draws if mapped and len(retain) > max_samples else 1, draw)
+    return {**found, "geom/forget_dispersion": mean_pairwise_cosine(forget.embedding)}
 
 
-@metric(keys=("geom/nc1",))
+@metric(keys=("geom/nc1",), margin=UNDECIDABLE)
 def collapse(case: Case, /) -> dict[str, float]:
     """NC1 of the retained test samples' embeddings (at least 0); the target is the retrained model's value."""
     return {"geom/nc1": neural_collapse(case.model.test_retain.embedding, case.model.test_retain.label)}
 
 
-@metric(keys=("geom/retain_alignment", "geom/retain_uniformity"))
-def retained_spread(case: Case, /, *, max_samples: Annotated[int, Gt(0)]) -> dict[str, float]:
+@metric(keys=("geom/retain_alignment", "geom/retain_uniformity"), version=2, margin=UNDECIDABLE)
+def retained_spread(
+    case: Case, /, *, max_samples: Annotated[int, Gt(0)], draws: Annotated[int, Ge(2)]
+) -> dict[str, float]:
     """Alignment (in [0, 4]) and uniformity (in [-8, 0]) of the retained test samples' unit embeddings.
 
     What a contrastive loss trades against each other. The target is the retrained model's value: classes that fell
@@ -181,10 +193,13 @@ def retained_spread(case: Case, /, *, max_samples: Annotated[int, Gt(0)]) -> dic
     Args:
         case: The judged model and what it is compared with.
         max_samples: Uniformity takes the pairs of at most this many samples.
+        draws: How many choices of them are averaged, where there are more.
     """
     test = case.model.test_retain
-    rows = case.generator("geometry/uniformity").permutation(len(test))[:max_samples]
-    return {
-        "geom/retain_alignment": alignment(test.embedding, test.label),
-        "geom/retain_uniformity": uniformity(test.embedding[rows]),
-    }
+
+    def draw(number: int) -> dict[str, float]:
+        rows = case.generator(f"geometry/uniformity/{number}").permutation(len(test))[:max_samples]
+        return {"geom/retain_uniformity": uniformity(test.embedding[rows])}
+
+    spread = averaged(draws if len(test) > max_samples else 1, draw)
+    return {"geom/retain_alignment": alignment(test.embedding, test.label), **spread}

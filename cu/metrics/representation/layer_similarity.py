@@ -9,7 +9,7 @@ import numpy as np
 from cu.metrics.case import Case
 from cu.metrics.findings import DEPTHS, Activations, Layers
 from cu.metrics.representation.similarity import linear_cka
-from cu.metrics.spec import metric
+from cu.metrics.spec import COSINE, metric
 
 IMAGES = ("forget", "retain")
 
@@ -32,7 +32,7 @@ def _layers(case: Case) -> Layers:
     return case.layers
 
 
-@metric(keys=_keys("original"), needs=("layers",))
+@metric(keys=_keys("original"), needs=("layers",), margin=COSINE)
 def layers_to_original(case: Case, /) -> dict[str, float]:
     """Debiased linear CKA with the original model at five depths of the encoder, from its first block to its last.
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Annotated
 
 import numpy as np
-from annotated_types import Gt
+from annotated_types import Ge, Gt
 
 from cu.metrics.case import Case, Floats, Integers
+from cu.metrics.drawn import averaged
 from cu.metrics.representation.geometry import unit_rows
 from cu.metrics.representation.probes import stratified_rows, training_pool
-from cu.metrics.spec import metric
+from cu.metrics.spec import ACCURACY, metric
 
 # Fixed, because a probe is an instrument: numbers of different runs must come from the same one.
 NEIGHBOURS = 20
@@ -53,8 +54,12 @@ def nearest_class_mean(bank: Floats, bank_label: Integers, query: Floats) -> Int
     return classes[distance.argmin(axis=1)]
 
 
-@metric(keys=("probe/knn20_forget_test_acc", "probe/ncm_forget_test_acc"), scenarios=("class",))
-def neighbour_probes(case: Case, /, *, max_train: Annotated[int, Gt(0)]) -> dict[str, float]:
+@metric(
+    keys=("probe/knn20_forget_test_acc", "probe/ncm_forget_test_acc"), scenarios=("class",), version=2, margin=ACCURACY
+)
+def neighbour_probes(
+    case: Case, /, *, max_train: Annotated[int, Gt(0)], draws: Annotated[int, Ge(2)]
+) -> dict[str, float]:
     """Accuracy on forgotten test samples by nearest training samples and by nearest class means.
 
     The 20 nearest by cosine vote with temperature 0.07 (Wu et al. 2018). The target is the retrained model's value.
@@ -62,15 +67,21 @@ def neighbour_probes(case: Case, /, *, max_train: Annotated[int, Gt(0)]) -> dict
     Args:
         case: The judged model and what it is compared with.
         max_train: At most about this many training samples, each class in its share.
+        draws: How many choices of them are averaged, where there are more.
     """
     embedding, label = training_pool(case)
-    rows = stratified_rows(label, max_train, case.generator("probes/neighbours"))
-    test, bank, bank_label = case.model.test_forget, embedding[rows], label[rows]
-    if not (len(test) and len(rows)):
-        return {"probe/knn20_forget_test_acc": float("nan"), "probe/ncm_forget_test_acc": float("nan")}
-    knn = knn_classify(bank, bank_label, test.embedding, k=NEIGHBOURS, temperature=NEIGHBOUR_TEMPERATURE)
-    mean = nearest_class_mean(bank, bank_label, test.embedding)
-    return {
-        "probe/knn20_forget_test_acc": float((knn == test.label).mean()),
-        "probe/ncm_forget_test_acc": float((mean == test.label).mean()),
-    }
+    test = case.model.test_forget
+
+    def draw(number: int) -> dict[str, float]:
+        rows = stratified_rows(label, max_train, case.generator(f"probes/neighbours/{number}"))
+        if not (len(test) and len(rows)):
+            return {"probe/knn20_forget_test_acc": float("nan"), "probe/ncm_forget_test_acc": float("nan")}
+        bank, known = embedding[rows], label[rows]
+        knn = knn_classify(bank, known, test.embedding, k=NEIGHBOURS, temperature=NEIGHBOUR_TEMPERATURE)
+        mean = nearest_class_mean(bank, known, test.embedding)
+        return {
+            "probe/knn20_forget_test_acc": float((knn == test.label).mean()),
+            "probe/ncm_forget_test_acc": float((mean == test.label).mean()),
+        }
+
+    return averaged(draws if len(label) > max_train else 1, draw)

@@ -8,17 +8,20 @@ import numpy as np
 from annotated_types import Ge, Gt
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from cu.metrics.case import Case, Floats, Integers, Predictions
+from cu.metrics.drawn import Drawn, averaged, drawn
+from cu.metrics.folds import paired_folds
+from cu.metrics.notes import saturated
 from cu.metrics.primitives import auc
-from cu.metrics.spec import metric
+from cu.metrics.spec import ACCURACY, AUC, metric
 
 # Fixed, because a probe is an instrument: numbers of different runs must come from the same one.
 LINEAR_C = 1.0
 MEMBER_C = 0.01
+MEMBER_FOLDS = 5
 FEW = 10
 FEW_SHOT_TRAIN = 10_000
 
@@ -29,26 +32,28 @@ def logistic_probe(inverse_penalty: float, class_weight: str | None = None) -> P
     return make_pipeline(StandardScaler(), regression)
 
 
-def cross_fitted_auc(members: Floats, non_members: Floats, rng: np.random.Generator) -> float:
-    """AUC of out-of-fold scores (10 folds) of a logistic probe that tells members from non-members.
+def cross_fitted_auc(members: Floats, non_members: Floats, label: Integers, rng: np.random.Generator) -> float:
+    """AUC of out-of-fold scores (5 folds) of a logistic probe that tells members from non-members.
 
     Args:
         members: [n1, D].
         non_members: [n2, D].
+        label: Classes of the members and then of the non-members [n1 + n2]; folds have both in the same shares.
         rng: Decides the folds.
 
     Returns:
         About 0.5 where embeddings hold nothing of membership; NaN with fewer than two samples on a side.
     """
-    folds = min(10, len(members), len(non_members))
+    folds = min(MEMBER_FOLDS, len(members), len(non_members))
     if folds < 2:
         return float("nan")
     features = np.concatenate([members, non_members]).astype(np.float64)
-    label = np.repeat([1, 0], [len(members), len(non_members)])
-    split = StratifiedKFold(folds, shuffle=True, random_state=int(rng.integers(2**31)))
-    probe = logistic_probe(MEMBER_C, class_weight="balanced")
-    score = np.asarray(cross_val_predict(probe, features, label, cv=split, method="decision_function"))
-    return auc(score[label == 1], score[label == 0])
+    member = np.repeat([1, 0], [len(members), len(non_members)])
+    score = np.empty(len(member))
+    for known, judged in paired_folds(label, member, folds, rng):
+        probe = logistic_probe(MEMBER_C, class_weight="balanced").fit(features[known], member[known])
+        score[judged] = probe.decision_function(features[judged])
+    return auc(score[member == 1], score[member == 0])
 
 
 def stratified_rows(label: Integers, most: int, rng: np.random.Generator) -> NDArray[np.int64]:
@@ -90,16 +95,20 @@ def _probe_accuracy(embedding: Floats, label: Integers, tests: tuple[Predictions
     ]
 
 
-def few_shot_accuracy(case: Case, shots: int, most: int, draws: int, rng: np.random.Generator) -> float:
+def few_shot_accuracy(case: Case, shots: int, most: int, draws: int, rng: np.random.Generator) -> Drawn:
     """Accuracy on forgotten test samples of a linear probe on `few_shot_rows` of the training pool, mean of draws."""
     embedding, label = training_pool(case)
     chosen = [few_shot_rows(label, case.forget_classes, shots, most, rng) for _ in range(draws)]
-    accuracy = [_probe_accuracy(embedding[rows], label[rows], (case.model.test_forget,))[0] for rows in chosen]
-    return float(np.mean(accuracy))
+    return drawn([_probe_accuracy(embedding[rows], label[rows], (case.model.test_forget,))[0] for rows in chosen])
 
 
-@metric(keys=("probe/linear_forget_test_acc", "probe/linear_retain_test_acc"), scenarios=("class",))
-def linear_probe(case: Case, /, *, max_train: Annotated[int, Gt(0)]) -> dict[str, float]:
+@metric(
+    keys=("probe/linear_forget_test_acc", "probe/linear_retain_test_acc"),
+    scenarios=("class",),
+    version=2,
+    margin=ACCURACY,
+)
+def linear_probe(case: Case, /, *, max_train: Annotated[int, Gt(0)], draws: Annotated[int, Ge(2)]) -> dict[str, float]:
     """Test accuracy of a linear classifier trained on the frozen embeddings of all training samples, with true labels.
 
     Alain & Bengio 2016. Logistic regression, C = 1, on standardised features, solved by L-BFGS. The target is the
@@ -108,20 +117,25 @@ def linear_probe(case: Case, /, *, max_train: Annotated[int, Gt(0)]) -> dict[str
     Args:
         case: The judged model and what it is compared with.
         max_train: At most about this many training samples, each class in its share.
+        draws: How many choices of them are averaged, where there are more.
     """
     embedding, label = training_pool(case)
-    rows = stratified_rows(label, max_train, case.generator("probes/linear"))
-    forget, retain = _probe_accuracy(embedding[rows], label[rows], (case.model.test_forget, case.model.test_retain))
-    return {"probe/linear_forget_test_acc": forget, "probe/linear_retain_test_acc": retain}
+
+    def draw(number: int) -> dict[str, float]:
+        rows = stratified_rows(label, max_train, case.generator(f"probes/linear/{number}"))
+        forget, retain = _probe_accuracy(embedding[rows], label[rows], (case.model.test_forget, case.model.test_retain))
+        return {"probe/linear_forget_test_acc": forget, "probe/linear_retain_test_acc": retain}
+
+    return averaged(draws if len(label) > max_train else 1, draw)
 
 
-@metric(keys=("probe/fewshot10_forget_acc",), scenarios=("class",))
+@metric(keys=("probe/fewshot10_forget_acc",), scenarios=("class",), version=2, margin=ACCURACY)
 def few_shot_probe(
     case: Case,
     /,
     *,
     max_per_class: Annotated[int, Gt(0)],
-    draws: Annotated[int, Gt(0)],
+    draws: Annotated[int, Ge(2)],
 ) -> dict[str, float]:
     """Accuracy on forgotten test samples of a linear probe that saw 10 images of each forgotten class (mean of draws).
 
@@ -134,18 +148,27 @@ def few_shot_probe(
     return {"probe/fewshot10_forget_acc": accuracy}
 
 
-@metric(keys=("probe/member_auc",), scenarios=("sample",))
-def member_probe(case: Case, /, *, max_train: Annotated[int, Ge(20)]) -> dict[str, float]:
+@metric(keys=("probe/member_auc",), scenarios=("sample",), version=2, margin=AUC)
+def member_probe(case: Case, /, *, max_train: Annotated[int, Ge(20)], draws: Annotated[int, Ge(2)]) -> dict[str, float]:
     """AUC of a linear probe that tells forget samples from class-matched test samples by their embeddings.
 
-    Out-of-fold scores of logistic regression with C = 0.01 (10 folds), so that wide embeddings do not overfit. The
-    target is the retrained model's value, about 0.5.
+    Out-of-fold scores of logistic regression with C = 0.01 (5 folds, stratified by class and membership together), so
+    that wide embeddings do not overfit. The target is the retrained model's value, about 0.5.
 
     Args:
         case: The judged model and what it is compared with.
         max_train: At most half as many samples of each side.
+        draws: How many choices of test samples and folds are averaged.
     """
-    rng = case.generator("probes/member")
-    sides = (case.model.forget.embedding, case.matched_non_members().embedding)
-    members, non_members = (side[rng.permutation(len(side))[: max_train // 2]] for side in sides)
-    return {"probe/member_auc": cross_fitted_auc(members, non_members, rng)}
+
+    def draw(number: int) -> dict[str, float]:
+        rng = case.generator(f"probes/member/{number}")
+        sides = [part.take(rng.permutation(len(part))[: max_train // 2]) for part in parts(number)]
+        label = np.concatenate([side.label for side in sides])
+        area = cross_fitted_auc(sides[0].embedding, sides[1].embedding, label, rng)
+        return {"probe/member_auc": saturated(area, min(map(len, sides)), low=0.0)}
+
+    def parts(number: int) -> tuple[Predictions, Predictions]:
+        return case.model.forget, case.matched_non_members(draw=number)
+
+    return averaged(draws, draw)

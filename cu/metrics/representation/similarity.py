@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated
 
 import numpy as np
-from annotated_types import Gt
+from annotated_types import Ge, Gt
 from numpy.typing import NDArray
 
 from cu.metrics.case import Case, Floats, ModelPredictions
-from cu.metrics.spec import metric
+from cu.metrics.drawn import averaged
+from cu.metrics.spec import COSINE, metric
 
 
 def linear_cka(x: Floats, y: Floats, *, debiased: bool = True) -> float:
@@ -69,17 +71,17 @@ def _unbiased_hsic(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
     return float((product + corner - 2 / (n - 2) * (rows_a @ rows_b)) / (n * (n - 3)))
 
 
-def _forget_images(case: Case, model: ModelPredictions, most: int) -> Floats:
+def _forget_images(case: Case, model: ModelPredictions, most: int, draw: int) -> Floats:
     """Embeddings [n, D] of the forget set and as many random retained training samples, the same for every model."""
-    rng = case.generator("cka/forget")
+    rng = case.generator(f"cka/forget/{draw}")
     forget = rng.permutation(len(case.model.forget))[:most]
     retain = rng.permutation(len(case.model.retain))[: len(forget)]
     _assert_same_images(case, model)
     return np.concatenate([model.forget.embedding[forget], model.retain.embedding[retain]])
 
 
-def _retain_images(case: Case, model: ModelPredictions, most: int) -> Floats:
-    rows = case.generator("cka/retain").permutation(len(case.model.test_retain))[:most]
+def _retain_images(case: Case, model: ModelPredictions, most: int, draw: int) -> Floats:
+    rows = case.generator(f"cka/retain/{draw}").permutation(len(case.model.test_retain))[:most]
     _assert_same_images(case, model)
     return model.test_retain.embedding[rows]
 
@@ -90,13 +92,21 @@ def _assert_same_images(case: Case, model: ModelPredictions) -> None:
         assert np.array_equal(here, there), f"the models were not scored on the same {split} samples"
 
 
-def _forget_cka(case: Case, others: tuple[ModelPredictions, ...], most: int) -> float:
-    judged = _forget_images(case, case.model, most)
-    return float(np.mean([linear_cka(judged, _forget_images(case, other, most)) for other in others]))
+def _forget_cka(case: Case, others: tuple[ModelPredictions, ...], most: int, draw: int) -> float:
+    """Mean CKA with other models, each pair of models compared once for all metrics and cases that ask for it."""
+    judged = _forget_images(case, case.model, most, draw)
+
+    def similarity(other: ModelPredictions) -> float:
+        found = partial(linear_cka, judged, _forget_images(case, other, most, draw))
+        return case.model.once(("cka", other, case.seed, most, draw), found)
+
+    return float(np.mean([similarity(other) for other in others]))
 
 
-@metric(keys=("cka/forget_to_retrain",), direction="higher", needs=("retrained",))
-def cka_to_retrained(case: Case, /, *, max_samples: Annotated[int, Gt(0)]) -> dict[str, float]:
+@metric(keys=("cka/forget_to_retrain",), direction="higher", needs=("retrained",), version=2)
+def cka_to_retrained(
+    case: Case, /, *, max_samples: Annotated[int, Gt(0)], draws: Annotated[int, Ge(2)]
+) -> dict[str, float]:
     """Debiased linear CKA with the retrained models (mean), on the forget set and as many retained images.
 
     Higher is closer to retraining; two retrained models do not reach 1, so read it beside `ref`.
@@ -104,12 +114,15 @@ def cka_to_retrained(case: Case, /, *, max_samples: Annotated[int, Gt(0)]) -> di
     Args:
         case: The judged model and what it is compared with.
         max_samples: At most this many forget images and as many retained ones.
+        draws: How many choices of images are averaged.
     """
-    return {"cka/forget_to_retrain": _forget_cka(case, case.retrained, max_samples)}
+    return averaged(draws, lambda n: {"cka/forget_to_retrain": _forget_cka(case, case.retrained, max_samples, n)})
 
 
-@metric(keys=("cka/forget_to_original", "cka/retain_to_original"), needs=("original",))
-def cka_to_original(case: Case, /, *, max_samples: Annotated[int, Gt(0)]) -> dict[str, float]:
+@metric(keys=("cka/forget_to_original", "cka/retain_to_original"), needs=("original",), version=2, margin=COSINE)
+def cka_to_original(
+    case: Case, /, *, max_samples: Annotated[int, Gt(0)], draws: Annotated[int, Ge(2)]
+) -> dict[str, float]:
     """Debiased linear CKA with the original model, on forget images and on retained test images.
 
     The target is the retrained model's value: 1 on forget images means that the representation never moved.
@@ -117,17 +130,23 @@ def cka_to_original(case: Case, /, *, max_samples: Annotated[int, Gt(0)]) -> dic
     Args:
         case: The judged model and what it is compared with.
         max_samples: At most this many images of each split.
+        draws: How many choices of images are averaged.
     """
-    assert case.original is not None
-    retain = [_retain_images(case, model, max_samples) for model in (case.model, case.original)]
-    return {
-        "cka/forget_to_original": _forget_cka(case, (case.original,), max_samples),
-        "cka/retain_to_original": linear_cka(*retain),
-    }
+    original = case.original
+    assert original is not None
+
+    def draw(number: int) -> dict[str, float]:
+        retain = [_retain_images(case, model, max_samples, number) for model in (case.model, original)]
+        return {
+            "cka/forget_to_original": _forget_cka(case, (original,), max_samples, number),
+            "cka/retain_to_original": linear_cka(*retain),
+        }
+
+    return averaged(draws, draw)
 
 
-@metric(keys=("cka/shift",), direction="higher", needs=("retrained", "original"))
-def cka_shift(case: Case, /, *, max_samples: Annotated[int, Gt(0)]) -> dict[str, float]:
+@metric(keys=("cka/shift",), direction="higher", needs=("retrained", "original"), version=2)
+def cka_shift(case: Case, /, *, max_samples: Annotated[int, Gt(0)], draws: Annotated[int, Ge(2)]) -> dict[str, float]:
     """CKA with the retrained models minus CKA with the original one, on forget images.
 
     In [-1, 1] up to estimation error; higher means that the representation moved from the original towards retraining.
@@ -135,7 +154,13 @@ def cka_shift(case: Case, /, *, max_samples: Annotated[int, Gt(0)]) -> dict[str,
     Args:
         case: The judged model and what it is compared with.
         max_samples: At most this many forget images and as many retained ones.
+        draws: How many choices of images are averaged.
     """
-    assert case.original is not None
-    to_retrained = _forget_cka(case, case.retrained, max_samples)
-    return {"cka/shift": to_retrained - _forget_cka(case, (case.original,), max_samples)}
+    original = case.original
+    assert original is not None
+
+    def draw(number: int) -> dict[str, float]:
+        to_retrained = _forget_cka(case, case.retrained, max_samples, number)
+        return {"cka/shift": to_retrained - _forget_cka(case, (original,), max_samples, number)}
+
+    return averaged(draws, draw)

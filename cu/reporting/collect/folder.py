@@ -11,9 +11,9 @@ from typing import Any
 
 import yaml
 
+from cu.disk.files import Damaged
 from cu.errors import first_line
 from cu.reporting.collect.labels import SHARED_SETTINGS, Flat, flatten
-from cu.store.files import Damaged
 from cu.store.result import RunResult, Seeds, read_run_result
 
 STATES = ("finished", "failed", "diverged", "preempted", "running", "unreadable")

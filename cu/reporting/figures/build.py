@@ -73,7 +73,9 @@ def build_figures(
                     figures.append(_figure(kind, scene, drawing, {figure.name for figure in figures}))
                 except LacksDataError as why:
                     notes.append(f"figure {kind}, {scene.title}: {why}")
-                except Exception as error:  # outputs of any kind lie in run folders: one figure, not the report, is lost
+                except (
+                    Exception
+                ) as error:  # outputs of any kind lie in run folders: one figure, not the report, is lost
                     what = f"{type(error).__name__}: {first_line(error)}"
                     notes.append(f"figure {kind}, {scene.title}: cannot be drawn ({what})")
                 else:

@@ -10,11 +10,11 @@ from typing import Literal
 
 import numpy as np
 
+from cu.disk.files import Damaged
 from cu.errors import first_line
 from cu.metrics.case import Case, ModelPredictions, Predictions
 from cu.reporting.figures.types import LacksDataError
 from cu.seeds import derive_seed
-from cu.store.files import Damaged
 from cu.store.forget_ids import read_forget_ids
 from cu.store.outputs import load_scores
 from cu.store.result import RunResult, read_run_result

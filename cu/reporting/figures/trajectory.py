@@ -9,12 +9,12 @@ from typing import Any
 import pandas as pd
 from matplotlib.axes import Axes
 
+from cu.disk.files import read_rows
 from cu.reporting.figures import style
 from cu.reporting.figures.data import FigureData
 from cu.reporting.figures.outputs import RunRecord
 from cu.reporting.figures.types import Drawing, LacksDataError
 from cu.reporting.statistics.types import Statistic
-from cu.store.files import read_rows
 
 PREFIX = "trajectory/"
 HOW_TO = "evaluation.trajectory_every=N keeps one"

@@ -2,8 +2,7 @@ from errno import EACCES, ENOSPC, EROFS
 
 import pytest
 
-from cu.data.datasets import files
-from cu.data.datasets.files import corrupt, locked, missing
+from cu.data.datasets.files import corrupt, missing, reading
 from cu.errors import ConfigError
 
 
@@ -13,35 +12,32 @@ class BrokenLock:
     def __init__(self, code):
         self.code = code
 
-    def __call__(self, path):
+    def __call__(self, path, **settings):
         return self
 
-    def __enter__(self):
+    def acquire(self, timeout=None):
         raise OSError(self.code, "no lock")
-
-    def __exit__(self, *_):
-        raise AssertionError("never entered")
 
 
 @pytest.mark.parametrize("code", [EACCES, EROFS])
 def test_a_folder_that_cannot_be_written_is_used_without_a_lock(code, monkeypatch, tmp_path):
-    monkeypatch.setattr(files, "FileLock", BrokenLock(code))
+    monkeypatch.setattr("cu.disk.locks.FileLock", BrokenLock(code))
     entered = False
-    with locked(tmp_path, "name"):
+    with reading(tmp_path, "name"):
         entered = True
     assert entered
 
 
 def test_other_failures_of_the_lock_are_not_hidden(monkeypatch, tmp_path):
-    monkeypatch.setattr(files, "FileLock", BrokenLock(ENOSPC))
-    with pytest.raises(OSError, match="no lock"), locked(tmp_path, "name"):
+    monkeypatch.setattr("cu.disk.locks.FileLock", BrokenLock(ENOSPC))
+    with pytest.raises(OSError, match="no lock"), reading(tmp_path, "name"):
         pass
 
 
 def test_a_lock_is_given_back_after_a_failure(tmp_path):
-    with pytest.raises(KeyError), locked(tmp_path / "new", "name"):
+    with pytest.raises(KeyError), reading(tmp_path / "new", "name"):
         raise KeyError
-    with locked(tmp_path / "new", "name"):
+    with reading(tmp_path / "new", "name"):
         pass
 
 

@@ -14,7 +14,7 @@ def source(seed=0):
 def confused(toy_data):
     """The data with swapped labels, and the task of forgetting them."""
     scenario = ConfusionScenario(swap=[1, 3], count=20)
-    data = scenario.confused(toy_data, source())
+    data = scenario.prepare(toy_data, source())
     return data, make_task(data, scenario, source())
 
 
@@ -43,7 +43,7 @@ def test_nothing_else_changes(toy_data, confused):
 
 def test_the_draw_follows_the_generator_and_not_the_order_of_the_classes(toy_data):
     def labels(swap, seed):
-        return ConfusionScenario(swap=swap, count=20).confused(toy_data, source(seed)).train.labels
+        return ConfusionScenario(swap=swap, count=20).prepare(toy_data, source(seed)).train.labels
 
     assert torch.equal(labels([1, 3], 0), labels([3, 1], 0))
     assert not torch.equal(labels([1, 3], 0), labels([1, 3], 1))
@@ -52,10 +52,10 @@ def test_the_draw_follows_the_generator_and_not_the_order_of_the_classes(toy_dat
 @pytest.mark.parametrize("swap", [[1, 1], [1, 4], [-1, 2]])
 def test_two_classes_of_the_data_set_are_needed(toy_data, swap):
     with pytest.raises(ConfigError, match="name two classes from 0 to 3"):
-        ConfusionScenario(swap=swap, count=5).confused(toy_data, source())
+        ConfusionScenario(swap=swap, count=5).prepare(toy_data, source())
 
 
 def test_some_samples_must_keep_their_label(toy_data):
     members = int(torch.isin(toy_data.train.labels, torch.tensor([1, 3])).sum())
     with pytest.raises(ConfigError, match=f"have {members} training samples"):
-        ConfusionScenario(swap=[1, 3], count=members).confused(toy_data, source())
+        ConfusionScenario(swap=[1, 3], count=members).prepare(toy_data, source())

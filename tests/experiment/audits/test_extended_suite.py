@@ -4,8 +4,10 @@ import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from cu.config.build import build, validate
+from cu.config.build import build, check_components
 from cu.config.folder import config_folder
+from cu.config.parse import parse
+from cu.config.schema import Component, EvaluationConfig, RunConfig
 from cu.engine.outputs import score
 from cu.errors import ConfigError
 from cu.evaluation.suite import spec_of
@@ -38,7 +40,7 @@ def judged(make_scene, private_store):
     added = {name: node for name, node in extended["metrics"].items() if name not in default["metrics"]}
 
     def result(scenario, method, **settings):
-        evaluation = {**extended, "metrics": added, **settings}
+        evaluation = parse(EvaluationConfig, {**extended, "metrics": added, **settings})
         context = make_scene(scenario, method, references=2, store=private_store, evaluation=evaluation)
         workspace = context.workspace
         model = context.method.unlearn(workspace.load(context.original), context.task, replace(workspace.context(0)))
@@ -53,11 +55,11 @@ def judged(make_scene, private_store):
 
 def test_the_extended_suite_adds_to_the_default_one_and_is_valid():
     config = composed("evaluation=extended")
-    validate(config)
+    check_components(parse(RunConfig, config))
     assert config["evaluation"]["metrics"].items() >= composed()["evaluation"]["metrics"].items()
     assert composed()["evaluation"]["audits"] == composed("evaluation=paper")["evaluation"]["audits"] == {}
-    provided = {build(node).provides for node in config["evaluation"]["audits"].values()}
-    metrics = [build(node) for node in config["evaluation"]["metrics"].values()]
+    provided = {build(Component(node)).provides for node in config["evaluation"]["audits"].values()}
+    metrics = [build(Component(node)) for node in config["evaluation"]["metrics"].values()]
     assert provided <= set().union(*(spec_of(function).needs for function in metrics))
 
 
@@ -72,18 +74,18 @@ def test_the_extended_suite_adds_to_the_default_one_and_is_valid():
 )
 def test_settings_of_audits_are_checked(override, message):
     with pytest.raises(ConfigError, match=message):
-        validate(composed("evaluation=extended", override))
+        check_components(parse(RunConfig, composed("evaluation=extended", override)))
 
 
 @pytest.mark.parametrize("scenario", ["class", "sample"])
 def test_every_key_has_a_value_and_a_reference(judged, scenario):
     metrics, seconds = judged(scenario, "finetune")
     assert seconds["audit_seconds"] > 0
-    found = {key: entry for key, entry in metrics.items() if entry["status"] == "ok"}
+    found = {key: entry for key, entry in metrics.items() if entry.status == "ok"}
     for prefix in ("dist/zrf", "relearn/ain", "mia/ulira_eff_auc", "dist/eps_score", "dist/klom_gauss_forget_mean"):
-        assert found[prefix]["ref"] is not None
-        assert found[prefix]["floor"] is not None
-        assert found[prefix]["original"] is not None
+        assert found[prefix].ref is not None
+        assert found[prefix].floor is not None
+        assert found[prefix].original is not None
     assert ("over/ou@0.03" in found) == (scenario == "class")
     assert ("mia/ulira_priv_auc" in found) == (scenario == "sample")
 
@@ -91,19 +93,19 @@ def test_every_key_has_a_value_and_a_reference(judged, scenario):
 def test_nulls_of_class_unlearning(judged):
     nothing, retrained = judged("class", "original")[0], judged("class", "retrain")[0]
     for key in ("relearn/steps", "mia/ulira_eff_auc", "dist/eps_score", "over/ou@0.03", "dist/zrf"):
-        assert nothing[key]["value"] == nothing[key]["original"]
-    assert nothing["mia/ulira_eff_auc"]["value"] > 0.95
-    assert nothing["dist/eps_score"]["value"] < retrained["dist/eps_score"]["value"]
+        assert nothing[key].value == nothing[key].original
+    assert nothing["mia/ulira_eff_auc"].value > 0.95
+    assert nothing["dist/eps_score"].value < retrained["dist/eps_score"].value
     for key in ("mia/ulira_eff_auc", "dist/eps_score"):
-        assert abs(retrained[key]["gap"]) <= retrained[key]["floor"] + 1e-9
+        assert abs(retrained[key].gap) <= retrained[key].floor + 1e-9
 
 
 def test_audits_can_be_switched_off_one_by_one(judged):
     audits = composed(*SMALL, "evaluation.audits.shadows=null", "evaluation.audits.ensembles=null")["evaluation"]
     metrics, _ = judged("class", "finetune", audits=audits["audits"])
-    assert metrics["mia/ulira_eff_auc"]["status"] == "skipped: needs shadows"
-    assert metrics["dist/klom_gauss_val_p95"]["status"] == "skipped: needs ensembles"
-    assert metrics["relearn/ain"]["status"] == "ok"
+    assert metrics["mia/ulira_eff_auc"].status == "skipped: needs shadows"
+    assert metrics["dist/klom_gauss_val_p95"].status == "skipped: needs ensembles"
+    assert metrics["relearn/ain"].status == "ok"
 
 
 def test_without_audits_nothing_is_trained(judged, kinds, private_store):
@@ -112,4 +114,4 @@ def test_without_audits_nothing_is_trained(judged, kinds, private_store):
     metrics, seconds = judged("sample", "finetune", audits={})
     assert kinds(private_store) == before
     assert "audit_seconds" not in seconds
-    assert metrics["mia/ulira_priv_auc"]["status"] == "skipped: needs shadows"
+    assert metrics["mia/ulira_priv_auc"].status == "skipped: needs shadows"

@@ -14,7 +14,7 @@ def test_original_zero_is_the_runs_own_and_the_others_are_those_of_runs_with_the
 
 def test_further_originals_of_a_users_own_weights_are_trained_by_the_recipe(make_scene):
     context = make_scene()
-    context.workspace.plan.original["checkpoint"] = "hash"
+    context.workspace.original_identity["checkpoint"] = "hash"
     assert context.original_of(2).folder == make_scene(seed=2).original.folder
 
 
@@ -25,7 +25,7 @@ def test_retrained_models_are_the_references(make_scene):
 
 
 def test_the_outcome_of_the_run_is_taken_as_it_is(make_scene, make_bench, audit_store, tmp_path):
-    outcome = make_bench(seed=77).run(77).new_model().eval()
+    outcome = make_bench(seed=77).context(77).new_model().eval()
     stored = make_scene(outcome=outcome, method_seed=900).unlearned()
     assert all(torch.equal(stored.weights[name], value) for name, value in outcome.state_dict().items())
 
@@ -33,7 +33,7 @@ def test_the_outcome_of_the_run_is_taken_as_it_is(make_scene, make_bench, audit_
 def test_a_saved_outcome_is_loaded(make_scene, make_bench, caplog):
     context = make_scene(method_seed=901)
     saved = context.workspace.context(78).new_model()
-    save_weights(context.workspace.plan.folder.path / "model.safetensors", saved)
+    save_weights(context.plan.folder.path / "model.safetensors", saved)
     with caplog.at_level(logging.INFO, logger="cu"):
         stored = context.unlearned()
     assert all(torch.equal(stored.weights[name], value) for name, value in saved.state_dict().items())

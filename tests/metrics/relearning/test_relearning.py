@@ -96,7 +96,7 @@ def test_undefined_where_the_embedding_is_not_the_heads_input_or_nothing_was_for
     for bad in (other, nothing):
         values = {
             **prototype_relearning(case_of(bad), mix=0.5, draws=2),
-            **head_recovery(case_of(bad), shots=5, max_per_class=9, draws=1),
+            **head_recovery(case_of(bad), shots=5, max_per_class=9, draws=2),
         }
         assert len(values) == 3
         assert all(np.isnan(v) for v in values.values())

@@ -54,10 +54,10 @@ def test_binary_probe_equals_scikit_learn(known):
     test = np.concatenate([model.test_retain.embedding, model.test_forget.embedding]).astype(float)
     label = np.repeat([0, 1], [len(model.test_retain), len(model.test_forget)])
     expected = roc_auc_score(label, oracle.decision_function(scaler.transform(test)))
-    assert binary_probe(case, max_train=5000)["probe/binary_auc"] == pytest.approx(expected, abs=1e-3)
+    assert binary_probe(case, max_train=5000, draws=2)["probe/binary_auc"] == pytest.approx(expected, abs=1e-3)
 
 
 def test_nothing_forgotten_is_undefined(make_case):
     case = make_case("class", sizes={"forget": 0, "test_forget": 0})
-    assert np.isnan(binary_probe(case, max_train=100)["probe/binary_auc"])
+    assert np.isnan(binary_probe(case, max_train=100, draws=2)["probe/binary_auc"])
     assert np.isnan(list(few_shot_sweep(case, **SETTINGS).values())).all()

@@ -3,8 +3,22 @@ import pytest
 from sklearn.neighbors import KNeighborsClassifier, NearestCentroid
 from sklearn.preprocessing import normalize
 
+from cu.metrics.folds import paired_folds
 from cu.metrics.representation.neighbour_probes import knn_classify, nearest_class_mean
-from cu.metrics.representation.probes import LINEAR_C, cross_fitted_auc, few_shot_rows, logistic_probe, stratified_rows
+from cu.metrics.representation.probes import (
+    LINEAR_C,
+    few_shot_rows,
+    logistic_probe,
+    stratified_rows,
+)
+from cu.metrics.representation.probes import (
+    cross_fitted_auc as fitted_auc,
+)
+
+
+def cross_fitted_auc(members, others, rng):
+    """With all samples of one class."""
+    return fitted_auc(members, others, np.zeros(len(members) + len(others), int), rng)
 
 
 def blobs(rng, n, distance, classes=4, dims=16):
@@ -108,3 +122,34 @@ def test_few_shot_rows():
     assert np.bincount(label[rows]).tolist() == [30, 10, 8]
     many = np.repeat(np.arange(200), 100)
     assert len(few_shot_rows(many, (0,), 10, 100, np.random.default_rng(0))) == 199 * 50 + 10
+
+
+@pytest.mark.parametrize("classes", [1, 10, 40])
+def test_membership_without_a_trace_has_an_auc_of_a_half(classes):
+    """Embeddings that know the class and nothing else; membership permuted within classes, of unequal size."""
+    rng, areas = np.random.default_rng(classes), []
+    for _ in range(12):
+        label = np.sort(rng.integers(classes, size=300))
+        features = rng.normal(size=(classes, 24))[label] * 2 + rng.normal(size=(300, 24))
+        member = np.concatenate([rng.permutation(np.arange(n) % 2) for n in np.unique(label, return_counts=True)[1]])
+        inside = member == 1
+        both = np.concatenate([label[inside], label[~inside]])
+        areas.append(fitted_auc(features[inside], features[~inside], both, rng))
+    # Standard error 0.0334 / sqrt(12) = 0.0096; folds stratified by membership alone gave 0.39 to 0.48.
+    assert 0.48 < np.mean(areas) < 0.52
+
+
+@pytest.mark.parametrize(("members", "others"), [(200, 200), (90, 210), (7, 5)])
+def test_folds_hold_each_class_in_equal_shares(members, others):
+    rng = np.random.default_rng(0)
+    member = np.repeat([1, 0], [members, others])
+    label = rng.integers(6, size=len(member))
+    seen = []
+    for known, judged in paired_folds(label, member, 5, rng):
+        assert sorted([*known, *judged]) == list(range(len(member)))
+        seen += judged.tolist()
+        for c in range(6):
+            for side in (0, 1):
+                group = (label == c) & (member == side)
+                assert abs(group[judged].sum() - group.sum() / 5) < 1
+    assert sorted(seen) == list(range(len(member)))

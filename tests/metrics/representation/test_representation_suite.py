@@ -11,6 +11,7 @@ from cu.metrics.accuracy.class_leakage import class_membership, class_profile
 from cu.metrics.case import Case, ModelPredictions, Predictions
 from cu.metrics.distribution.loss_distributions import margin_distance
 from cu.metrics.distribution.two_sample import two_sample_test
+from cu.metrics.drawn import Drawn
 from cu.metrics.membership.strong_membership import lira_offline, rmia
 from cu.metrics.relearning.curve import head_recovery, prototype_relearning
 from cu.metrics.representation.class_probes import binary_probe, few_shot_sweep
@@ -20,29 +21,29 @@ from cu.metrics.representation.probes import few_shot_probe, linear_probe, membe
 from cu.metrics.representation.similarity import cka_shift, cka_to_original, cka_to_retrained
 
 SUITE = {
-    cka_to_retrained: {"max_samples": 500},
-    cka_to_original: {"max_samples": 500},
-    cka_shift: {"max_samples": 500},
-    linear_probe: {"max_train": 1000},
+    cka_to_retrained: {"max_samples": 40, "draws": 2},
+    cka_to_original: {"max_samples": 40, "draws": 2},
+    cka_shift: {"max_samples": 40, "draws": 2},
+    linear_probe: {"max_train": 100, "draws": 2},
     few_shot_probe: {"max_per_class": 50, "draws": 2},
-    neighbour_probes: {"max_train": 1000},
-    member_probe: {"max_train": 1000},
-    forget_geometry: {"max_samples": 500},
+    neighbour_probes: {"max_train": 100, "draws": 2},
+    member_probe: {"max_train": 1000, "draws": 2},
+    forget_geometry: {"max_samples": 100, "draws": 2},
     collapse: {},
-    retained_spread: {"max_samples": 100},
+    retained_spread: {"max_samples": 100, "draws": 2},
     few_shot_sweep: {"max_per_class": 50, "draws": 2},
-    binary_probe: {"max_train": 1000},
+    binary_probe: {"max_train": 1000, "draws": 2},
     margin_distance: {"permutations": 99},
     forget_calibration: {"bins": 15},
     out_of_distribution: {},
     prototype_relearning: {"mix": 0.5, "draws": 3},
     head_recovery: {"shots": 5, "max_per_class": 50, "draws": 2},
-    rmia: {"gamma": 1.0, "offline_a": 0.3},
-    lira_offline: {},
+    rmia: {"gamma": 1.0, "offline_a": 0.3, "draws": 2},
+    lira_offline: {"draws": 2},
     class_profile: {},
-    class_membership: {"max_train": 500},
+    class_membership: {"max_train": 100, "draws": 2},
     calibration: {"bins": 15},
-    two_sample_test: {"max_samples": 100},
+    two_sample_test: {"max_samples": 100, "draws": 2},
 }
 CLASSES, DIMS, FORGET = 5, 24, 3
 SPLITS = ("retain", "forget", "val", "test_retain", "test_forget")
@@ -135,7 +136,7 @@ def test_every_key_has_a_number(scenario, judged):
         if scenario in function.spec.scenarios:
             found = function(case, **settings)
             assert tuple(found) == function.spec.keys
-            assert all(type(value) is float for value in found.values())
+            assert all(type(value) in (float, Drawn) for value in found.values())
             assert np.isfinite(list(found.values())).all(), found
 
 
@@ -188,14 +189,14 @@ def test_forget_samples_moved_onto_another_class_escape():
     }
     moved = np.stack([other[c] for c in case.model.forget.label])
     judged = replace(case.model, forget=replace(case.model.forget, embedding=moved))
-    found = forget_geometry(replace(case, model=judged), max_samples=500)
+    found = forget_geometry(replace(case, model=judged), max_samples=500, draws=2)
     assert found["geom/escape_rate"] == 1
     assert found["geom/nearest_retained_cos"] > 0.95
     assert found["geom/own_centroid_cos"] < found["geom/nearest_retained_cos"]
 
 
 def test_without_an_original_the_centroid_of_a_forgotten_class_is_unknown():
-    found = forget_geometry(replace(make("class", "retrained"), original=None), max_samples=500)
+    found = forget_geometry(replace(make("class", "retrained"), original=None), max_samples=500, draws=2)
     assert np.isnan(found["geom/own_centroid_cos"])
     assert np.isnan(found["geom/escape_rate"])
     assert np.isfinite(found["geom/nearest_retained_cos"])
@@ -205,8 +206,8 @@ def test_memorised_embeddings_are_found_by_the_membership_probe():
     case = make("sample", "original")
     marked = case.model.forget.embedding + 0.5
     judged = replace(case.model, forget=replace(case.model.forget, embedding=marked))
-    assert member_probe(replace(case, model=judged), max_train=1000)["probe/member_auc"] > 0.95
-    assert 0.3 < member_probe(case, max_train=1000)["probe/member_auc"] < 0.7
+    assert member_probe(replace(case, model=judged), max_train=1000, draws=3)["probe/member_auc"] > 0.95
+    assert 0.3 < member_probe(case, max_train=1000, draws=3)["probe/member_auc"] < 0.7
 
 
 @pytest.mark.parametrize("scenario", ["class", "sample"])
@@ -280,7 +281,7 @@ def test_two_classes_are_enough():
 def test_embeddings_that_are_not_finite_raise(bad):
     case = make("class", "retrained")
     broken = case.model.forget.embedding.copy()
-    broken[3, 2] = bad
+    broken[:, 2] = bad
     judged = replace(case.model, forget=replace(case.model.forget, embedding=broken))
     for function in (cka_to_retrained, linear_probe, neighbour_probes, forget_geometry):
         with pytest.raises(ValueError, match=r"finite|NaN|infinity"):

@@ -1,0 +1,61 @@
+"""Locks between processes, on one machine or on several that share a folder."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from errno import ENOLCK, ENOSYS, EOPNOTSUPP
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from cu.errors import ConfigError, first_line
+
+log = logging.getLogger(__name__)
+UNSUPPORTED = (ENOLCK, ENOSYS, EOPNOTSUPP)
+SOON = 0.5  # seconds after which waiting is worth a line
+
+
+@contextmanager
+def locked(path: Path, why: str) -> Iterator[None]:
+    """Hold a lock file; says why if it must wait. A killed holder's lock is free again, since the system keeps it.
+
+    A file system without locks is an error: files that only stand for a lock would outlive a killed holder.
+
+    Raises:
+        ConfigError: The file system has no locks; the line names file and file system and says what to do.
+    """
+    lock = FileLock(path, fallback_to_soft=False)
+    try:
+        try:
+            lock.acquire(timeout=SOON)
+        except Timeout:
+            log.info("waiting: %s", why)
+            lock.acquire()
+    except (OSError, NotImplementedError) as error:
+        if isinstance(error, OSError) and error.errno not in UNSUPPORTED:
+            raise
+        raise ConfigError(
+            f"{path} cannot be locked ({first_line(error)}; file system {file_system(path)}): put paths.outputs and "
+            "paths.data on a file system with locks, such as a local disk or NFS 4"
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def file_system(path: Path) -> str:
+    """The type of the file system that holds a path, such as ext4 or nfs; `unknown` where the system does not tell."""
+    found, longest = "unknown", -1
+    try:
+        mounts = Path("/proc/mounts").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return found
+    place = path.absolute()
+    for fields in map(str.split, mounts):
+        mount = Path(fields[1])
+        if (place == mount or mount in place.parents) and len(mount.parts) > longest:
+            found, longest = fields[2], len(mount.parts)
+    return found
