@@ -22,7 +22,7 @@ CELL = [*TABLE, "method", "setting"]
 # The yardsticks of a table: shown first; they never compete with the methods.
 YARDSTICKS = ("retrain", "original")
 # Methods that do not try to unlearn: they may tie with others, but a table never marks them as the closest.
-NULL_BASELINES = ("head_only", "logit_mask", "statistics_only", "untrained")
+NULL_BASELINES = ("head_only", "logit_mask", "untrained", "statistics_only")
 NUMBERS = ["value", "ref", "ref_std", "gap", "floor", "z", "original", "margin"]
 _RUN = [*CELL, "recipe", "kind", *SEEDS, "state", "error", "duplicate", "fingerprint", "commit", "torch", "path"]
 _VALUE = [*CELL, "recipe", *SEEDS, "key", *NUMBERS, "references", "images", "direction", "status", "note", "version"]

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from cu.errors import first_line
 from cu.reporting.collect.runs import Collection
 from cu.reporting.figures import (
     agreement_bars,
@@ -72,6 +73,11 @@ def build_figures(
                     figures.append(_figure(kind, scene, drawing, {figure.name for figure in figures}))
                 except LacksDataError as why:
                     notes.append(f"figure {kind}, {scene.title}: {why}")
+                except (
+                    Exception
+                ) as error:  # outputs of any kind lie in run folders: one figure, not the report, is lost
+                    what = f"{type(error).__name__}: {first_line(error)}"
+                    notes.append(f"figure {kind}, {scene.title}: cannot be drawn ({what})")
                 else:
                     notes += [f"figure {kind}, {scene.title}: {note}" for note in drawing.notes]
     return figures, notes

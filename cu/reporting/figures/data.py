@@ -109,8 +109,8 @@ class FigureData:
 
     def forgotten(self) -> str:
         """The forgotten classes by number and name, such as `class 5 (Sandal)`; empty in sample scenarios."""
-        names, classes = self.class_names(), self.runs[0].result.forget_classes
-        told = [f"{c} ({names[c]})" if c < len(names) and names[c] != str(c) else str(c) for c in classes]
+        names, classes = dict(enumerate(self.class_names())), self.runs[0].result.forget_classes
+        told = [f"{c} ({names[c]})" if names.get(c, str(c)) != str(c) else str(c) for c in classes]
         return f"{'class' if len(told) == 1 else 'classes'} {', '.join(told)}" if told else ""
 
     def class_names(self) -> list[str]:
