@@ -65,7 +65,10 @@ def test_right_settings_pass(node):
         ({"batch_size": 0}, "method.recipe.batch_size must be greater than 0, got 0"),
         ({"augment": 1}, "method.recipe.augment must be a boolean, got 1"),
         ({"augment": "yes"}, "method.recipe.augment must be a boolean, got 'yes'"),
-        ({"schedule": "cos"}, "method.recipe.schedule must be 'constant', 'cosine' or 'one_cycle', got 'cos'"),
+        (
+            {"schedule": "cos"},
+            "method.recipe.schedule must be 'constant', 'cosine' or 'one_cycle' or must be an object, got 'cos'",
+        ),
         ({"clip_norm": "1e-1"}, "method.recipe.clip_norm must be a number, got '1e-1'"),
         ({"clip_norm": 0}, "method.recipe.clip_norm must be greater than 0, got 0"),
         ({"clip_norm": math.nan}, "method.recipe.clip_norm must be greater than 0, got nan"),
