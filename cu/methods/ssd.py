@@ -30,8 +30,9 @@ class SSD:
         threshold_unit: `bound`, multiples of N / n_f (1 and more touch nothing with per-sample gradients), or
             `absolute`, the published unit.
         dampening: λ; higher shrinks less.
-        importance: `grad2_sample`, squares of per-sample gradients, or `grad2_batch`, squares of gradients of
-            shuffled batches, under which one-class forget batches have far larger squares than mixed ones.
+        importance: `grad2_sample`, squares of per-sample gradients, which no order of samples changes (elsewhere this
+            is called SSD-det: arXiv 2510.26714, appendix B), or `grad2_batch`, squares of gradients of shuffled
+            batches, under which one-class forget batches have far larger squares than mixed ones.
         batch_size: Of `grad2_batch`.
     """
 

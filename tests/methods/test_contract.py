@@ -17,6 +17,7 @@ from cu.engine.context import MethodContext
 from cu.engine.ledger import Ledger
 from cu.engine.predict import accuracy
 from cu.methods.types import needs_of, resources, scenarios_of
+from cu.models.resnet import ResNet
 
 QUICK = {"epochs": 1, "batch_size": 16}  # of the recipe, where there is one
 FEW = {"lcodec": 2}  # samples to forget where each takes a second
@@ -227,3 +228,19 @@ def test_a_single_sample_can_be_forgotten(unlearn, toy_tasks, name):
     task = toy_tasks["sample"]
     one = replace(task, forget=task.forget.subset(torch.tensor([0])))
     assert all(v.isfinite().all() for v in unlearn(name, "sample", task=one).state_dict().values())
+
+
+@every_cell
+def test_a_single_sample_can_be_forgotten_by_a_network_that_ends_in_one_pixel(
+    unlearn, toy_tasks, make_run, name, scenario
+):
+    """A batch of one then has one value per channel, which batch normalisation refuses to train on."""
+
+    def build_deep():
+        return ResNet(depth=18, width=2, head="projection", dim=8).build(4, (1, 6, 6))
+
+    task = toy_tasks[scenario]
+    one = replace(task, forget=task.forget.subset(torch.tensor([0])))
+    start = make_run(build=build_deep).new_model().eval()
+    model = unlearn(name, scenario, task=one, model=start, build=build_deep)
+    assert all(v.isfinite().all() for v in model.state_dict().values())

@@ -9,7 +9,7 @@ from typing import Literal
 
 import torch
 
-from cu.data.batches.shuffled import Batch, ShuffledBatches
+from cu.data.batches.shuffled import Batch, ShuffledBatches, Stream
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,8 +68,8 @@ class RetainPairs:
     Each pass starts a new round of the forget set, and every round has an order and views of its own.
     """
 
-    forget: ShuffledBatches
-    retain: ShuffledBatches
+    forget: Stream[Batch]
+    retain: Stream[Batch]
 
     def __len__(self) -> int:
         return len(self.retain)

@@ -106,6 +106,18 @@ def doubling_attack(
     return current, needed
 
 
+def l2_approach(logits: PixelModel, clean: Tensor, targets: Tensor, radius: float, step: float, steps: int) -> Tensor:
+    """Targeted projected gradient steps in an L2 ball: images [B, C, H, W] that look like `targets` int64 [B].
+
+    All `steps` steps of length `step` are taken, both in units of the pixel range.
+    """
+    current = clean.clone()
+    for _ in range(steps):
+        gradient, _ = input_gradient(logits, current, targets)
+        current = (clean + shortened(current - step * unit(gradient) - clean, radius)).clamp(0, 1)
+    return current
+
+
 @torch.no_grad()
 def predicted(logits: PixelModel, pixels: Tensor) -> Tensor:
     """The most likely class of each image."""

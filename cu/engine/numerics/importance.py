@@ -6,6 +6,7 @@ from typing import Literal
 
 import torch
 from torch import Tensor
+from torch.func import functional_call, grad, vmap
 from torch.nn import functional as F
 
 from cu.data.types import Split
@@ -84,3 +85,23 @@ def add_fisher(total: Weights, model: Classifier, images: Tensor) -> None:
         probability = F.softmax(model(images).logits, dim=1)
     for label, weight in enumerate(probability.unbind(1)):
         add_squares(total, model, images, torch.full((len(images),), label, device=images.device), weight)
+
+
+def output_sensitivity(model: Classifier, split: Split, hardware: Hardware) -> Weights:
+    """Mean over samples of |∂‖f(x)‖₂ / ∂θ|, with f the logits, by parameter: how much the outputs depend on a weight.
+
+    The model is in evaluation mode and left as it was; no label is read.
+
+    Source: Aljundi et al., "Memory Aware Synapses" (ECCV 2018).
+    """
+
+    def length(weights: Weights, image: Tensor) -> Tensor:
+        return functional_call(model, weights, (image[None],)).logits.norm()
+
+    weights = {name: weight.detach() for name, weight in trainable(model).items()}
+    total: Weights = {name: torch.zeros_like(weight) for name, weight in weights.items()}
+    with evaluating(model):
+        for images, _ in plain_batches(split, samples_at_once(model), hardware):
+            for name, part in vmap(grad(length), in_dims=(None, 0))(weights, images).items():
+                total[name] += part.abs().sum(0) / len(split)
+    return total
