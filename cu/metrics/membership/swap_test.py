@@ -73,8 +73,9 @@ def swap_advantage(case: Case, /) -> dict[str, float]:
     """How much oftener an attacker calls a sample forgotten where it was than where it never was trained on.
 
     In [-1, 1], mean over pairs of shadow models of which each forgot what the other never saw, with its 95 % interval;
-    the attack is learnt on half of the pairs and judged on the others. Since every sample plays both roles in a pair, what is easy or hard about it cancels: retraining has an advantage of
-    0 whatever the attack. By one `threshold` for all samples, and by each sample's likelihood ratio (`lira`).
+    the attack is learnt on half of the pairs and judged on the others. Since every
+    sample plays both roles in a pair, what is easy or hard about it cancels: retraining has an advantage of 0 whatever
+    the attack. By one `threshold` for all samples, and by each sample's likelihood ratio (`lira`).
     Tu et al., "Towards Reliable Empirical Machine Unlearning Evaluation", NeurIPS 2025 (arXiv 2404.11577).
     """
     assert case.shadows is not None
