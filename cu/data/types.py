@@ -64,6 +64,22 @@ class Split:
 
 
 @dataclass(frozen=True, eq=False)
+class Poisoning:
+    """Noise that some training images were given.
+
+    Attributes:
+        clean: The samples as they were before.
+        noise: float32 [N, C, H, W] of independent normal numbers on the CPU, for pixels in [0, 1]; images hold it only
+            as far as they can.
+        epsilon: Its standard deviation.
+    """
+
+    clean: Split
+    noise: Tensor
+    epsilon: float
+
+
+@dataclass(frozen=True, eq=False)
 class ImageData:
     """A data set as loaded.
 
@@ -73,6 +89,7 @@ class ImageData:
         test: Test samples.
         class_names: By index.
         confused_classes: The two classes between which some training labels were swapped on purpose; else empty.
+        poisoning: The noise that some training images were given on purpose; else None.
     """
 
     train: Split
@@ -80,6 +97,7 @@ class ImageData:
     test: Split
     class_names: tuple[str, ...]
     confused_classes: tuple[int, ...] = ()
+    poisoning: Poisoning | None = None
 
     @property
     def num_classes(self) -> int:

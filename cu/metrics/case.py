@@ -12,7 +12,17 @@ from typing import Any, Literal, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from cu.metrics.findings import Ensembles, Floats, Layers, OverUnlearning, Relearning, Shadows
+from cu.metrics.findings import (
+    Ensembles,
+    Floats,
+    Layers,
+    OverUnlearning,
+    Poison,
+    Relearning,
+    RetainRelearning,
+    Shadows,
+    Weights,
+)
 
 Integers = NDArray[np.int64]
 Scenario = Literal["class", "sample"]
@@ -112,6 +122,9 @@ class Case:
         ensembles: Models like the judged one, and retrained models, from many seeds.
         over_unlearning: Outputs on images around the forget set.
         layers: What the blocks of the encoder make of some images.
+        retain_relearning: The judged model trained on retained samples alone.
+        weights: How it lies in weight space to the original and to retrained models.
+        poison: Traces of the noise its forget samples were poisoned with.
     """
 
     model: ModelPredictions
@@ -130,6 +143,9 @@ class Case:
     ensembles: Ensembles | None = None
     over_unlearning: OverUnlearning | None = None
     layers: Layers | None = None
+    retain_relearning: RetainRelearning | None = None
+    weights: Weights | None = None
+    poison: Poison | None = None
 
     def generator(self, purpose: str) -> np.random.Generator:
         """A random generator of its own for each named purpose; the same for every judged model."""

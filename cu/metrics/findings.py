@@ -44,11 +44,14 @@ class Shadows:
         unseen: [n, q] under models that never saw the sample and were made to forget others; None where all samples
             are forgotten together.
         retrained: [n, q] under models that saw none of the q samples.
+        vulnerability: [q], how well membership shows in models before unlearning, the same for every judged model;
+            None where all samples are forgotten together.
     """
 
     forgotten: Floats
     unseen: Floats | None
     retrained: Floats
+    vulnerability: Floats | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,3 +113,49 @@ class Layers:
     judged: Activations
     original: Activations
     retrained: tuple[Activations, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class RetainRelearning:
+    """What a model that is trained on retained samples alone knows of the forget set on the way.
+
+    Attributes:
+        steps: int64 [T], optimizer steps at which accuracy was taken, from 0.
+        judged: Accuracy of the judged model on forget samples [O, T], in [0, 1], a row for each order of the batches.
+    """
+
+    steps: NDArray[np.int64]
+    judged: Floats
+
+
+@dataclass(frozen=True, eq=False)
+class Segment:
+    """The straight line between the weights of two models.
+
+    Attributes:
+        l2: Its length: the Euclidean distance of all parameters.
+        losses: [T], in nats, at evenly spaced points from one end to the other, both included.
+    """
+
+    l2: float
+    losses: Floats
+
+
+@dataclass(frozen=True, eq=False)
+class Weights:
+    """Segments from the judged model's weights to those of others.
+
+    Attributes:
+        to_original: To the original model.
+        to_retrained: To the retrained models that it is set against.
+    """
+
+    to_original: Segment
+    to_retrained: tuple[Segment, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Poison:
+    """Gaussian poisoning scores [n] of the forget samples under the judged model."""
+
+    scores: Floats

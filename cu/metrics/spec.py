@@ -22,6 +22,9 @@ Need = Literal[
     "ensembles",
     "over_unlearning",
     "layers",
+    "retain_relearning",
+    "weights",
+    "poison",
 ]
 
 

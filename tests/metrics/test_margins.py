@@ -27,7 +27,7 @@ def test_margins_are_small_positive_numbers_with_a_unit():
         for key, margin in spec.margins.items():
             assert key in spec.keys
             assert (margin.size is None) == (not margin.unit), key
-            assert margin.size is None or 0 < margin.size <= 0.05, key
+            assert margin.size is None or 0 < margin.size <= 0.1, key
 
 
 @pytest.mark.parametrize(

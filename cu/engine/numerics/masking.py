@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from fractions import Fraction
 
 import torch
 from torch import Tensor, nn
@@ -17,7 +18,7 @@ def largest(scores: Mapping[str, Tensor], fraction: float) -> dict[str, Tensor]:
     """Masks (bool) by name, True for the floor(`fraction` P) largest of all P scores; ties go to the first."""
     ranked = flat(scores).argsort(descending=True, stable=True)
     mask = torch.zeros(len(ranked), dtype=torch.bool, device=ranked.device)
-    mask[ranked[: int(fraction * len(ranked))]] = True
+    mask[ranked[: int(Fraction(str(fraction)) * len(ranked))]] = True
     return unflat(mask, scores)
 
 

@@ -81,23 +81,23 @@ class RelearningAudit:
         """The steps after which accuracy is taken, from 0 to the last."""
         return [s for s in range(self.max_steps + 1) if s <= self.every or s % self.every == 0 or s == self.max_steps]
 
-    def curves(self, context: AuditContext, stored: StoredModel) -> np.ndarray:
+    def curves(self, context: AuditContext, stored: StoredModel, *, retain_only: bool = False) -> np.ndarray:
         """Accuracy on forget samples [orders, looks] of one model, computed once and kept beside its weights."""
         samples = [split.ids.tolist() for split in (context.task.forget, context.task.retain)]
-        identity = fingerprint([repr(self), context.forget_seed, samples])
+        identity = fingerprint([repr(self), context.forget_seed, samples, *(["retain"] if retain_only else [])])
 
         def compute() -> dict[str, np.ndarray]:
-            return {"accuracy": np.stack([self.curve(context, stored, order) for order in range(self.orders)])}
+            return {"accuracy": np.stack([self.curve(context, stored, n, retain_only) for n in range(self.orders)])}
 
         return cached_outputs(stored.folder / "audited" / f"relearning-{identity}.npz", compute)["accuracy"]
 
-    def curve(self, context: AuditContext, stored: StoredModel, order: int) -> np.ndarray:
+    def curve(self, context: AuditContext, stored: StoredModel, order: int, retain_only: bool = False) -> np.ndarray:
         """Accuracy on forget samples at each look, for one order of the batches."""
         workspace, forget = context.workspace, context.task.forget
         watched = drawn(forget, WATCHED, generator(context.forget_seed, "relearning/watched"))
         retain = drawn(context.task.retain, len(forget), generator(context.forget_seed, "relearning/retain"))
         run = workspace.context(derive_seed(context.forget_seed, f"relearning/{order}"))
-        batches = run.batches((forget, retain), self.recipe(1))
+        batches = run.batches((context.task.retain,) if retain_only else (forget, retain), self.recipe(1))
         model, looks = workspace.load(stored), set(self.looks)
         seen = [accuracy(model, watched, workspace.hardware)]
 

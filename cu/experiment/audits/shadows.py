@@ -15,6 +15,7 @@ from cu.engine.progress import eta_log
 from cu.experiment.audits.context import AuditContext
 from cu.experiment.audits.types import Findings
 from cu.metrics.findings import Shadows
+from cu.metrics.membership.vulnerable import vulnerability
 from cu.metrics.primitives import margin
 from cu.metrics.spec import Need
 from cu.seeds import generator
@@ -61,10 +62,12 @@ class ShadowAudit:
         worlds = self.classes(context, finished) if classes else self.samples(context, pool, finished)
         forgotten, unseen, known, unknown = worlds
         outside = np.stack(retrained[half:])
+        shown = None if unknown is None else vulnerability(known, unknown)
+        references = (self.reference(context, np.stack(retrained), i) for i in range(len(context.references)))
         return Findings(
-            Shadows(forgotten, unseen, outside),
-            tuple(self.reference(context, np.stack(retrained), i) for i in range(len(context.references))),
-            Shadows(known, unknown, outside),
+            Shadows(forgotten, unseen, outside, shown),
+            tuple(replace(reference, vulnerability=shown) for reference in references),
+            Shadows(known, unknown, outside, shown),
         )
 
     def reference(self, context: AuditContext, retrained: np.ndarray, number: int) -> Shadows:

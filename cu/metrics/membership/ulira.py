@@ -40,14 +40,15 @@ def likelihood_ratios(first: Floats, second: Floats, *, pooled: bool) -> tuple[D
         raise ValueError(f"two worlds need equally many models, at least 3 each: got {len(a)} and {len(b)}")
     ratios: tuple[list[Doubles], list[Doubles]] = ([], [])
     for j in range(len(a)):
-        worlds = [_fit(np.delete(world, j, axis=0), pooled) for world in (a, b)]
+        worlds = [fit_normals(np.delete(world, j, axis=0), pooled=pooled) for world in (a, b)]
         for row, found in zip((a[j], b[j]), ratios, strict=True):
             one, other = (norm.logpdf(row, mean, spread) for mean, spread in worlds)
             found.append(one - other)
     return np.stack(ratios[0]), np.stack(ratios[1])
 
 
-def _fit(values: Doubles, pooled: bool) -> tuple[Doubles, Doubles]:
+def fit_normals(values: Doubles, *, pooled: bool) -> tuple[Doubles, Doubles]:
+    """Mean and standard deviation of each column of values [n, q]; `pooled` is one deviation for all columns."""
     variance = values.var(axis=0, ddof=1)
     spread = np.sqrt(np.full_like(variance, variance.mean()) if pooled else variance)
     return values.mean(axis=0), np.maximum(spread, SMALLEST_SPREAD)

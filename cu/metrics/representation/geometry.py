@@ -102,17 +102,17 @@ def uniformity(embedding: Floats) -> float:
     return float(np.log(np.exp(-2 * pdist(unit_rows(embedding), "sqeuclidean")).mean()))
 
 
-def _forgotten_centroids(case: Case, most: int, draw: int) -> Doubles:
+def _forgotten_centroids(case: Case, most: int) -> Doubles:
     """Centroids [C, D] of forgotten classes as the original had them, carried into the judged model's space.
 
     The orthogonal map that carries the original's unit embeddings of retained training samples onto the judged model's
-    own is estimated by Procrustes; at most `most` samples take part, drawn anew for each number of a draw.
+    own is estimated by Procrustes; at most `most` samples take part, evenly spaced, so that nothing is random.
     """
     judged, original = case.model, case.original
     if original is None or judged.retain.embedding.shape[1] != original.retain.embedding.shape[1]:
         return np.full((case.num_classes, judged.retain.embedding.shape[1]), np.nan)
     assert np.array_equal(judged.retain.id, original.retain.id), "models were not scored on the same retain samples"
-    rows = case.generator(f"geometry/procrustes/{draw}").permutation(len(judged.retain))[:most]
+    rows = np.arange(0, len(judged.retain), max(1, -(-len(judged.retain) // most)))
     source, target = unit_rows(original.retain.embedding[rows]), unit_rows(judged.retain.embedding[rows])
     rotation, _ = orthogonal_procrustes(source, target)
     return class_centroids(original.forget.embedding, original.forget.label, case.num_classes) @ rotation
@@ -123,9 +123,7 @@ def _forgotten_centroids(case: Case, most: int, draw: int) -> Doubles:
     version=2,
     margin={"": COSINE, "escape_rate": RATE},
 )
-def forget_geometry(
-    case: Case, /, *, max_samples: Annotated[int, Gt(0)], draws: Annotated[int, Ge(2)]
-) -> dict[str, float]:
+def forget_geometry(case: Case, /, *, max_samples: Annotated[int, Gt(0)]) -> dict[str, float]:
     """Where the forget training samples lie among the class centroids of the retained training samples.
 
     Cosines in [-1, 1], the escape rate in [0, 1]; the target is the retrained model's value. In sample scenarios the
@@ -137,20 +135,17 @@ def forget_geometry(
     Args:
         case: The judged model and what it is compared with.
         max_samples: At most this many retained samples estimate the Procrustes map.
-        draws: How many choices of them are averaged, where there are more.
     """
     retain, forget = case.model.retain, case.model.forget
     retained = class_centroids(retain.embedding, retain.label, case.num_classes)
-    mapped = case.scenario == "class"
-
-    def draw(number: int) -> dict[str, float]:
-        own = _forgotten_centroids(case, max_samples, number) if mapped else retained
-        cosines = centroid_cosines(forget.embedding, forget.label, own, retained)
-        keys = ("own_centroid_cos", "nearest_retained_cos", "escape_rate")
-        return {f"geom/{key}": value for key, value in zip(keys, cosines.values(), strict=True)}
-
-    found = averaged(draws if mapped and len(retain) > max_samples else 1, draw)
-    return {**found, "geom/forget_dispersion": mean_pairwise_cosine(forget.embedding)}
+    own = _forgotten_centroids(case, max_samples) if case.scenario == "class" else retained
+    cosines = centroid_cosines(forget.embedding, forget.label, own, retained)
+    return {
+        "geom/own_centroid_cos": cosines["own"],
+        "geom/nearest_retained_cos": cosines["nearest"],
+        "geom/escape_rate": cosines["escape"],
+        "geom/forget_dispersion": mean_pairwise_cosine(forget.embedding),
+    }
 
 
 @metric(keys=("geom/retain_alignment", "geom/retain_uniformity"), version=2, margin=UNDECIDABLE)

@@ -29,7 +29,7 @@ SUITE = {
     few_shot_probe: {"max_per_class": 50, "draws": 2},
     neighbour_probes: {"max_train": 100, "draws": 2},
     member_probe: {"max_train": 1000, "draws": 2},
-    forget_geometry: {"max_samples": 100, "draws": 2},
+    forget_geometry: {"max_samples": 500},
     collapse: {},
     retained_spread: {"max_samples": 100, "draws": 2},
     few_shot_sweep: {"max_per_class": 50, "draws": 2},
@@ -190,14 +190,14 @@ def test_forget_samples_moved_onto_another_class_escape():
     }
     moved = np.stack([other[c] for c in case.model.forget.label])
     judged = replace(case.model, forget=replace(case.model.forget, embedding=moved))
-    found = forget_geometry(replace(case, model=judged), max_samples=500, draws=2)
+    found = forget_geometry(replace(case, model=judged), max_samples=500)
     assert found["geom/escape_rate"] == 1
     assert found["geom/nearest_retained_cos"] > 0.95
     assert found["geom/own_centroid_cos"] < found["geom/nearest_retained_cos"]
 
 
 def test_without_an_original_the_centroid_of_a_forgotten_class_is_unknown():
-    found = forget_geometry(replace(make("class", "retrained"), original=None), max_samples=500, draws=2)
+    found = forget_geometry(replace(make("class", "retrained"), original=None), max_samples=500)
     assert np.isnan(found["geom/own_centroid_cos"])
     assert np.isnan(found["geom/escape_rate"])
     assert np.isfinite(found["geom/nearest_retained_cos"])

@@ -1,0 +1,68 @@
+"""Whether the samples that models remember best are forgotten: what a mean over all samples hides."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import numpy as np
+from annotated_types import Gt, Lt
+from numpy.typing import NDArray
+
+from cu.metrics.case import Case, Floats
+from cu.metrics.membership.ulira import attack
+from cu.metrics.spec import AUC, RATE, UNDECIDABLE, metric
+
+Doubles = NDArray[np.float64]
+SETS = ("vulnerable", "protected")
+READ_OUTS = ("auc", "bacc", "tpr@0.01")
+
+
+def vulnerability(members: Floats, others: Floats) -> Doubles:
+    """How well membership in the training set is told from each sample's margin [q], before anything is forgotten.
+
+    The difference of means over models trained with the sample and without it, in units of their spread.
+
+    Args:
+        members: Margins [n, q] under models trained on the samples, n >= 2.
+        others: The same [n, q] under models that were not.
+    """
+    a, b = members.astype(np.float64), others.astype(np.float64)
+    spread = np.sqrt((a.var(axis=0, ddof=1) + b.var(axis=0, ddof=1)) / 2)
+    apart = a.mean(axis=0) - b.mean(axis=0)
+    unlimited = np.where(apart == 0, 0.0, np.copysign(np.inf, apart))
+    return np.divide(apart, spread, out=unlimited, where=spread > 0)
+
+
+def most_vulnerable(scores: Floats, share: float) -> NDArray[np.bool_]:
+    """The given share of the samples with the largest scores, at least one; the first win ties."""
+    chosen = np.zeros(len(scores), dtype=bool)
+    chosen[np.argsort(-scores, kind="stable")[: max(1, round(share * len(scores)))]] = True
+    return chosen
+
+
+@metric(
+    keys=tuple(f"mia/ruli_{name}_{read_out}" for name in SETS for read_out in READ_OUTS),
+    needs=("shadows",),
+    scenarios=("sample",),
+    margin={"auc": AUC, "bacc": RATE, "tpr@0.01": UNDECIDABLE},
+)
+def vulnerable_efficacy(case: Case, /, *, share: Annotated[float, Gt(0), Lt(1)]) -> dict[str, float]:
+    """U-LiRA's efficacy game on the most vulnerable samples and on the rest, in [0, 1].
+
+    Vulnerable are those whose membership shows most in models before unlearning; which they are is the same for every
+    method. A method may be like retraining on average and still leave exactly these. The target is the value of
+    retrained against retrained models, about 0.5. Naderloui et al., "Rectifying Privacy and Efficacy Measurements in
+    Machine Unlearning" (RULI), arXiv 2506.13009; our choice of statistic. NaN where all samples are on one side.
+
+    Args:
+        case: The worlds.
+        share: Of the samples, those that count as vulnerable.
+    """
+    shadows = case.shadows
+    assert shadows is not None
+    assert shadows.vulnerability is not None
+    chosen, values = most_vulnerable(shadows.vulnerability, share), {}
+    for name, rows in zip(SETS, (chosen, ~chosen), strict=True):
+        found = attack(shadows.forgotten[:, rows], shadows.retrained[:, rows]) if rows.any() else {}
+        values |= {f"mia/ruli_{name}_{key}": found.get(key, float("nan")) for key in READ_OUTS}
+    return values
