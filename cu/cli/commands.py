@@ -15,10 +15,12 @@ from omegaconf import DictConfig, OmegaConf
 from cu.cli.errors import explain_hydra_error, own_folders, say
 from cu.cli.help import help_text
 from cu.cli.hydra_job import Ended, Sweep, announce, fruitless, report_failures
+from cu.cli.streams import closed_pipes_ignored
 from cu.config.folder import config_folder
 from cu.config.objective import objective_value
 from cu.config.parse import parse
 from cu.config.schema import EvaluateConfig, ReportConfig
+from cu.config.settings import doubts
 from cu.config.trust import ANY
 from cu.errors import ConfigError
 from cu.jobs.job import JobFailed, work
@@ -50,10 +52,16 @@ def evaluate() -> None:
 
 
 def command(name: str, job: Callable[[DictConfig], Any]) -> None:
-    """Run a job, or a sweep of them, under Hydra; whatever fails ends in one line and the right exit code."""
-    if {"--help", "-h"} & set(sys.argv[1:]):
-        print(help_text(name, [config_folder(), *own_folders(sys.argv[1:])]))
-        sys.exit(0)
+    """A console command: its help, a job, or a sweep of jobs."""
+    with closed_pipes_ignored():
+        if {"--help", "-h"} & set(sys.argv[1:]):
+            print(help_text(name, [config_folder(), *own_folders(sys.argv[1:])]))
+            sys.exit(0)
+        sys.exit(under_hydra(name, job))
+
+
+def under_hydra(name: str, job: Callable[[DictConfig], Any]) -> Any:
+    """Run a job, or a sweep of them, under Hydra; whatever fails ends in one line. Returns the exit code."""
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises instead of printing
     sys.argv[1:] = sorted(sys.argv[1:], key=lambda word: word not in ("-m", "--multirun"))  # Hydra wants them outside
     logging.raiseExceptions = False  # where the disk is full, each line of a log would fail with a traceback
@@ -82,7 +90,7 @@ def command(name: str, job: Callable[[DictConfig], Any]) -> None:
     if Sweep.folder is not None and (ended := tally(Sweep.folder, Sweep.planned)):
         say(summary(ended))
         code = code or exit_code(ended)
-    sys.exit(code)
+    return code
 
 
 @report_failures
@@ -90,6 +98,8 @@ def unlearning_job(cfg: DictConfig) -> Ended:
     """One job of `cu-unlearn`; its value is the metric named by `objective`, for sweepers."""
     plan = plan_unlearning(plain(cfg), choices())
     announce(plan)
+    for line in doubts(plan.written, plan.names):
+        say(f"warning: {line}")
     state, result = work(plan)
     if state == "finished":
         from cu.reporting.summary import show

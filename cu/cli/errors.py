@@ -40,6 +40,9 @@ def explain_hydra_error(error: Exception, name: str, arguments: Sequence[str]) -
     """
     if isinstance(error, (ConfigError, HydraException, OmegaConfBaseException)):
         return mistake(error, name, arguments), 2
+    if isinstance(error, ValueError) and "Config group override must be" in str(error):
+        group = next((a.partition("=")[0] for a in arguments if a.endswith("=null")), "")
+        return unknown_option(f"{group}/null", [], arguments), 2
     if isinstance(error, OSError) and error.errno in UNWRITABLE:
         return f"paths.outputs: {error.filename} cannot be written ({error.strerror}); use another folder", 2
     if isinstance(error, OSError):
@@ -63,6 +66,8 @@ def mistake(error: Exception, name: str, arguments: Sequence[str]) -> str:
         return unknown_option(error.missing_cfg_file, error.options, arguments)
     if match := re.search(r"Could not (?:override|delete from config\.) *'([^']+)'", text):
         return unknown_key(match[1], name, arguments)
+    if match := re.search(r"Missing mandatory value: (\S+)", text):
+        return f"{match[1]} must be given, e.g. {match[1]}=..."
     if match := re.search(r"full_key: (\S+)", text):
         return f"{match[1]}: {first_line(error)}"
     return " ".join(line.strip() for line in text.splitlines()[:3] if line.strip())

@@ -27,7 +27,7 @@ def help_text(name: str, folders: list[Path]) -> str:
     lines = [
         fill(f"{group}: {', '.join(sorted(found))}", 110, subsequent_indent="    ")
         for group, found in sorted(options.items())
-        if group in own - {"tuned", "protocol", "search"}  # nobody names these on a command line
+        if group in own - {"cells", "search"}  # chosen by an option of `settings`, never by name
     ]
     groups = indent("\n".join(lines) + "\n", "  ")
     return str(config.hydra.help.template).replace("$APP_CONFIG_GROUPS", groups)

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 from typing import Any, Literal
 
+from cu.config.settings import NONE
 from cu.errors import ConfigError, first_line
 from cu.jobs.preemption import Preempted, preemptible
 from cu.jobs.run_log import run_log
@@ -166,10 +167,10 @@ def mirror(plan: Plan, attempt: int) -> Tracker:
     """Where the job is mirrored, and how it is called there."""
     from cu.config.build import build
 
-    names = [plan.names[group] for group in NAMED if group in plan.names]
-    group = "/".join(plan.names[g] for g in NAMED if g in plan.names and g != "method")
+    chosen = {group: plan.names[group] for group in NAMED if plan.names.get(group, NONE) != NONE}
+    group = "/".join(option for name, option in chosen.items() if name != "method")
     name = "/".join(plan.folder.path.parts[-5:])
-    label = RunLabel(f"{plan.fingerprint}-{attempt}", name, group, plan.kind, tuple(names))
+    label = RunLabel(f"{plan.fingerprint}-{attempt}", name, group, plan.kind, tuple(chosen.values()))
     return build(plan.config.tracking).open(label, plan.folder.path, plan.written)
 
 

@@ -21,7 +21,7 @@ from cu.store.identity import fingerprint, forgotten_by, original_identity, unle
 from cu.store.result import RunResult, TrainResult, read_run_result, read_train_result
 from cu.store.runs import RunFolder
 
-NAMED = ("dataset", "model", "recipe", "scenario", "method")
+NAMED = ("dataset", "model", "recipe", "scenario", "method", "settings")
 C = TypeVar("C", bound=TrainConfig, covariant=True)
 R = TypeVar("R", bound=RunResult | TrainResult, covariant=True)
 

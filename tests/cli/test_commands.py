@@ -19,6 +19,12 @@ MISTAKES = [
     ("method=xx", "method=xx", "contrastive, "),
     ("method=fintune", "method=fintune", "did you mean method=finetune?"),
     ("dataset=mnist", "dataset=mnist", "digits"),
+    ("settings=publishd", "settings=publishd", "did you mean settings=published?"),
+    ("settings=searched/fashion_mnist/resnet18", "settings=", "resnet18_slim_w8, small/digits"),
+    ("experiment=small/table1 settings=null", "settings=null", "it may be baselines/digits, none, published"),
+    ("method=null", "method=null", "it may be amun"),
+    ("settings=trial", "trial", "must be given"),
+    ("settings=trial trial=a method=retrain", "search=retrain", "contrastive"),
     ("method.temperature=abc", "method.temperature", "must be a number"),
     ("method.temperature=0", "method.temperature", "must be greater than 0"),
     ("method.stop_on=train", "method.stop_on", "'val', 'test' or 'never'"),
@@ -193,6 +199,27 @@ def test_a_misspelt_objective_of_a_finished_run_is_one_line_too(command, tiny, f
     assert "did you mean retain_test_acc?" in ended.err[1]
 
 
+def test_settings_made_for_something_else_are_one_warning(command, tiny, finished):
+    words = ("settings=searched/fashion_mnist/resnet18_slim_w8", "resume=error", f"paths.outputs={finished}")
+    ended = command("unlearn", *tiny, *words, "method.recipe.optimizer.lr=0.01")
+    assert ended.err[0] == (
+        "warning: settings=searched/fashion_mnist/resnet18_slim_w8 were made for dataset=fashion_mnist, "
+        "dataset.train_size=10000, model.width=8; this run has dataset=digits, dataset.train_size=300, model.width=4"
+    )
+    assert (ended.code, len(ended.err)) == (2, 2), "the same numbers as a finished run's: it is the same run"
+
+
+def test_chosen_settings_are_recorded(command, tiny, finished, tmp_path):
+    (result,) = finished.glob("runs/*/*/*/*/*/result.json")
+    assert json.loads(result.read_text())["names"]["settings"] == "none"
+    words = ("settings=baselines/digits", "scenario=sample", f"paths.outputs={tmp_path}")
+    assert command("unlearn", *tiny, *words).code == 0
+    (result,) = tmp_path.glob("runs/digits/resnet18_slim/sample/finetune/*/result.json")
+    content = json.loads(result.read_text())
+    assert content["names"]["settings"] == "baselines/digits"
+    assert content["split_sizes"]["forget"] == 100
+
+
 def test_a_report_of_nothing_is_one_line_and_leaves_nothing(command, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     ended = command("report", "tracking=none")
@@ -227,7 +254,9 @@ def test_help_lists_the_options_of_the_commands_groups(command, tmp_path):
         for path in (config_folder() / group).glob("*.yaml"):
             assert path.stem in words
     assert "mine" in words
-    assert not {"dataset:", "method:", "tuned:"} & set(command("report", "--help").out.split())
+    assert {"settings:", "none", "published", "searched/fashion_mnist/resnet18_slim_w8"} <= set(words)
+    assert not {"cells:", "search:", "class/contrastive"} & set(words)
+    assert not {"dataset:", "method:", "settings:"} & set(command("report", "--help").out.split())
 
 
 HEAVY = "import sys; print(*{'torch', 'wandb', 'sklearn', 'pandas', 'matplotlib'} & set(sys.modules), file=sys.stderr)"

@@ -1,0 +1,68 @@
+"""Searches: every trial is a config that can be run."""
+
+from functools import cache
+
+import pytest
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
+
+from cu.config.build import check_components
+from cu.config.folder import config_folder
+from cu.config.parse import parse
+from cu.config.schema import RunConfig, TrainConfig
+from cu.config.validate import check
+
+FILES = {path.stem: path for path in sorted((config_folder() / "search").glob("*.yaml"))}
+
+
+@cache
+def validate(config):
+    """Check a config as a job does before it reads data; part of a config, group by group."""
+    whole = {"seed", "dataset", "tracking"} <= config.keys()
+    if whole:
+        check_components(parse(RunConfig if "method" in config else TrainConfig, config))
+    for group, node in {} if whole else config.items():
+        check(node, group)
+
+
+def searched(*overrides):
+    with initialize_config_dir(str(config_folder()), version_base="1.3"):
+        return compose("unlearn", ["experiment=baselines/search", *overrides], return_hydra_config=True)
+
+
+def test_every_search_has_the_same_number_of_different_trials():
+    found = {name: OmegaConf.load(path).trials for name, path in FILES.items()}
+    assert {tuple(trials) for trials in found.values()} == {tuple("abcdef")}
+    for trials in found.values():
+        assert len({str(point) for point in trials.values()}) == 6
+
+
+def test_the_experiment_sweeps_methods_that_have_a_search():
+    params = searched("method=finetune", "trial=a").hydra.sweeper.params
+    assert set(params.method.split(",")) <= set(FILES)
+    assert params.trial.split(",") == list("abcdef")
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_every_trial_composes_and_its_settings_arrive(name, assert_keys_are_fields):
+    search = OmegaConf.load(FILES[name])
+    settings = str(OmegaConf.to_container(search.method))
+    composed = searched(f"method={name}", "trial=e")
+    config = OmegaConf.to_container(
+        OmegaConf.masked_copy(composed, [k for k in composed if k != "hydra"]), resolve=True
+    )
+    validate(config)
+    assert_keys_are_fields(config)
+    for key, value in search.trials.e.items():
+        assert f"trials.${{trial}}.{key}" in settings
+        assert repr(value) in str(config["method"])
+    for trial in "abcdf":
+        OmegaConf.resolve(filled := OmegaConf.merge(search, {"trial": trial}))
+        validate({"method": OmegaConf.to_container(OmegaConf.merge(config["method"], filled.method))})
+
+
+def test_a_search_starts_from_the_method_s_own_file_and_looks_at_validation_data():
+    composed = searched("method=finetune", "trial=a")
+    assert composed.hydra.runtime.choices.settings == "trial"
+    assert composed.hydra.runtime.choices.cells is None
+    assert composed.evaluation.name == "selection"
