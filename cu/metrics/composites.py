@@ -48,7 +48,7 @@ def unlearning_score(original_test: float, test: float, delta: float) -> float:
     return (1 - (original_test - test)) / (1 + delta)
 
 
-@metric(keys=("agg/avg_gap", "agg/avg_gap_acc"), direction="lower", needs=("retrained",))
+@metric(keys=("agg/avg_gap", "agg/avg_gap_acc"), direction="lower", needs=("retrained",), identical=0.0)
 def average_gap(case: Case, /, *, max_per_side: Annotated[int, Gt(1)]) -> dict[str, float]:
     """Mean absolute gap to the mean of the retrained models, in [0, 1], lower is better.
 
@@ -76,7 +76,7 @@ def validation_components(case: Case, model: ModelPredictions, max_per_side: int
     return {**accuracies, "attack": non_member_rate(*confidences)}
 
 
-@metric(keys=("agg/val_gap",), direction="lower", needs=("retrained",))
+@metric(keys=("agg/val_gap",), direction="lower", needs=("retrained",), identical=0.0)
 def validation_gap(case: Case, /, *, max_per_side: Annotated[int, Gt(1)]) -> dict[str, float]:
     """`agg/avg_gap` without a look at test data, for choosing settings: in [0, 1], lower is better.
 
@@ -90,7 +90,7 @@ def validation_gap(case: Case, /, *, max_per_side: Annotated[int, Gt(1)]) -> dic
     return {"agg/val_gap": sum(gaps) / len(gaps)}
 
 
-@metric(keys=("agg/tow", "agg/tow_mia"), direction="higher", needs=("retrained",))
+@metric(keys=("agg/tow", "agg/tow_mia"), direction="higher", needs=("retrained",), identical=1.0)
 def tugs_of_war(case: Case, /, *, max_per_side: Annotated[int, Gt(1)]) -> dict[str, float]:
     """Tug of war: product of 1 - gap to the mean of the retrained models, in [0, 1], higher is better.
 

@@ -34,6 +34,8 @@ class MetricSpec:
         needs: What the case must hold; without it every key is reported as skipped.
         scenarios: Where the metric has a meaning.
         version: Bumped when the formula changes; part of the record.
+        identical: What a metric that compares with the retrained models says of two equal ones: 0 for a distance, 1
+            for a similarity. None for a metric that says something of the judged model itself.
     """
 
     keys: tuple[str, ...]
@@ -41,6 +43,7 @@ class MetricSpec:
     needs: frozenset[Need]
     scenarios: frozenset[Scenario]
     version: int
+    identical: float | None = None
 
 
 class Metric(Protocol):
@@ -63,9 +66,10 @@ def metric(
     needs: tuple[Need, ...] = (),
     scenarios: tuple[Scenario, ...] = ("class", "sample"),
     version: int = 1,
+    identical: float | None = None,
 ) -> Callable[[F], F]:
     """Attach a `MetricSpec` to a function of a case; see there for the arguments."""
-    spec = MetricSpec(keys, direction, frozenset(needs), frozenset(scenarios), version)
+    spec = MetricSpec(keys, direction, frozenset(needs), frozenset(scenarios), version, identical)
 
     def attach(function: F) -> F:
         function.spec = spec  # type: ignore[attr-defined]

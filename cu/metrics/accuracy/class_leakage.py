@@ -52,7 +52,7 @@ def acceptance_rates(train: Floats, train_class: Integers, probe: Floats, num_cl
     return rates
 
 
-@metric(keys=("cmia/profile_js",), direction="lower", needs=("retrained",), scenarios=("class",))
+@metric(keys=("cmia/profile_js",), direction="lower", needs=("retrained",), scenarios=("class",), identical=0.0)
 def class_profile(case: Case, /) -> dict[str, float]:
     """Jensen-Shannon divergence (bits, in [0, 1]) of mean predictions on forgotten test samples from the retrained's.
 
@@ -88,6 +88,7 @@ def _rates(case: Case, model: ModelPredictions, rows: NDArray[np.int64]) -> Doub
     direction="lower",
     needs=("retrained",),
     scenarios=("class",),
+    identical=0.0,
 )
 def class_membership(case: Case, /, *, max_train: Annotated[int, Gt(0)]) -> dict[str, float]:
     """How far the shares of forgotten test samples taken for each retained class are from the retrained models'.

@@ -43,7 +43,7 @@ def _forgotten(case: Case, model: ModelPredictions) -> Predictions:
     return model.test_forget if case.scenario == "class" else model.forget
 
 
-@metric(keys=("c2st/forget_auc",), direction="lower", needs=("retrained",))
+@metric(keys=("c2st/forget_auc",), direction="lower", needs=("retrained",), identical=0.5)
 def two_sample_test(case: Case, /, *, max_samples: Annotated[int, Gt(0)]) -> dict[str, float]:
     """AUC of a classifier that tells the judged from a retrained model by their log-probabilities.
 

@@ -95,7 +95,7 @@ def _forget_cka(case: Case, others: tuple[ModelPredictions, ...], most: int) -> 
     return float(np.mean([linear_cka(judged, _forget_images(case, other, most)) for other in others]))
 
 
-@metric(keys=("cka/forget_to_retrain",), direction="higher", needs=("retrained",))
+@metric(keys=("cka/forget_to_retrain",), direction="higher", needs=("retrained",), identical=1.0)
 def cka_to_retrained(case: Case, /, *, max_samples: Annotated[int, Gt(0)]) -> dict[str, float]:
     """Debiased linear CKA with the retrained models (mean), on the forget set and as many retained images.
 
