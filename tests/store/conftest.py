@@ -22,6 +22,8 @@ def run_result():
         direction="match_retrained",
         status="ok",
         version=1,
+        margin=0.01,
+        note="",
     )
 
     def make(**fields):

@@ -19,9 +19,12 @@ Margins = Mapping[MarginScale, float]
 RowName = tuple[str, str]  # method and setting
 
 
-def margin_of(key: str, margins: Margins) -> float:
-    """The largest gap to retraining that does not matter, in the metric's unit; NaN for none."""
-    return dict(margins).get(scale_of(key), math.nan)  # type: ignore[call-overload]
+def margin_of(stat: Statistic, margins: Margins) -> float:
+    """The largest gap to retraining that does not matter: the metric's own, unless the report declares another.
+
+    NaN for a metric that has none: it gets no verdict, whatever the report says.
+    """
+    return math.nan if math.isnan(stat.margin) else dict(margins).get(scale_of(stat.key), stat.margin)  # type: ignore[call-overload]
 
 
 def judge(cells: Cells, shown: Callable[[Statistic], Collection[str]], margins: Margins) -> Cells:
@@ -30,7 +33,7 @@ def judge(cells: Cells, shown: Callable[[Statistic], Collection[str]], margins: 
     Args:
         cells: From `aggregate`.
         shown: The metrics that the table of a statistic shows: the family of its row.
-        margins: By scale, for metrics that bring no margin of their own.
+        margins: By scale, in the place of the metrics' own.
     """
     stats = [_judged(stat, margins) for stat in cells.stats]
     stats = _corrected(stats, "far_p", "far_holm", lambda s: (s.place, s.row), lambda s: s.key in shown(s))
@@ -39,7 +42,7 @@ def judge(cells: Cells, shown: Callable[[Statistic], Collection[str]], margins: 
 
 
 def _judged(stat: Statistic, margins: Margins) -> Statistic:
-    margin = margin_of(stat.key, margins) if math.isnan(stat.margin) else stat.margin
+    margin = margin_of(stat, margins)
     stat = replace(stat, margin=margin)
     if not is_judged(stat):
         return stat
@@ -115,7 +118,9 @@ def exposed(rows: Mapping[RowName, Mapping[str, Statistic]], margins: Margins) -
     return {
         row
         for row, stats in rows.items()
-        if row[0] not in YARDSTICKS and exposing_key(stats, _or_zero(margin_of(HEAD, margins))) is not None
+        if row[0] not in YARDSTICKS
+        and HEAD in stats
+        and exposing_key(stats, _or_zero(margin_of(stats[HEAD], margins))) is not None
     }
 
 

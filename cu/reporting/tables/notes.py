@@ -62,7 +62,9 @@ def legend(stats: Iterable[Statistic]) -> str:
 
 
 def margins_said(margins: Mapping[Any, float]) -> str:
-    """Margins by scale, as one reads them."""
+    """The margins that count, as one reads them."""
+    if not margins:
+        return "the metric's own margin"
     return " or ".join(
         f"{m * 100:g} {'point' if m == 0.01 else 'points'}" if scale == "percent" else f"{m:g}"
         for scale, m in margins.items()
