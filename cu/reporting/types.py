@@ -74,8 +74,12 @@ class Report:
     columns: dict[Kind, list[str | dict[ColumnField, str]]]
     figures: list[FigureName] | None
 
-    def __post_init__(self) -> None:
-        """Refuse a name that leaves the folder of reports."""
+    def check_name(self) -> None:
+        """Refuse a name that leaves the folder of reports.
+
+        Raises:
+            ConfigError: It does, or holds what no name of a folder should.
+        """
         if not re.fullmatch(r"[\w=+ -][\w.=+ -]*(/[\w=+ -][\w.=+ -]*)*", self.name):
             raise ConfigError(f"report.name={self.name!r} is no name of a folder: letters, digits, . _ = + - and /")
 

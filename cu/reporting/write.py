@@ -69,8 +69,9 @@ def write_report(settings: Report, outputs: Path, target: Path) -> Written:
         target: The folder to write to; made if needed.
 
     Raises:
-        ConfigError: There are no runs, or none that the report asks for.
+        ConfigError: There are no runs, or none that the report asks for, or its name leaves the folder of reports.
     """
+    settings.check_name()
     everything = collect(outputs, settings.where)
     if everything.runs.empty:
         if settings.where and not collect(outputs).runs.empty:

@@ -108,14 +108,17 @@ def test_yaml_values_match_the_annotations():
 
 
 @pytest.mark.parametrize("name", ["../x", "a/../../x", "/etc/x", "", "a//b", "a/", ".", "a\nb", "\x1b[31m", "a:b"])
-def test_a_name_cannot_leave_the_folder_of_reports(make_report, name):
+def test_a_name_cannot_leave_the_folder_of_reports(filled, make_report, tmp_path, name):
     with pytest.raises(ConfigError, match=r"report\.name="):
-        make_report(["test_acc"], name=name)
+        write_report(
+            make_report(["test_acc"], name=name), filled.outputs, tmp_path / "reports" / name.replace("\0", "")
+        )
+    assert not (tmp_path / "reports").exists()
 
 
 def test_ordinary_names_are_allowed(make_report):
     for name in ("paper/table1", "mnist v1.2", "été_2=a-b"):
-        assert make_report(["test_acc"], name=name).name == name
+        make_report(["test_acc"], name=name).check_name()
 
 
 def test_a_terminal_gets_tables_as_wide_as_it_is(filled, make_report, tmp_path, monkeypatch):

@@ -63,6 +63,8 @@ def build_figures(
     notes: list[str] = []
     with style.styled():
         for scene in figure_data(collection, cells, report, cache):
+            if report.figures and scene.total > len(scene.rows):
+                notes.append(f"figures, {scene.title}: show {len(scene.rows)} of {scene.total} methods and settings")
             for kind in report.figures or ():
                 if (draw := DRAW[kind].get(scene.kind)) is None:
                     continue

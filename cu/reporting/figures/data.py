@@ -16,6 +16,7 @@ from cu.reporting.tables.section import Section, Stats, sections, title_of
 from cu.reporting.types import Report
 
 MOST_ROWS = 4  # where every method costs a panel
+MOST_DRAWN = 40  # in any figure: more cannot be told apart
 FIRST = "contrastive"
 
 
@@ -49,6 +50,7 @@ class FigureData:
         stats: Statistics by row and key; `references` are those of retrained and original models.
         columns: Metric keys of the report's table.
         cache: A folder for what takes seconds to compute; None for none.
+        total: Number of methods and settings, of which `rows` are at most 40.
     """
 
     title: str
@@ -59,6 +61,7 @@ class FigureData:
     references: Stats
     columns: tuple[str, ...]
     cache: Path | None
+    total: int = 0
     _kept: dict = field(default_factory=dict)
 
     def once(self, key: object, compute: Callable):
@@ -136,10 +139,12 @@ def _of_section(section: Section, report: Report, cache: Path | None) -> FigureD
         found.setdefault((method, setting), []).append(RunRecord(Path(path)))
     order = sorted(found, key=lambda key: (_rank(key[0], report.methods), natural(key[1])))
     rows = [FigureRow(*key, tuple(found[key])) for key in order]
+    methods = [row for row in rows if row.method not in YARDSTICKS]
     return FigureData(
         title=title_of(section.place),
         kind=section.kind,
-        rows=tuple(row for row in rows if row.method not in YARDSTICKS),
+        rows=tuple(methods[:MOST_DRAWN]),
+        total=len(methods),
         yardsticks=tuple(run for row in rows if row.method in YARDSTICKS for run in row.runs),
         stats=section.stats,
         references=section.references,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 from cu.reporting.scales import Scale
@@ -115,7 +116,7 @@ class TableData:
         if self.floor:
             yield self.floor
 
-    @property
+    @cached_property
     def published_columns(self) -> tuple[int, ...]:
         """Positions of the columns that a published value stands beside."""
         there = range(len(self.headings))

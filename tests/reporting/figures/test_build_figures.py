@@ -4,6 +4,7 @@ import sys
 import xml.etree.ElementTree as ET
 from typing import get_args
 
+import numpy as np
 import pytest
 
 from cu.config.folder import config_folder
@@ -12,6 +13,7 @@ from cu.reporting.figures.build import DRAW
 from cu.reporting.tables.build import build_tables
 from cu.reporting.types import FigureName
 from cu.reporting.write import judged, write_report
+from cu.store.outputs import load_scores, save_scores
 
 ALL = list(get_args(FigureName))
 
@@ -113,6 +115,22 @@ def test_at_most_four_methods_get_a_panel_contrastive_first(study):
     _, notes = study.build("histograms", "roc")
     told = "shows 4 of 7 methods, contrastive, amun, delete, finetune; report.methods chooses"
     assert [note.endswith(told) for note in notes] == [True, True]
+
+
+def test_hundreds_of_settings_are_not_drawn(study, make_metric):
+    for i in range(43):
+        study.folders.add({"test_acc": make_metric(0.5, 0.5, floor=0.1)}, config={"method.lr": i})
+    assert [len(study.scene().rows), study.scene().total] == [40, 43]
+    _, notes = study.build("gap_map")
+    assert notes == ["figures, digits / slim / class: show 40 of 43 methods and settings"]
+
+
+def test_outputs_that_nobody_foresaw_cost_a_figure_not_the_report(filled):
+    for path in filled.outputs.glob("runs/*/*/*/*/*/predictions.npz"):
+        save_scores(path, {**load_scores(path), "train/logits": np.zeros((2, 2, 2))})
+    figures, notes = filled.build("histograms", "gap_map")
+    assert [figure.name for figure in figures] == ["gap_map-digits-slim-class"]
+    assert "cannot be drawn (" in notes[0]
 
 
 def test_every_method_comes_before_the_second_setting_of_any(study):

@@ -113,21 +113,25 @@ def test_marks_and_their_explanation(fill, tables, cells, notes):
     assert r"85.0 ± 0.7 (+5.0) \*" in markdown("test", [table], [])
 
 
-def test_bold_is_by_absolute_gaps_and_within_the_margin(fill, tables):
-    fill("cancels", (0.1, -0.1, 0.001))
+def bold(tables, **changes):
+    (table,) = tables(["test_acc"], **changes)
+    return [row.label.name for row in table.rows if row.cells[0].best]
+
+
+def test_bold_is_within_the_margin_and_closer_than_every_other(fill, tables):
     fill("steady", (0.002, 0.0021, 0.0019))
     fill("worse", (0.008, 0.0081, 0.0082))
+    assert bold(tables) == ["steady"]
+    assert bold(tables, margins={"percent": 0.001}) == []
+    fill("noisy", (0.02, 0.0, 0.01))  # on average farther than "steady", but one cannot be sure
+    assert bold(tables) == []
 
-    def bold(**changes):
-        (table,) = tables(["test_acc"], **changes)
-        return [row.label.name for row in table.rows if row.cells[0].best]
 
-    assert bold() == []  # "cancels" is so noisy that nothing is closer than it
-    assert bold(methods=["steady", "worse"]) == []  # the method left out has still to be selected
-    for folder in fill.__closure__[1].cell_contents.outputs.glob("runs/*/*/*/cancels/*/*"):
-        folder.unlink()
-    assert bold() == ["steady"]
-    assert bold(margins={"percent": 0.001}) == []
+def test_gaps_to_both_sides_are_never_bold(fill, tables):
+    fill("cancels", (0.1, -0.1, 0.0001))
+    fill("steady", (0.02, 0.021, 0.019))
+    assert bold(tables, margins={"percent": 0.05}) == []
+    assert bold(tables, margins={"percent": 1.0}) == []
 
 
 def test_a_row_that_lost_a_seed_earns_no_mark(fill, run_folders, tables, cells):
