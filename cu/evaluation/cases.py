@@ -1,15 +1,14 @@
-"""What is judged: a model's outputs cut into the splits of a task, and the case in which a reference is judged."""
+"""What is judged: a model's outputs, cut into the splits of a task."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping
 
 import numpy as np
 
 from cu.data.types import UnlearningTask
 from cu.engine.outputs import SPLITS
-from cu.metrics.case import Case, ModelPredictions, Predictions
+from cu.metrics.case import ModelPredictions, Predictions
 
 
 def by_split(arrays: Mapping[str, np.ndarray], task: UnlearningTask) -> ModelPredictions:
@@ -41,15 +40,3 @@ def of_ids(predictions: Predictions, ids: np.ndarray) -> Predictions:
     if not np.array_equal(predictions.id[found], ids):
         raise ValueError("some samples of the task have no prediction")
     return predictions.take(found)
-
-
-def left_out(case: Case, position: int, model: ModelPredictions, costs: Sequence[Mapping[str, float] | None]) -> Case:
-    """The case in which one retrained model is judged against the other retrained models."""
-    others = [i for i in range(len(case.retrained)) if i != position]
-    return replace(
-        case,
-        model=model,
-        retrained=tuple(case.retrained[i] for i in others),
-        cost=costs[position],
-        retrained_cost=tuple(c for i in others if (c := costs[i]) is not None),
-    )

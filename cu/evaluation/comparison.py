@@ -11,13 +11,16 @@ class Comparison:
     """One metric of the judged model beside the retrained models; None where a number is missing.
 
     Attributes:
-        value: Of the judged model.
-        ref: Mean over the retrained models, each judged against the others.
-        ref_std: Their sample standard deviation; None for fewer than two.
+        value: Of the judged model, against as many retrained models as they face themselves.
+        ref: Mean over the K retrained models, each judged against the K - 1 others.
+        ref_std: Standard deviation of a single retrained model's value, so that gap / (ref_std sqrt(1 + 1 / K)) is the
+            t of one more retrained model, with K - 1 degrees of freedom. None for fewer than two retrained models, for
+            fewer than three where the metric compares with them; see `cu.evaluation.yardsticks`.
         gap: value - ref, signed.
-        floor: What two retrained models differ by; None for fewer than two.
+        floor: What two retrained models differ by, the metric's own random draws included; None for fewer than two.
         z: gap / ref_std.
-        rank_p: How rarely one of K + 1 alike models lies as far out; see `cu.evaluation.suite.rank_p`.
+        rank_p: How rarely one of K + 1 alike models lies as far out; None where the metric compares with the retrained
+            models. See `cu.evaluation.yardsticks.rank_p`.
         original: Of the original model.
         direction: `match_retrained` (`ref` is the target), `higher` or `lower` is better.
         status: `ok`, `undefined`, or `skipped: why`.

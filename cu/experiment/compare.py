@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -12,18 +11,23 @@ from cu.config.schema import EvaluationConfig, RunConfig
 from cu.data.types import UnlearningTask
 from cu.disk.files import read_json, write_json
 from cu.engine.clock import Clock
-from cu.evaluation.cases import by_split, left_out
+from cu.evaluation.cases import by_split
+from cu.evaluation.compare import compare
 from cu.evaluation.comparison import Comparison
-from cu.evaluation.suite import compare, measure, spec_of
+from cu.evaluation.facing import in_place, judge, judge_pairs, judge_reference
+from cu.evaluation.suite import spec_of
 from cu.experiment.audits.context import AuditContext
 from cu.experiment.audits.run_audits import run_audits, with_findings
 from cu.experiment.audits.types import Findings
 from cu.experiment.workspace import Workspace
 from cu.metrics.case import Case
+from cu.metrics.drawn import packed, unpacked
 from cu.seeds import derive_seed
 from cu.store.cached import cached
 from cu.store.identity import fingerprint
 from cu.store.models import StoredModel
+
+FORM = 2  # of what is kept beside a stored model
 
 
 def compare_with_references(
@@ -43,23 +47,27 @@ def compare_with_references(
     metrics = {name: build(component) for name, component in suite.chosen().items()}
     found, audit_seconds = audited(context, suite, metrics) if context else ({}, {})
     with clock.running():
-        costs = [r.record["cost"] for r in references]
         case = case_of(workspace, task, arrays, cost, original, references)
-        judged = measure(metrics, with_findings(case, found, "judged"))
+        assert case.original is not None
+        judged = judge(metrics, with_findings(case, found, "judged"))
+        untouched = with_findings(in_place(case, case.original, None), found, "original")
+        priced, lasting = divided_by_cost(metrics)
         asked = [case.scenario, case.forget_classes, case.confused_classes, fingerprint(task.forget.ids.tolist())]
         identity = [
-            suite_identity(workspace, metrics, found),
+            FORM,
+            suite_identity(workspace, lasting, found),
             asked,
             case.seed,
             [r.folder.name for r in references],
         ]
-        once = partial(cached_metrics, identity=identity)
-        refs = [
-            once(r, lambda i=i: measure(metrics, with_findings(left_out(case, i, case.retrained[i], costs), found, i)))
-            for i, r in enumerate(references)
-        ]
-        before = once(original, lambda: measure(metrics, with_findings(untouched(case), found, "original")))
-    return compare(metrics, judged, refs, before), {"evaluation_seconds": clock.seconds, **audit_seconds}
+        before = {**kept_with(original, lambda: judge(lasting, untouched), identity), **judge(priced, untouched)}
+        refs, pairs = [], {}
+        for i, stored in enumerate(references):
+            own = with_findings(in_place(case, case.retrained[i], case.retrained_cost[i]), found, i)
+            known = kept_with(stored, partial(judge_retrained, lasting, own, i), identity)
+            refs.append({**known["values"], **judge_retrained(priced, own, i)["values"]})
+            pairs |= {(i, j): known["pairs"][str(j)] for j in range(len(references)) if j != i}
+    return compare(metrics, judged, refs, before, pairs), {"evaluation_seconds": clock.seconds, **audit_seconds}
 
 
 def case_of(
@@ -107,13 +115,23 @@ def audited(
     return found, {"audit_seconds": clock.seconds}
 
 
-def untouched(case: Case) -> Case:
-    """The case in which the original model itself is judged; making it cost nothing."""
-    assert case.original is not None
-    return replace(case, model=case.original, cost=None)
+def judge_retrained(metrics: Mapping[str, Any], case: Case, number: int) -> dict[str, Any]:
+    """Values of a retrained model, which stands in the case as the judged one: against the others, and one by one."""
+    pairs = {str(other): values for other, values in judge_pairs(metrics, case, number).items()}
+    return {"values": judge_reference(metrics, case, number), "pairs": pairs}
 
 
-def cached_metrics(stored: StoredModel, compute: Callable[[], Mapping[str, Any]], identity: Any) -> Mapping[str, Any]:
+def divided_by_cost(metrics: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Metrics that read a cost, which is that of this machine and this hour, and those that read models alone."""
+    priced = {name: function for name, function in metrics.items() if "cost" in spec_of(function).needs}
+    return priced, {name: function for name, function in metrics.items() if name not in priced}
+
+
+def kept_with(stored: StoredModel, compute: Callable[[], Mapping[str, Any]], identity: Any) -> Mapping[str, Any]:
     """Metric values of a stored model, computed once per suite and task and kept beside its weights."""
     path = stored.folder / "judged" / f"{fingerprint(identity)}.json"
-    return cached(partial(read_json, path), lambda: dict(compute()), partial(write_json, path))
+
+    def load() -> Mapping[str, Any] | None:
+        return unpacked(read_json(path))
+
+    return cached(load, lambda: dict(compute()), lambda values: write_json(path, packed(values)))

@@ -60,7 +60,7 @@ def unlearning_score(original_test: float, test: float, delta: float) -> float:
     return (1 - (original_test - test)) / (1 + delta)
 
 
-@metric(keys=("agg/avg_gap", "agg/avg_gap_acc"), direction="lower", needs=("retrained",), version=2)
+@metric(keys=("agg/avg_gap", "agg/avg_gap_acc"), direction="lower", needs=("retrained",), version=2, identical=0.0)
 def average_gap(
     case: Case, /, *, max_per_side: Annotated[int, Gt(1)], draws: Annotated[int, Ge(2)]
 ) -> dict[str, float]:
@@ -102,7 +102,7 @@ def validation_attack(case: Case, model: ModelPredictions, max_per_side: int, dr
     return np.array(rates)
 
 
-@metric(keys=("agg/val_gap",), direction="lower", needs=("retrained",), version=2)
+@metric(keys=("agg/val_gap",), direction="lower", needs=("retrained",), version=2, identical=0.0)
 def validation_gap(
     case: Case, /, *, max_per_side: Annotated[int, Gt(1)], draws: Annotated[int, Ge(2)]
 ) -> dict[str, float]:
@@ -121,7 +121,7 @@ def validation_gap(
     return {"agg/val_gap": Drawn(sum([*gaps, attack]) / parts, attack.std / parts)}
 
 
-@metric(keys=("agg/tow", "agg/tow_mia"), direction="higher", needs=("retrained",), version=2)
+@metric(keys=("agg/tow", "agg/tow_mia"), direction="higher", needs=("retrained",), version=2, identical=1.0)
 def tugs_of_war(
     case: Case, /, *, max_per_side: Annotated[int, Gt(1)], draws: Annotated[int, Ge(2)]
 ) -> dict[str, float]:

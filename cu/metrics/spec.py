@@ -62,6 +62,8 @@ class MetricSpec:
         scenarios: Where the metric has a meaning.
         version: Bumped when the formula changes; part of the record.
         margins: By key, within what gap to retraining a model is its equal; keys without an entry have none.
+        identical: What a metric that compares with the retrained models says of two equal ones: 0 for a distance, 1
+            for a similarity. None for a metric that says something of the judged model itself.
     """
 
     keys: tuple[str, ...]
@@ -70,6 +72,7 @@ class MetricSpec:
     scenarios: frozenset[Scenario]
     version: int
     margins: Mapping[str, Margin] = field(default_factory=dict)
+    identical: float | None = None
 
 
 class Metric(Protocol):
@@ -99,6 +102,7 @@ def metric(
     scenarios: tuple[Scenario, ...] = ("class", "sample"),
     version: int = 1,
     margin: Margin | Mapping[str, Margin] = MappingProxyType({}),
+    identical: float | None = None,
 ) -> Callable[[F], F]:
     """Attach a `MetricSpec` to a function of a case; see there for the arguments.
 
@@ -106,7 +110,7 @@ def metric(
     """
     given = dict.fromkeys(keys, margin) if isinstance(margin, Margin) else margin
     margins = {key: found for key in keys if (found := declared(given, key)) is not None}
-    spec = MetricSpec(keys, direction, frozenset(needs), frozenset(scenarios), version, margins)
+    spec = MetricSpec(keys, direction, frozenset(needs), frozenset(scenarios), version, margins, identical)
 
     def attach(function: F) -> F:
         function.spec = spec  # type: ignore[attr-defined]

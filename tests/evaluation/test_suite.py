@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from cu.engine.outputs import score
-from cu.evaluation.cases import by_split, left_out, of_ids
-from cu.evaluation.suite import compare, measure, rank_p
+from cu.evaluation.cases import by_split, of_ids
+from cu.evaluation.suite import measure
 from cu.metrics.case import Case, ModelPredictions, Predictions
 from cu.metrics.spec import metric
 
@@ -155,98 +155,3 @@ def test_a_metric_that_breaks_its_promise_is_an_error(case, keys):
 
     with pytest.raises(AssertionError, match="metric liar promised"):
         measure({"liar": liar}, case)
-
-
-@pytest.mark.parametrize("position", [0, 1, 2])
-def test_a_retrained_model_is_judged_against_the_others(case, position):
-    costs = list(case.retrained_cost)
-    alone = left_out(case, position, case.retrained[position], costs)
-    values = (0.1, 0.3, 0.8)
-    others = [v for i, v in enumerate(values) if i != position]
-    assert measure(SUITE, alone)["distance"] == pytest.approx(10 * (values[position] - sum(others) / 2), abs=1e-5)
-    assert alone.cost == costs[position]
-    assert list(alone.retrained_cost) == [c for i, c in enumerate(costs) if i != position]
-    assert len(alone.retrained) == 2
-    assert case.retrained[position] not in alone.retrained
-
-
-def test_one_retrained_model_has_nobody_to_be_judged_against(case):
-    single = replace(case, retrained=case.retrained[:1])
-    values = measure(SUITE, left_out(single, 0, single.retrained[0], [None]))
-    assert values["distance"] == "skipped: needs retrained"
-    assert values["level"] == pytest.approx(0.1)
-
-
-def test_comparison_by_hand():
-    # References 2, 4, 9: mean 5, deviations -3, -1, 4, so sample variance 26 / 2 = 13; differences 2, 7, 5.
-    metrics = {"level": level}
-    refs = [{"level": v, "twice": 2 * v} for v in (2.0, 4.0, 9.0)]
-    entries = compare(metrics, {"level": 6.5, "twice": 1.0}, refs, {"level": 7.0, "twice": math.nan})
-    assert list(entries) == ["level", "twice"]
-    entry = entries["level"]
-    assert entry.value == 6.5
-    assert entry.ref == 5.0
-    assert entry.ref_std == pytest.approx(math.sqrt(13))
-    assert entry.gap == 1.5
-    assert entry.floor == pytest.approx(14 / 3)
-    assert entry.z == pytest.approx(1.5 / math.sqrt(13))
-    assert entry.rank_p == rank_p(6.5, [2.0, 4.0, 9.0])
-    assert (entry.original, entry.direction, entry.version, entry.status) == (7.0, "higher", 3, "ok")
-    assert entries["twice"].original is None
-    assert entries["twice"].gap == -9.0
-
-
-def test_two_models_of_one_law_differ_by_more_than_one_standard_deviation():
-    # 2 s / sqrt(pi): a gap smaller than that is what chance makes, which is why the floor is reported.
-    draws = np.random.default_rng(0).normal(5, 3, size=(4000, 3))
-    floors = [
-        compare({"level": level}, {"level": 5.0, "twice": 0.0}, [{"level": v} for v in row], {})["level"].floor
-        for row in draws
-    ]
-    assert np.mean(floors) / 3 == pytest.approx(1.128, abs=0.02) == pytest.approx(2 / math.sqrt(math.pi), abs=0.02)
-
-
-def test_rank_p_of_hand_worked_cases():
-    # Mean of 9, 1, 2, 3, 5 is 4: distances 5, 3, 2, 1, 1. Of 4, 1, 2, 3, 5 it is 3: distances 1, 2, 1, 0, 2.
-    assert rank_p(9, [1, 2, 3, 5]) == 1 / 5
-    assert rank_p(4, [1, 2, 3, 5]) == 4 / 5
-    assert rank_p(0.1 + 0.2, [0.3, 0.3]) == 1
-
-
-def test_rank_p_is_5_in_100_as_often_as_it_should_be():
-    draws = np.random.default_rng(1).exponential(size=(4000, 20))
-    rejected = np.mean([rank_p(row[0], row[1:]) <= 0.05 for row in draws])
-    assert rejected == pytest.approx(0.05, abs=4 * math.sqrt(0.05 * 0.95 / 4000))
-    assert rank_p(8.0, draws[0, 1:].tolist()) == 0.05
-
-
-def test_one_reference_has_no_spread_and_none_has_no_gap():
-    one = compare({"level": level}, {"level": 1.0, "twice": 2.0}, [{"level": 0.25, "twice": 1.0}], {})["level"]
-    assert (one.ref, one.gap) == (0.25, 0.75)
-    assert [getattr(one, k) for k in ("ref_std", "floor", "z", "rank_p", "original")] == [None] * 5
-    none = compare({"level": level}, {"level": 1.0, "twice": 2.0}, [], {})["level"]
-    assert none.value == 1.0
-    assert [getattr(none, k) for k in ("ref", "gap", "ref_std", "floor", "z")] == [None] * 5
-    assert none.status == "ok"
-
-
-def test_equal_references_have_no_z():
-    refs = [{"level": 0.5, "twice": 1.0}] * 2
-    entry = compare({"level": level}, {"level": 0.75, "twice": 1.0}, refs, {})["level"]
-    assert (entry.ref_std, entry.floor, entry.z, entry.gap) == (0.0, 0.0, None, 0.25)
-
-
-def test_skipped_and_undefined_values_keep_their_reason_and_the_references():
-    refs = [
-        {"level": 0.5, "twice": "skipped: needs head"},
-        {"level": math.nan, "twice": 3.0},
-        {"level": 1.5, "twice": 1.0},
-    ]
-    entries = compare({"level": level}, {"level": math.nan, "twice": "skipped: needs cost"}, refs, {"level": None})
-    assert (entries["level"].value, entries["level"].status) == (None, "undefined")
-    assert (entries["level"].ref, entries["level"].gap, entries["level"].floor) == (1.0, None, 1.0)
-    assert (entries["twice"].value, entries["twice"].status) == (None, "skipped: needs cost")
-    assert (entries["twice"].ref, entries["twice"].gap) == (2.0, None)
-    infinite = compare({"level": level}, {"level": math.inf, "twice": 0.0}, [], {})
-    assert (infinite["level"].value, infinite["level"].status) == (None, "undefined")
-    assert (infinite["twice"].value, infinite["twice"].status) == (0.0, "ok"), "zero is a number"

@@ -41,7 +41,7 @@ class LayerAudit:
     max_samples: Annotated[int, Ge(4)]
 
     def examine(self, context: AuditContext) -> Findings:
-        """Representations by the unlearned, the original and the retrained models; each reference faces the others."""
+        """Representations by the unlearned, the original and the retrained models; all beside all retrained ones."""
         images, workspace = self.images(context), context.workspace
 
         def seen(stored: StoredModel) -> Activations:
@@ -56,10 +56,9 @@ class LayerAudit:
             found.append(seen(stored))
             finished()
         judged, original, *references = found
-        others = [(*references[:i], *references[i + 1 :]) for i in range(len(references))]
         return Findings(
             Layers(judged, original, tuple(references)),
-            tuple(Layers(own, original, rest) for own, rest in zip(references, others, strict=True)),
+            tuple(Layers(own, original, tuple(references)) for own in references),
             Layers(original, original, tuple(references)),
         )
 

@@ -57,7 +57,7 @@ class RelearningAudit:
     orders: Annotated[int, Ge(1)]
 
     def examine(self, context: AuditContext) -> Findings:
-        """Accuracy by steps. A reference is set against the other references, against itself if there is no other."""
+        """Accuracy by steps, of all beside all retrained models."""
         models = [context.unlearned(), *context.references, context.original]
         finished = eta_log("relearning", len(models))
         curves = []
@@ -67,14 +67,10 @@ class RelearningAudit:
         unlearned, *references, original = curves
         steps, start = np.array(self.looks), float(original[0, 0])
 
-        def found(judged: np.ndarray, others: list[np.ndarray]) -> Relearning:
-            return Relearning(steps, judged, np.array(others).reshape(-1, *judged.shape), start)
+        def found(judged: np.ndarray) -> Relearning:
+            return Relearning(steps, judged, np.array(references).reshape(-1, *judged.shape), start)
 
-        return Findings(
-            found(unlearned, references),
-            tuple(found(own, references[:i] + references[i + 1 :] or [own]) for i, own in enumerate(references)),
-            found(original, references),
-        )
+        return Findings(found(unlearned), tuple(found(own) for own in references), found(original))
 
     @property
     def looks(self) -> list[int]:

@@ -13,6 +13,9 @@ from cu.metrics.spec import Need
 class Findings:
     """What a metric is to read, for each model it judges.
 
+    Findings that hold the retrained models beside the judged one hold all of them, in the order of the run's
+    references, for every judged model: `cu.evaluation.facing` takes out those it does not face.
+
     Attributes:
         judged: For the unlearned model.
         references: For each retrained model, in their order.

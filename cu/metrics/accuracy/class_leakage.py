@@ -53,7 +53,7 @@ def acceptance_rates(train: Floats, train_class: Integers, probe: Floats, num_cl
     return rates
 
 
-@metric(keys=("cmia/profile_js",), direction="lower", needs=("retrained",), scenarios=("class",))
+@metric(keys=("cmia/profile_js",), direction="lower", needs=("retrained",), scenarios=("class",), identical=0.0)
 def class_profile(case: Case, /) -> dict[str, float]:
     """Jensen-Shannon divergence (bits, in [0, 1]) of mean predictions on forgotten test samples from the retrained's.
 
@@ -90,6 +90,7 @@ def _rates(case: Case, model: ModelPredictions, rows: NDArray[np.int64]) -> Doub
     needs=("retrained",),
     scenarios=("class",),
     version=2,
+    identical=0.0,
 )
 def class_membership(
     case: Case, /, *, max_train: Annotated[int, Gt(0)], draws: Annotated[int, Ge(2)]

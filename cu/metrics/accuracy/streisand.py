@@ -51,7 +51,7 @@ def entropy_tail(case: Case, /) -> dict[str, float]:
     return {"streisand/tail_rate": primitives.mean([tail_rate(a, b) for a, b in _entropies(case)])}
 
 
-@metric(keys=("streisand/entropy_w1", "streisand/entropy_ks"), direction="lower", needs=("retrained",))
+@metric(keys=("streisand/entropy_w1", "streisand/entropy_ks"), direction="lower", needs=("retrained",), identical=0.0)
 def entropy_distance(case: Case, /) -> dict[str, float]:
     """Distances of the entropies of forgotten samples to a retrained model's, averaged over these; lower is better.
 

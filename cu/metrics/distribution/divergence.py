@@ -48,7 +48,7 @@ def kl_divergence(logits: Floats, target: Floats) -> float:
     return primitives.mean((np.exp(log_p) * (log_p - log_q)).sum(axis=1))
 
 
-@metric(keys=tuple(f"agree/{split}" for split in SPLITS), direction="higher", needs=("retrained",))
+@metric(keys=tuple(f"agree/{split}" for split in SPLITS), direction="higher", needs=("retrained",), identical=1.0)
 def agreements(case: Case, /) -> dict[str, float]:
     """Share of samples on which the model and a retrained one predict the same class, in [0, 1], higher is better.
 
@@ -61,6 +61,7 @@ def agreements(case: Case, /) -> dict[str, float]:
     keys=(*(f"dist/js_{split}" for split in SPLITS), "dist/act_l2_forget_train"),
     direction="lower",
     needs=("retrained",),
+    identical=0.0,
 )
 def output_distances(case: Case, /) -> dict[str, float]:
     """Distances of predicted distributions to those of retrained models, averaged over these; lower is better.
@@ -76,6 +77,7 @@ def output_distances(case: Case, /) -> dict[str, float]:
     keys=(*(f"dist/kl_{split}" for split in SPLITS), *(f"dist/act_l1_{split}" for split in SPLITS)),
     direction="lower",
     needs=("retrained",),
+    identical=0.0,
 )
 def further_output_distances(case: Case, /) -> dict[str, float]:
     """More distances of predicted distributions to those of retrained models, averaged over these; lower is better.

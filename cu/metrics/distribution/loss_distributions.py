@@ -71,7 +71,7 @@ def permutation_error(log_p: float, permutations: int) -> float:
     return float(np.sqrt((1 - p) / (p * permutations)) / np.log(10)) if p < 1 else 0.0
 
 
-@metric(keys=("dist/ks_loss_stat",), direction="lower", needs=("retrained",))
+@metric(keys=("dist/ks_loss_stat",), direction="lower", needs=("retrained",), identical=0.0)
 def loss_distance(case: Case, /) -> dict[str, float]:
     """Kolmogorov-Smirnov distance of the losses of forgotten samples to a retrained model's, in [0, 1].
 
@@ -80,7 +80,7 @@ def loss_distance(case: Case, /) -> dict[str, float]:
     return {"dist/ks_loss_stat": primitives.mean([distance for distance, _ in _loss_tests(case)])}
 
 
-@metric(keys=("dist/ks_loss_logp",), direction="higher", needs=("retrained",))
+@metric(keys=("dist/ks_loss_logp",), direction="higher", needs=("retrained",), identical=0.0)
 def loss_log_p(case: Case, /) -> dict[str, float]:
     """log10 of the p-value that belongs to `dist/ks_loss_stat`, in [-300, 0], higher is better.
 
@@ -90,7 +90,7 @@ def loss_log_p(case: Case, /) -> dict[str, float]:
     return {"dist/ks_loss_logp": primitives.mean([log_p for _, log_p in _loss_tests(case)])}
 
 
-@metric(keys=("dist/ks_margin_stat", "dist/ks_margin_logp"), needs=("retrained",), margin=UNDECIDABLE)
+@metric(keys=("dist/ks_margin_stat", "dist/ks_margin_logp"), needs=("retrained",), margin=UNDECIDABLE, identical=0.0)
 def margin_distance(case: Case, /, *, permutations: Annotated[int, Gt(0)]) -> dict[str, float]:
     """Kolmogorov-Smirnov distance of the margins of forgotten samples to a retrained model's, with a paired p-value.
 
@@ -113,7 +113,7 @@ def margin_distance(case: Case, /, *, permutations: Annotated[int, Gt(0)]) -> di
     }
 
 
-@metric(keys=("dist/w1_loss",), direction="lower", needs=("retrained",))
+@metric(keys=("dist/w1_loss",), direction="lower", needs=("retrained",), identical=0.0)
 def loss_transport(case: Case, /) -> dict[str, float]:
     """Wasserstein-1 distance of the losses of forgotten samples to a retrained model's, in nats, >= 0, lower is better.
 

@@ -51,8 +51,8 @@ def relearning_speed(case: Case, /, *, tolerance: Annotated[float, Ge(0), Lt(1)]
 
     The index (Chundawat et al. 2023) is (steps + 1) / (steps of retrained models + 1), means over orders of the
     batches and retrained models: 1 is like retraining, far below 1 is hidden knowledge, far above 1 is damage. The
-    reference value is that of a retrained model against the others, or exactly 1 where there is only one. Models that
-    do not get there count with the largest number of steps; `relearn/unreached` is their share of the orders.
+    reference value is that of a retrained model against the others, NaN where there is only one. Models that do not
+    get there count with the largest number of steps; `relearn/unreached` is their share of the orders.
 
     Args:
         case: The judged model and what it is compared with.

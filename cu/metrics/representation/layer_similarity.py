@@ -44,7 +44,7 @@ def layers_to_original(case: Case, /) -> dict[str, float]:
     return _similarities(found.judged, [found.original], "original")
 
 
-@metric(keys=_keys("retrain"), direction="higher", needs=("layers", "retrained"))
+@metric(keys=_keys("retrain"), direction="higher", needs=("layers", "retrained"), identical=1.0)
 def layers_to_retrained(case: Case, /) -> dict[str, float]:
     """Debiased linear CKA with the retrained models (mean) at five depths of the encoder, see `layers_to_original`.
 

@@ -103,7 +103,7 @@ def _forget_cka(case: Case, others: tuple[ModelPredictions, ...], most: int, dra
     return float(np.mean([similarity(other) for other in others]))
 
 
-@metric(keys=("cka/forget_to_retrain",), direction="higher", needs=("retrained",), version=2)
+@metric(keys=("cka/forget_to_retrain",), direction="higher", needs=("retrained",), version=2, identical=1.0)
 def cka_to_retrained(
     case: Case, /, *, max_samples: Annotated[int, Gt(0)], draws: Annotated[int, Ge(2)]
 ) -> dict[str, float]:
