@@ -31,8 +31,8 @@ class MethodContext:
         hardware: Device, precision and layout.
         seed: Source of every random stream of the run, by purpose.
         build: Makes a model with weights drawn from torch's global generator.
-        retrain: Trains a new model on a split by the original's own recipe and seed, or finds it trained; returns it
-            and what its training cost.
+        retrain: Trains a new model on a split by the original's own recipe, or finds it trained; returns it and what
+            its training cost.
         ledger: Seconds, samples and steps of the run.
         log: Called with (values, step); rows of `metrics.jsonl` and of W&B.
         task: What trajectory checkpoints are scored on; None where there is none.
@@ -69,7 +69,7 @@ class MethodContext:
         return ShuffledBatches(views, size or recipe.batch_size, self.seed, purpose, self.hardware.placement)
 
     def train_from_scratch(self, split: Split) -> Classifier:
-        """A model trained on a split by the original's own recipe and seed; its cost is booked, cached or not."""
+        """A model trained on a split by the original's own recipe; its cost is booked, cached or not."""
         with self.ledger.paused():
             model, cost = self.retrain(split)
         self.ledger.credit(cost)

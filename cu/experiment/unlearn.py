@@ -43,7 +43,7 @@ def unlearn(plan: RunPlan, tracker: Tracker) -> RunResult:
         task = make_task(workspace.data, scenario, generator(config.forget_seed, "forget"))
         write_forget_ids(plan.folder.path, task.forget.ids.tolist())
         original = workspace.original()
-        references = [workspace.retrained(task.retain, workspace.seed + k) for k in range(config.reference.k)]
+        references = [workspace.reference(task.retain, k) for k in range(config.reference.k)]
         arrays, cost, unlearned = forget(workspace, plan, method, task, original, tracker)
         context = AuditContext(workspace, plan, task, method, original, tuple(references), unlearned)
         metrics, seconds = compare_with_references(workspace, task, arrays, cost, original, references, context)

@@ -23,7 +23,7 @@ from cu.engine.recipe import Recipe
 from cu.errors import ConfigError
 from cu.models.adapt import adapted_names
 from cu.models.types import Classifier
-from cu.seeds import generator
+from cu.seeds import generator, member_seed
 from cu.store.checkpoint import EpochCheckpoint
 from cu.store.identity import retrained_identity
 from cu.store.models import KeptModels, ModelStore, StoredModel, load_into, load_weights
@@ -65,12 +65,17 @@ class Workspace(Generic[C]):
 
     def context(self, seed: int, log_row: Log = silent, **more: Any) -> MethodContext:
         """What a method or a training is handed, with its own seed and account."""
-        return MethodContext(self.hardware, seed, self.blank, self.retrained_on, Ledger(self.hardware), log_row, **more)
+        retrain = partial(self.retrained_by_method, seed)
+        return MethodContext(self.hardware, seed, self.blank, retrain, Ledger(self.hardware), log_row, **more)
 
-    def retrained_on(self, retain: Split) -> tuple[Classifier, Mapping[str, float]]:
-        """The retrained model of the original's own seed, trained or loaded, and what its training cost."""
-        stored = self.retrained(retain, self.seed)
+    def retrained_by_method(self, seed: int, retain: Split) -> tuple[Classifier, Mapping[str, float]]:
+        """What a method of this seed gets if it trains from scratch, and what that cost; it is no reference."""
+        stored = self.retrained(retain, member_seed(seed, "retrain", 0))
         return self.load(stored), stored.record["cost"]
+
+    def reference(self, retain: Split, number: int, level: int = logging.INFO) -> StoredModel:
+        """The retrained model `number` that outcomes of this training seed are set against, and no others."""
+        return self.retrained(retain, member_seed(self.seed, "reference", number), level)
 
     def load(self, stored: StoredModel) -> Classifier:
         """A stored model on the device, in evaluation mode.

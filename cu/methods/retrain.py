@@ -13,9 +13,10 @@ from cu.models.types import Classifier
 
 @dataclass(frozen=True, kw_only=True)
 class Retrain:
-    """The target of every other method: the original's recipe and seed on the retain set alone.
+    """The target of every other method: the original's recipe on the retain set alone.
 
-    It is the same model that serves as the first reference, trained once; its gaps are 0 by construction.
+    It has a seed of its own and is none of the models that outcomes are set against: its gaps are those of an exact
+    method, not 0.
     """
 
     needs: ClassVar[tuple[Need, ...]] = RETAIN_SET

@@ -17,6 +17,7 @@ from cu.engine.predict import predict
 from cu.experiment.workspace import Workspace
 from cu.methods.types import Method
 from cu.models.types import Classifier
+from cu.seeds import member_seed
 from cu.store.checkpoint import EpochCheckpoint
 from cu.store.identity import fingerprint, forgotten_ids, trained_identity, unlearned_identity
 from cu.store.models import StoredModel, load_into, load_weights
@@ -60,39 +61,39 @@ class AuditContext:
         return self.plan.config.method_seed
 
     def original_of(self, number: int) -> StoredModel:
-        """Original `number`, trained by the recipe with seed `seed + number`; number 0 is the run's own."""
+        """Original `number`, trained by the recipe with a seed of its own; number 0 is the run's own."""
         workspace = self.workspace
         if number == 0:
             return self.original
-        identity = {**trained_identity(workspace.original_identity), "seed": workspace.seed + number}
+        identity = {
+            **trained_identity(workspace.original_identity),
+            "seed": member_seed(workspace.seed, "original", number),
+        }
         train = workspace.trainer(workspace.data.train, identity["seed"], "original", silent, logging.DEBUG)
         return workspace.store.obtain(identity, train)
 
     def trained(self, split: Split, number: int) -> StoredModel:
-        """A model trained with seed `seed + number` on part of the training set alone, by the original's recipe."""
-        return self.workspace.retrained(replace(split, name="retain"), self.workspace.seed + number, logging.DEBUG)
+        """A model trained on part of the training set alone, as reference `number` is on the retain set."""
+        return self.workspace.reference(replace(split, name="retain"), number, logging.DEBUG)
 
     def unlearned(self) -> StoredModel:
         """The run's own unlearned model."""
         return self.forgetting(self.original, self.task, 0)
 
     def forgetting(self, original: StoredModel, task: UnlearningTask, number: int) -> StoredModel:
-        """What the run's method with its own settings makes of an original, with seed `method_seed + number`.
+        """What the run's method with its own settings makes of an original, with the method seed of that number.
 
-        Should the method train from scratch, it does so with seed `seed + number`.
+        Number 0 is the run's own. A method that trains from scratch makes a model that is none of `trained`.
         """
-        workspace, seed = self.workspace, self.method_seed + number
+        workspace = self.workspace
+        seed = member_seed(self.method_seed, "unlearned", number) if number else self.method_seed
         own = number == 0 and original is self.original and task is self.task
         plan = self.plan
         forgotten = plan.forgotten if task is self.task else forgotten_ids(task.forget.ids.tolist(), task.scenario)
         identity = unlearned_identity(plan.config, original.record["identity"], seed, forgotten)
 
-        def retrain(retain: Split) -> tuple[Classifier, Mapping[str, Any]]:
-            stored = self.trained(retain, number)
-            return workspace.load(stored), stored.record["cost"]
-
         def train(checkpoint: EpochCheckpoint, rows: JsonLines) -> tuple[Classifier, Mapping[str, Any]]:
-            context, model = replace(workspace.context(seed), retrain=retrain), self.kept() if own else None
+            context, model = workspace.context(seed), self.kept() if own else None
             if model is None:
                 with context.ledger.running():
                     model = self.method.unlearn(workspace.load(original), task, context)

@@ -24,9 +24,9 @@ from cu.store.models import StoredModel
 class EnsembleAudit:
     """Compare the distribution of unlearned models with that of retrained models, sample by sample.
 
-    Unlearned model i has method seed `method_seed + i`. The forgetting score of the NeurIPS 2023 challenge starts all
-    of them from one original (`originals: one`); KLoM (Georgiev et al. 2025) starts each from its own, of seed
-    `seed + i` (`originals: own`), and so compares with retraining in all that is random. Retrained models and
+    Every unlearned model has its own method seed. The forgetting score of the NeurIPS 2023 challenge starts all of them
+    from one original (`originals: one`); KLoM (Georgiev et al. 2025) starts each from an original of its own
+    (`originals: own`), and so compares with retraining in all that is random. Retrained models and
     originals are shared by all methods, and the first retrained models are the run's references.
 
     There are 2 x `models` retrained ones: unlearned models are set against the second half, and a reference is

@@ -54,7 +54,7 @@ class ShadowAudit:
         pool = context.task.forget if classes else candidates(context, self.pool)
         base = without(context.workspace.data.train, pool)
         finished = eta_log("shadows", self.models + (half if classes else self.models))
-        # The first retrained worlds of a class scenario are what `retrain` makes of the shadows: the reference itself.
+        # Retrained worlds of a class scenario are the run's references, and more of their kind.
         first, retrained = 0 if classes else self.models, []
         for number in range(first, first + self.models):
             retrained.append(margins(context, context.trained(base, number), pool))
