@@ -1,30 +1,46 @@
-"""What a piece of work cost: seconds on a clock that can be paused, samples by split, steps, memory."""
+"""What a piece of work cost: seconds on a clock that can be paused, samples, passes, steps, memory."""
 
 from __future__ import annotations
 
-import resource
-import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any
 
-import torch
-
 from cu.engine.hardware import Hardware
+from cu.engine.memory import peak_memory_mb, reset_peak_memory
+from cu.engine.passes import counting
+
+Log = Callable[[Mapping[str, float], int], None]
+_running: ContextVar[Ledger | None] = ContextVar("running", default=None)
 
 
 @dataclass(eq=False)
 class Ledger:
-    """A running account. Evaluation, checkpoints and logging happen off the clock."""
+    """A running account. Evaluation, checkpoints and logging happen off the clock.
+
+    Attributes:
+        hardware: Where the work happens.
+        clock: Seconds from any start.
+        seconds: Measured so far, by account.
+        samples: Read so far, by split: those of optimizer steps, and those that preparation looks at.
+        steps: Of an optimizer.
+        forward: Images that went through a model while the clock ran.
+        backward: Images whose gradients went back.
+        peak_mb: The most memory that was in use at once, over what was there when the clock first started.
+    """
 
     hardware: Hardware
     clock: Any = perf_counter
     seconds: dict[str, float] = field(default_factory=lambda: {"unlearn": 0.0, "prep": 0.0})
     samples: Counter[str] = field(default_factory=Counter)
     steps: int = 0
+    forward: int = 0
+    backward: int = 0
+    peak_mb: float = 0.0
     _since: float | None = None
     _account: str = "unlearn"
 
@@ -33,15 +49,30 @@ class Ledger:
         self.steps += 1
         self.samples.update(counts)
 
+    def off_the_clock(self, log: Log) -> Log:
+        """A log whose writing nobody pays for, wherever it is called from."""
+
+        def write(values: Mapping[str, float], step: int) -> None:
+            with self.paused():
+                log(values, step)
+
+        return write
+
     @contextmanager
     def running(self) -> Iterator[None]:
-        """Run the clock while inside, and watch the peak of memory."""
+        """Run the clock while inside, count passes, and watch the peak of memory."""
         reset_peak_memory(self.hardware)
-        self._start()
+        before, token = peak_memory_mb(self.hardware), _running.set(self)
         try:
-            yield
+            with counting(self._passed):
+                self._start()
+                try:
+                    yield
+                finally:
+                    self._stop()
         finally:
-            self._stop()
+            _running.reset(token)
+            self.peak_mb = max(self.peak_mb, peak_memory_mb(self.hardware) - before)
 
     @contextmanager
     def paused(self) -> Iterator[None]:
@@ -69,6 +100,11 @@ class Ledger:
             if was_running:
                 self._start()
 
+    def _passed(self, images: int, backward: bool) -> None:
+        if self._since is not None:
+            self.forward += images
+            self.backward += images if backward else 0
+
     def _start(self) -> None:
         self.hardware.synchronize()
         self._since = self.clock()
@@ -80,14 +116,21 @@ class Ledger:
             self._since = None
 
     def cost(self) -> dict[str, float]:
-        """The account as numbers: seconds, samples, steps, peak memory in MB."""
+        """The account as numbers: seconds, samples, passes, steps, peak memory in MB.
+
+        Samples read from the whole training set at once count as retained ones.
+        """
         return {
             "unlearn_seconds": self.seconds["unlearn"],
             "prep_seconds": self.seconds["prep"],
             "samples_seen_forget": self.samples["forget"],
-            "samples_seen_retain": self.samples["retain"] + self.samples["train"],
+            "samples_seen_retain": sum(
+                n for name, n in self.samples.items() if name in ("retain", "train") or "+" in name
+            ),
             "steps": self.steps,
-            "peak_mem_mb": peak_memory_mb(self.hardware),
+            "forward_images": self.forward,
+            "backward_images": self.backward,
+            "peak_mem_mb": self.peak_mb,
         }
 
     def credit(self, cost: Mapping[str, Any]) -> None:
@@ -96,6 +139,9 @@ class Ledger:
         self.seconds["prep"] += cost["prep_seconds"]
         self.samples.update({"forget": cost["samples_seen_forget"], "retain": cost["samples_seen_retain"]})
         self.steps += cost["steps"]
+        self.forward += cost["forward_images"]
+        self.backward += cost["backward_images"]
+        self.peak_mb = max(self.peak_mb, cost["peak_mem_mb"])
 
     def state(self) -> dict[str, Any]:
         """What a checkpoint must hold to continue the account."""
@@ -104,6 +150,8 @@ class Ledger:
             "seconds": {**self.seconds, self._account: now},
             "samples": dict(self.samples),
             "steps": self.steps,
+            "passes": [self.forward, self.backward],
+            "peak_mb": self.peak_mb,
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -111,26 +159,15 @@ class Ledger:
         self.seconds.update(state["seconds"])
         self.samples = Counter(state["samples"])
         self.steps = state["steps"]
+        self.forward, self.backward = state["passes"]
+        self.peak_mb = state["peak_mb"]
 
 
-def reset_peak_memory(hardware: Hardware) -> None:
-    """Forget the peak so far, where the system allows it."""
-    if hardware.device.startswith("cuda"):
-        torch.cuda.reset_peak_memory_stats(hardware.device)
-    elif sys.platform == "linux":
-        try:
-            with open("/proc/self/clear_refs", "w") as file:
-                file.write("5")
-        except OSError:  # some containers forbid it; the peak is then that of the whole process
-            return
+def visited(split: str, samples: int) -> None:
+    """Note that so many samples of a split are read without an optimizer step, on the account that runs, if one does.
 
-
-def peak_memory_mb(hardware: Hardware) -> float:
-    """Peak memory in MB: of the CUDA allocator, else of the process."""
-    if hardware.device.startswith("cuda"):
-        return torch.cuda.max_memory_allocated(hardware.device) / 2**20
-    if sys.platform == "linux":
-        with open("/proc/self/status") as lines:
-            return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM"))
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / 2**20 if sys.platform == "darwin" else peak / 1024
+    Fisher information, saliency masks and the like read data through functions that know no account.
+    """
+    ledger = _running.get()
+    if ledger is not None and ledger._since is not None:
+        ledger.samples[split] += samples

@@ -11,6 +11,7 @@ from cu.config.schema import EvaluationConfig, RunConfig
 from cu.data.types import UnlearningTask
 from cu.disk.files import read_json, write_json
 from cu.engine.clock import Clock
+from cu.engine.pace import retimed
 from cu.evaluation.cases import by_split
 from cu.evaluation.compare import compare
 from cu.evaluation.comparison import Comparison
@@ -89,7 +90,7 @@ def case_of(
         confused_classes=workspace.data.confused_classes,
         seed=derive_seed(workspace.config.forget_seed, "evaluation"),
         cost=cost,
-        retrained_cost=tuple(r.record["cost"] for r in references),
+        retrained_cost=tuple(retimed(r.record["cost"], cost.get("retrain_seconds_per_sample")) for r in references),
     )
 
 

@@ -93,13 +93,15 @@ def forget(
         plan.config.method_seed, record, task=task, trajectory_every=evaluation.trajectory_every
     )
     model = workspace.load(original)
+    workspace.warm_up(model, (task.forget, task.retain), getattr(method, "recipe", workspace.recipe))
+    pace = workspace.pace if plan.config.reference.k else None
     log.info("%s forgets %d of %d samples", plan.names["method"], len(task.forget), len(workspace.data.train))
     with context.ledger.running():
         unlearned = method.unlearn(model, task, context)
-    cost, scoring = context.ledger.cost(), Clock(workspace.hardware)
+    cost, scoring = workspace.cost_of(context.ledger), Clock(workspace.hardware)
     with scoring.running():
         arrays = score(unlearned, workspace.data, workspace.hardware)
-    cost["scoring_seconds"] = scoring.seconds
+    cost |= {"scoring_seconds": scoring.seconds} | ({"retrain_seconds_per_sample": pace} if pace else {})
     if plan.config.save_model:
         write_model(folder, unlearned, {"fingerprint": plan.fingerprint, "identity": plan.identity})
     if evaluation.save_predictions:

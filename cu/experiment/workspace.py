@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict, dataclass
-from functools import lru_cache, partial
+from functools import cached_property, lru_cache, partial
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from cu.config.build import build
 from cu.config.schema import Component, RunConfig, TrainConfig
+from cu.data.batches.shuffled import batch_bounds
 from cu.data.types import ImageData, Split
 from cu.disk.files import JsonLines, read_rows
 from cu.engine.context import Log, MethodContext, silent
@@ -19,7 +20,10 @@ from cu.engine.fit import cross_entropy, fit
 from cu.engine.hardware import Hardware
 from cu.engine.ledger import Ledger
 from cu.engine.outputs import score
+from cu.engine.pace import retimed, seconds_per_sample
+from cu.engine.passes import Flops, flops_per_image
 from cu.engine.recipe import Recipe
+from cu.engine.warm_up import warm_up
 from cu.errors import ConfigError
 from cu.models.adapt import adapted_names
 from cu.models.types import Classifier
@@ -66,12 +70,37 @@ class Workspace(Generic[C]):
     def context(self, seed: int, log_row: Log = silent, **more: Any) -> MethodContext:
         """What a method or a training is handed, with its own seed and account."""
         retrain = partial(self.retrained_by_method, seed)
-        return MethodContext(self.hardware, seed, self.blank, retrain, Ledger(self.hardware), log_row, **more)
+        ledger = Ledger(self.hardware)
+        return MethodContext(self.hardware, seed, self.blank, retrain, ledger, ledger.off_the_clock(log_row), **more)
 
     def retrained_by_method(self, seed: int, retain: Split) -> tuple[Classifier, Mapping[str, float]]:
         """What a method of this seed gets if it trains from scratch, and what that cost; it is no reference."""
         stored = self.retrained(retain, member_seed(seed, "retrain", 0))
-        return self.load(stored), stored.record["cost"]
+        return self.load(stored), retimed(stored.record["cost"], self.pace)
+
+    def warm_up(self, model: Classifier, splits: Collection[Split], recipe: Recipe) -> None:
+        """Do what this process does only once before a clock starts; see `cu.engine.warm_up`."""
+        sizes = {stop - start for split in splits for start, stop in batch_bounds(len(split), recipe.batch_size)}
+        for split in splits:
+            warm_up(model, split, sizes, recipe.optimizer, self.hardware)
+
+    @cached_property
+    def flops(self) -> Flops:
+        """Operations of one image, by the model of this job."""
+        return flops_per_image(self.context(self.seed).new_model(), self.data.shape)
+
+    @cached_property
+    def pace(self) -> float | None:
+        """Seconds that training takes per sample here and now; looked at once in a job."""
+        context = self.context(self.seed)
+        self.warm_up(context.new_model(), (self.data.train,), self.recipe)
+        return seconds_per_sample(self.data.train, self.recipe, context)
+
+    def cost_of(self, ledger: Ledger) -> dict[str, float]:
+        """An account as numbers, with floating-point operations: the only cost that compares machines."""
+        cost = ledger.cost()
+        work = cost["forward_images"] * self.flops.forward + cost["backward_images"] * self.flops.backward
+        return {**cost, "flops": work}
 
     def reference(self, retain: Split, number: int, level: int = logging.INFO) -> StoredModel:
         """The retrained model `number` that outcomes of this training seed are set against, and no others."""
@@ -121,10 +150,11 @@ class Workspace(Generic[C]):
             replay(read_rows(rows.path), log_row)
             context = self.context(seed, record)
             batches = context.batches(split, self.recipe)
+            self.warm_up(context.new_model(), (split,), self.recipe)
             with context.ledger.running():
                 blank = context.new_model()
                 model = fit(blank, batches, cross_entropy, self.recipe, context, checkpoint=checkpoint, name=name)
-            return model, {"cost": context.ledger.cost(), **asdict(provenance(self.hardware.describe()))}
+            return model, {"cost": self.cost_of(context.ledger), **asdict(provenance(self.hardware.describe()))}
 
         return train
 

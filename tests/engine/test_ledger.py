@@ -1,6 +1,9 @@
-import pytest
+import sys
 
-from cu.engine.ledger import Ledger
+import pytest
+import torch
+
+from cu.engine.ledger import Ledger, visited
 
 
 class Clock:
@@ -145,5 +148,58 @@ def test_an_account_is_continued_by_another_process(ledger, clock, hardware):
     assert ledger.samples["train"] == 32, "the first account is not shared"
 
 
-def test_peak_memory_is_positive(ledger):
-    assert ledger.cost()["peak_mem_mb"] > 1
+def test_logs_are_written_off_the_clock(ledger, clock):
+    rows = []
+
+    def slow(values, step):
+        clock.work(60)
+        rows.append((values, step))
+
+    log = ledger.off_the_clock(slow)
+    with ledger.running():
+        clock.work(1)
+        log({"stop/limit": 0.1}, 7)
+        clock.work(2)
+    assert seconds(ledger) == (3, 0)
+    assert rows == [({"stop/limit": 0.1}, 7)]
+
+
+def test_what_preparation_reads_is_booked_on_the_account_that_runs(ledger):
+    visited("retain", 5)
+    with ledger.running():
+        visited("retain", 10)
+        with ledger.preparing():
+            visited("forget", 3)
+            visited("retain+forget", 13)
+        with ledger.paused():
+            visited("retain", 1000)
+    visited("retain", 5)
+    cost = ledger.cost()
+    assert (cost["samples_seen_forget"], cost["samples_seen_retain"], cost["steps"]) == (3, 23, 0)
+
+
+def test_memory_is_what_was_added_and_the_most_of_it(hardware):
+    ledger, kept = Ledger(hardware), torch.ones(8 * 2**20)
+    with ledger.running():
+        first = torch.ones(24 * 2**20)
+        del first
+        second = torch.ones(12 * 2**20)
+        del second
+    assert ledger.cost()["peak_mem_mb"] == pytest.approx(96, abs=25)
+    assert len(kept)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the system does not forget a peak")
+def test_memory_of_earlier_work_is_not_added_again(hardware):
+    for _ in range(2):
+        ledger = Ledger(hardware)
+        with ledger.running():
+            block = torch.ones(24 * 2**20)
+            del block
+        assert ledger.cost()["peak_mem_mb"] == pytest.approx(96, abs=25)
+    idle = Ledger(hardware)
+    with idle.running():
+        pass
+    assert idle.cost()["peak_mem_mb"] < 10
+    idle.credit(ledger.cost())
+    assert idle.cost()["peak_mem_mb"] == ledger.cost()["peak_mem_mb"]

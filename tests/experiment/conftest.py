@@ -58,7 +58,7 @@ def make_scene(make_bench, make_recipe, toy_tasks, tmp_path):
             folder=RunFolder(tmp_path / "run"),
             forgotten={"scenario": scenario},
         )
-        retrained = tuple(workspace.retrained(task.retain, workspace.seed + k) for k in range(references))
+        retrained = tuple(workspace.reference(task.retain, k) for k in range(references))
         return AuditContext(workspace, plan, task, methods[method], workspace.original(), retrained, outcome)
 
     return make

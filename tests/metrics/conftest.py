@@ -18,6 +18,8 @@ COST = {
     "samples_seen_retain": 2000.0,
     "steps": 20.0,
     "peak_mem_mb": 100.0,
+    "flops": 6e6,
+    "retrain_seconds_per_sample": 0.01,
 }
 
 

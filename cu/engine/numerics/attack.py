@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from cu.data.types import Split
 from cu.engine.hardware import Hardware
+from cu.engine.ledger import visited
 from cu.engine.predict import evaluating
 from cu.models.types import Classifier
 
@@ -31,6 +32,7 @@ def on_pixels(model: Classifier, split: Split, hardware: Hardware) -> PixelModel
 
 def pixels_of(split: Split, positions: Tensor, hardware: Hardware) -> tuple[Tensor, Tensor]:
     """Images float32 [B, C, H, W] in [0, 1] and labels int64 [B] of a split at `positions`, on the device."""
+    visited(split.name, len(positions))
     chosen = positions.to(split.rows.device)
     pixels = hardware.placement.put(split.images[split.rows[chosen]]).float() / 255
     return pixels, split.labels[chosen].to(pixels.device)

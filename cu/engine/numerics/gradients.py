@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 from cu.data.types import Split
 from cu.engine.hardware import Hardware
+from cu.engine.ledger import visited
 from cu.engine.predict import SCORING_BATCH, evaluating
 from cu.models.types import Classifier
 
@@ -44,6 +45,7 @@ def plain_batches(split: Split, size: int, hardware: Hardware, order: Tensor | N
     for positions in order.split(size):
         chosen = positions.to(split.rows.device)
         images = hardware.placement.put(split.eval_view(chosen))
+        visited(split.name, len(positions))
         yield images, split.labels[chosen].to(images.device)
 
 

@@ -97,7 +97,10 @@ class AuditContext:
             if model is None:
                 with context.ledger.running():
                     model = self.method.unlearn(workspace.load(original), task, context)
-            return model, {"cost": context.ledger.cost(), **asdict(provenance(workspace.hardware.describe()))}
+            return model, {
+                "cost": workspace.cost_of(context.ledger),
+                **asdict(provenance(workspace.hardware.describe())),
+            }
 
         return workspace.store.obtain(identity, train)
 

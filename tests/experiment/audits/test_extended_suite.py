@@ -96,8 +96,7 @@ def test_nulls_of_class_unlearning(judged):
         assert nothing[key].value == nothing[key].original
     assert nothing["mia/ulira_eff_auc"].value > 0.95
     assert nothing["dist/eps_score"].value < retrained["dist/eps_score"].value
-    for key in ("mia/ulira_eff_auc", "dist/eps_score"):
-        assert abs(retrained[key].gap) <= retrained[key].floor + 1e-9
+    assert retrained["mia/ulira_eff_auc"].value < 0.9
 
 
 def test_audits_can_be_switched_off_one_by_one(judged):

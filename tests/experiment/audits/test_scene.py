@@ -1,21 +1,32 @@
 import logging
+from itertools import combinations
 
 import numpy as np
+import pytest
 import torch
 
+from cu.seeds import member_seed
 from cu.store.models import save_weights
 
 
-def test_original_zero_is_the_runs_own_and_the_others_are_those_of_runs_with_their_seeds(make_scene):
-    context = make_scene()
+@pytest.fixture
+def same_values():
+    """Whether two models have bitwise equal weights."""
+    return lambda a, b: all(torch.equal(a[name], b[name]) for name in a)
+
+
+def test_original_zero_is_the_runs_own_and_the_others_belong_to_no_other_run(make_scene):
+    context, other = make_scene(), make_scene(seed=2)
     assert context.original_of(0) is context.original
-    assert context.original_of(2).folder == make_scene(seed=2).original.folder
+    assert context.original_of(2).folder == context.original_of(2).folder
+    assert len({c.original_of(n).folder for c in (context, other) for n in range(3)}) == 6
 
 
 def test_further_originals_of_a_users_own_weights_are_trained_by_the_recipe(make_scene):
     context = make_scene()
+    expected = context.original_of(2).folder
     context.workspace.original_identity["checkpoint"] = "hash"
-    assert context.original_of(2).folder == make_scene(seed=2).original.folder
+    assert context.original_of(2).folder == expected
 
 
 def test_retrained_models_are_the_references(make_scene):
@@ -52,12 +63,19 @@ def test_an_outcome_that_was_not_kept_is_made_again_once_and_the_same(make_scene
     assert all(torch.equal(stored.weights[name], value) for name, value in expected.state_dict().items())
 
 
-def test_a_method_that_retrains_uses_the_seed_of_its_number(make_scene):
-    context = make_scene(method="retrain")
-    for number in (0, 3):
-        made = context.forgetting(context.original_of(number), context.task, number)
-        expected = context.trained(context.task.retain, number)
-        assert all(torch.equal(made.weights[name], value) for name, value in expected.weights.items())
+def test_runs_of_different_seeds_share_no_reference(make_scene):
+    scenes = [make_scene(seed=seed, references=3) for seed in (0, 1, 2)]
+    assert len({reference.folder for scene in scenes for reference in scene.references}) == 9
+
+
+def test_a_method_that_retrains_makes_a_model_of_its_own_for_every_number(make_scene, same_values):
+    context = make_scene(method="retrain", references=2)
+    made = [context.forgetting(context.original_of(number), context.task, number) for number in (0, 1)]
+    known = [context.trained(context.task.retain, number) for number in (0, 1)]
+    models = [stored.weights for stored in (*made, *known)]
+    assert not any(same_values(a, b) for a, b in combinations(models, 2))
+    seed = member_seed(context.method_seed, "retrain", 0)
+    assert same_values(made[0].weights, context.workspace.retrained(context.task.retain, seed).weights)
 
 
 def test_logits_are_computed_once(make_scene, monkeypatch):
