@@ -165,5 +165,5 @@ def _notes(result: RunResult, entries: dict[str, Comparison]) -> list[str]:
     reasons: dict[str, list[str]] = {}
     for key, entry in entries.items():
         if entry.status != "ok":
-            reasons.setdefault(entry.status, []).append(key)
+            reasons.setdefault(entry.note or entry.status, []).append(key)
     return notes + [f"n/a      {', '.join(keys)}: {reason}" for reason, keys in reasons.items()]
