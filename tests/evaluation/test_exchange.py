@@ -9,7 +9,7 @@ from cu.evaluation.compare import compare
 from cu.evaluation.facing import in_place, judge, judge_pairs, judge_reference
 from cu.evaluation.suite import measure
 
-WORLDS = 24
+WORLDS = 16
 
 
 def compared(suite, case, judged=None):
@@ -39,14 +39,14 @@ def collected(suite, make_world, scenario, count, judged=None, worlds=WORLDS):
     return {key: entries for key, entries in found.items() if len(entries) > worlds / 2}
 
 
-@pytest.mark.parametrize("count", [2, pytest.param(3, marks=pytest.mark.slow), pytest.param(5, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", [2, pytest.param(3, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("scenario", ["class", "sample"])
 def test_an_exact_method_cannot_be_told_from_retraining(suite, make_world, scenario, count):
     found = collected(suite, make_world, scenario, count)
     assert len(found) > 60
-    # Of about 70 keys with some 20 degrees of freedom, one test in 50 would pass this limit by chance.
+    # Of about 70 keys with 15 degrees of freedom, one test in 200 would pass this limit by chance.
     apart = {key: excess([entry.gap for entry in entries]) for key, entries in found.items()}
-    assert {key: errors for key, errors in apart.items() if errors > 4} == {}
+    assert {key: errors for key, errors in apart.items() if errors > 5} == {}
     for key, entries in found.items():
         # An attack at chance says nothing of a model: where fewer than two are left there is no yardstick either.
         assert all(entry.floor is not None or entry.ref_std is None for entry in entries), key
@@ -55,7 +55,7 @@ def test_an_exact_method_cannot_be_told_from_retraining(suite, make_world, scena
 def test_facing_one_reference_more_would_show(suite, make_world):
     # What a comparison against all K would make of the same exact method: nearer than retraining to retraining.
     alone = {"average_gap": suite["average_gap"]}
-    nearer = collected(alone, make_world, "sample", 2, measure, worlds=300)["agg/avg_gap_acc"]
+    nearer = collected(alone, make_world, "sample", 2, measure, worlds=200)["agg/avg_gap_acc"]
     assert np.mean([e.value for e in nearer]) / np.mean([e.ref for e in nearer]) == pytest.approx(0.87, abs=0.05)
-    fair = collected(alone, make_world, "sample", 2, worlds=300)["agg/avg_gap_acc"]
+    fair = collected(alone, make_world, "sample", 2, worlds=200)["agg/avg_gap_acc"]
     assert np.mean([e.value for e in fair]) / np.mean([e.ref for e in fair]) == pytest.approx(1, abs=0.05)
