@@ -39,6 +39,17 @@ CPU = Hardware(
 )
 
 
+# Who asks for one of these runs commands, starts processes, trains, forgets by a configured method, or draws figures.
+SLOW_FIXTURES = {"command", "start", "finished", "tiny", "make_bench", "private_store", "unlearn", "browser", "study"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark as `slow` what its fixtures make slow."""
+    for item in items:
+        if SLOW_FIXTURES & set(getattr(item, "fixturenames", ())):
+            item.add_marker("slow")
+
+
 def build_data(count: int = 240, seed: int = 0) -> ImageData:
     """Class c is a bright quadrant c under noise; of every five images three are trained on, one is val, one test."""
     source = torch.Generator().manual_seed(seed)

@@ -149,16 +149,19 @@ def imported(*names):
     return {"torch", "torchvision", "sklearn", "pandas", "matplotlib", "wandb", "pydantic"} & set(run.stdout.split())
 
 
+@pytest.mark.slow
 def test_the_command_line_starts_light():
     light = [name for name in modules(PACKAGE) if name.split(".")[1:2] in (["cli"], ["errors"], ["seeds"])]
     light += ["cu.config.objective", "cu.config.validate", "cu.jobs.job", "cu.store.plan", "cu.tracking.mirror"]
     assert imported(*light) == set()
 
 
+@pytest.mark.slow
 def test_hydra_finds_the_launcher_without_loading_anything_heavy():
     assert imported("hydra_plugins.cu_pool.launcher") == set()
 
 
+@pytest.mark.slow
 def test_metrics_load_without_torch():
     metrics = [name for name in modules(PACKAGE) if name.startswith("cu.metrics")]
     assert not imported(*metrics) & {"torch", "torchvision", "wandb"}

@@ -20,6 +20,7 @@ from cu.store.plan import NAMED, plan_unlearning
 
 PRINTED = printed_numbers("arxiv_2401_10458")
 SIZES = ("paper", "small")
+pytestmark = pytest.mark.slow  # hundreds of configs
 TABLES = [f"{size}/table{number}" for size in SIZES for number in range(1, 8)]
 
 

@@ -43,6 +43,7 @@ def test_the_experiment_sweeps_methods_that_have_a_search():
     assert params.trial.split(",") == list("abcdef")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FILES)
 def test_every_trial_composes_and_its_settings_arrive(name, assert_keys_are_fields):
     search = OmegaConf.load(FILES[name])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from types import SimpleNamespace
 
 import pytest
@@ -15,6 +16,8 @@ from cu.methods.original import Original
 from cu.methods.retrain import Retrain
 from cu.store.models import ModelStore
 from cu.store.runs import RunFolder
+
+KEPT = (".safetensors", ".npz", ".json")  # what costs time to make
 
 
 @pytest.fixture(scope="session")
@@ -62,6 +65,26 @@ def make_scene(make_bench, make_recipe, toy_tasks, tmp_path):
         return AuditContext(workspace, plan, task, methods[method], workspace.original(), retrained, outcome)
 
     return make
+
+
+@pytest.fixture
+def unchanged():
+    """A context in which no file below a folder is written anew or goes away; new ones may come, of `kind` only."""
+
+    @contextmanager
+    def watch(folder, kind=None):
+        def written():
+            return {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.suffix in KEPT}
+
+        before = written()
+        yield
+        after = written()
+        assert before.items() <= after.items()
+        for path in after.keys() - before.keys():
+            if path.name == "model.json":
+                assert read_json(path)["identity"]["kind"] == kind
+
+    return watch
 
 
 @pytest.fixture

@@ -2,11 +2,13 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from torch import nn
 
 from cu.data.scenarios.memorised import MemorisedScenario
 from cu.data.scenarios.samples import SampleScenario
 from cu.data.task import make_task
 from cu.experiment.memorisation import mean_over, memorisation, resolve_scenario
+from cu.models.types import Output
 
 
 def test_mean_over_chosen_rows():
@@ -14,25 +16,39 @@ def test_mean_over_chosen_rows():
     assert mean_over(values, chosen).tolist() == [0.5, 1]
 
 
-def test_what_only_models_that_saw_it_get_right_is_memorised(toy_data, monkeypatch):
-    """Models that know their own training samples, and every third of the others."""
-    workspace = SimpleNamespace(
-        data=toy_data, hardware=None, retrained=lambda half, number, level: half, load=lambda half: half
-    )
+class Lookup(nn.Module):
+    """Knows its own training samples by their pixels, and every third of the others; is wrong on the rest."""
 
-    def lookup(half, train, hardware):
-        assert len(half) in (72, 144 - 72)
+    def __init__(self, half, train):
+        super().__init__()
         known = torch.isin(train.ids, half.ids) | (torch.arange(len(train)) % 3 == 0)
-        return SimpleNamespace(logits=torch.eye(4)[torch.where(known, train.labels, (train.labels + 1) % 4)])
+        answers = torch.where(known, train.labels, (train.labels + 1) % 4)
+        images = train.eval_view(torch.arange(len(train)))
+        self.answers = {image.numpy().tobytes(): int(a) for image, a in zip(images, answers, strict=True)}
+        assert len(self.answers) == len(train), "no two images are the same"
 
-    monkeypatch.setattr("cu.experiment.memorisation.predict", lookup)
+    def forward(self, images):
+        logits = torch.eye(4)[[self.answers[image.numpy().tobytes()] for image in images]]
+        return Output(logits, logits)
+
+
+def test_what_only_models_that_saw_it_get_right_is_memorised(toy_data, hardware):
+    sizes = []
+
+    def retrained(half, number, level):
+        sizes.append(len(half))
+        return Lookup(half, toy_data.train)
+
+    workspace = SimpleNamespace(data=toy_data, hardware=hardware, retrained=retrained, load=lambda model: model)
     assert torch.equal(memorisation(workspace, 6), (torch.arange(144) % 3 != 0).float())  # type: ignore[arg-type]
+    assert sizes == [72] * 6
 
 
-def test_it_does_not_depend_on_the_runs_seed_and_is_trained_once(make_bench, audit_store, monkeypatch):
-    first = memorisation(make_bench(), 4)
-    monkeypatch.setattr("cu.experiment.workspace.fit", None)
-    assert torch.equal(memorisation(make_bench(seed=8), 4), first)
+def test_it_does_not_depend_on_the_runs_seed_and_is_trained_once(make_bench, audit_store, unchanged, kinds):
+    first, trained = memorisation(make_bench(), 4), kinds(audit_store)
+    with unchanged(audit_store.root):
+        assert torch.equal(memorisation(make_bench(seed=8), 4), first)
+    assert kinds(audit_store) == trained
 
 
 def test_a_scenario_is_informed_if_it_asks_for_it(make_bench):

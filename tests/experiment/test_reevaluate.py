@@ -16,8 +16,6 @@ from cu.config.folder import config_folder
 from cu.config.parse import parse
 from cu.config.schema import EvaluateConfig
 from cu.errors import ConfigError
-from cu.experiment import unlearn as experiment
-from cu.experiment import workspace as workspace
 from cu.experiment.reevaluate import evaluate_again
 from cu.experiment.selection import Selection
 from cu.jobs.job import work
@@ -49,15 +47,18 @@ def finished(tmp_path_factory):
 
 
 @pytest.fixture
-def outputs(finished, tmp_path, monkeypatch):
-    """A copy of the finished runs, in a world where training is a crime."""
+def outputs(finished, tmp_path):
+    """A copy of the finished runs. Whatever a test does to it, nothing is trained and nothing forgets."""
+    outputs = shutil.copytree(finished, tmp_path / "outputs")
+    before = made(outputs)
+    yield outputs
+    assert made(outputs).items() <= before.items()
 
-    def crime(*args, **kwargs):
-        raise AssertionError("something was trained")
 
-    monkeypatch.setattr(workspace, "fit", crime)
-    monkeypatch.setattr(experiment, "forget", crime)
-    return shutil.copytree(finished, tmp_path / "outputs")
+def made(outputs):
+    """When the files were written that only training and forgetting write."""
+    names = ("model.safetensors", "model.json", "metrics.jsonl", "checkpoint.pt", "cost.json")
+    return {path: path.stat().st_mtime_ns for path in outputs.rglob("*") if path.name in names}
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from cu.engine.fit import cross_entropy, fit
 from cu.methods.finetune import FineTune
 from cu.methods.gradient_ascent import GradientAscent
 from cu.methods.original import Original
-from cu.methods.random_label import RandomLabel, random_labels
+from cu.methods.random_label import random_labels, relabelled_stream
 from cu.methods.retrain import Retrain
 
 
@@ -102,17 +102,10 @@ def test_any_labels_keep_the_true_one_with_chance_one_in_c(crowd, scenario):
 
 @pytest.mark.parametrize(("redraw", "draws"), [(True, 3), (False, 1)])
 @pytest.mark.parametrize("order", ["joint", "sequential"])
-def test_labels_are_drawn_every_epoch_or_once(
-    original, toy_tasks, make_run, make_recipe, monkeypatch, order, redraw, draws
-):
+def test_labels_are_drawn_every_epoch_or_once(toy_tasks, make_run, make_recipe, order, redraw, draws):
     """What the training loop is given, epoch by epoch."""
-    from cu.methods import random_label
-
-    task, streams = toy_tasks["sample"], []
-    monkeypatch.setattr(random_label, "fit", lambda model, batches, *rest: streams.append(batches))
-    recipe = make_recipe(batch_size=16)
-    RandomLabel(recipe=recipe, order=order, labels="wrong", redraw=redraw).unlearn(original, task, make_run())
-    (stream,) = streams
+    task = toy_tasks["sample"]
+    stream = relabelled_stream(task, make_recipe(batch_size=16), make_run(), order, "wrong", redraw)
     relabelled = []
     for epoch in range(3):
         batches = list(stream.epoch(epoch))

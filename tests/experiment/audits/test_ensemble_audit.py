@@ -37,10 +37,10 @@ def test_one_original_for_all_says_nothing_about_originals(make_scene, kinds, pr
     assert not np.array_equal(found.judged.judged.forget[1], own[1])
 
 
-def test_a_second_method_shares_retrained_models_and_originals(make_scene, kinds, private_store, monkeypatch):
+def test_a_second_method_shares_retrained_models_and_originals(make_scene, private_store, unchanged):
     first = audit().examine(make_scene(store=private_store))
-    monkeypatch.setattr("cu.experiment.workspace.fit", None)
-    other = audit().examine(make_scene(method="original", store=private_store))
+    with unchanged(private_store.root, kind="unlearned"):
+        other = audit().examine(make_scene(method="original", store=private_store))
     assert np.array_equal(other.judged.judged.forget, first.original.judged.forget)
     assert np.array_equal(other.judged.retrained.forget, first.judged.retrained.forget)
 

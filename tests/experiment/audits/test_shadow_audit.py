@@ -45,19 +45,20 @@ def test_candidates_are_the_forget_set_and_others_of_its_classes(make_scene, siz
     assert (pool.ids.diff() > 0).all()
 
 
-def test_a_second_method_shares_all_but_the_unlearning(make_scene, kinds, private_store, monkeypatch):
+def test_a_second_method_shares_all_but_the_unlearning(make_scene, kinds, private_store, unchanged):
     context = make_scene(store=private_store)
     first = AUDIT.examine(context)
     assert kinds(private_store) == {"original": 1, "retrained": 1 + 6 + 6, "unlearned": 6}
-    monkeypatch.setattr("cu.experiment.workspace.fit", None)
-    other = AUDIT.examine(make_scene(method="original", store=private_store))
+    with unchanged(private_store.root, kind="unlearned"):
+        other = AUDIT.examine(make_scene(method="original", store=private_store))
     assert kinds(private_store) == {"original": 1, "retrained": 13, "unlearned": 12}
     assert np.array_equal(first.judged.retrained, other.judged.retrained)
     assert np.array_equal(first.references[0].forgotten, other.references[0].forgotten)
     # The second method does nothing: what it is judged by is the originals.
     assert np.array_equal(other.judged.forgotten, first.original.forgotten)
     assert np.array_equal(other.judged.unseen, first.original.unseen)
-    again = AUDIT.examine(context)
+    with unchanged(private_store.root):
+        again = AUDIT.examine(context)
     assert np.array_equal(again.judged.forgotten, first.judged.forgotten)
 
 

@@ -160,6 +160,7 @@ def test_files_on_disk(filled, make_report, caplog):
     assert any("figure batch_curve" in message for message in caplog.messages)
 
 
+@pytest.mark.slow
 def test_figures_need_no_torch():
     code = "import cu.reporting.figures.build, sys; print('torch' in sys.modules, 'sklearn' in sys.modules)"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
