@@ -12,6 +12,7 @@ from annotated_types import Gt
 from torch import nn
 
 from cu.data.batches.shuffled import Placement
+from cu.engine.layout import placed
 from cu.engine.precision import available_cores, resolve_precision, usable_threads
 from cu.errors import ConfigError
 
@@ -68,8 +69,7 @@ class Hardware:
 
     def place(self, model: nn.Module) -> Any:
         """The model itself, moved to the device in the wanted layout."""
-        layout = torch.channels_last if self.channels_last else torch.contiguous_format
-        return model.to(device=self.device, memory_format=layout)  # pyright: ignore[reportCallIssue]
+        return placed(model, self.device, self.channels_last)
 
     def training_precision(self) -> AbstractContextManager[Any]:
         """Autocast to bf16 if training runs in it."""
