@@ -40,5 +40,5 @@ class Comparison:
     direction: Literal["match_retrained", "higher", "lower"]
     status: str
     version: int
-    margin: float | None
-    note: str
+    margin: float | None = None
+    note: str = ""
