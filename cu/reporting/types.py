@@ -55,7 +55,7 @@ class Report:
         published: A file of `cu/reporting/published` whose numbers are set beside ours.
         note: A sentence below every table.
         margins: By scale of a metric, the largest gap to retraining that does not matter, in stored units (0.01 is one
-            percentage point), in the place of the metrics' own. To be declared before looking.
+            percentage point), for metrics that have no margin of their own. To be declared before looking.
         columns: For `class` and for `sample` scenarios, metric keys or {key, title, scale}.
         figures: Which figures to draw for each table, in this order; null or empty for none.
     """

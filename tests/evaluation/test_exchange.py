@@ -39,8 +39,8 @@ def collected(suite, make_world, scenario, count, judged=None, worlds=WORLDS):
     return {key: entries for key, entries in found.items() if len(entries) > worlds / 2}
 
 
-@pytest.mark.parametrize("count", [2, pytest.param(3, marks=pytest.mark.slow)])
-@pytest.mark.parametrize("scenario", ["class", "sample"])
+@pytest.mark.slow
+@pytest.mark.parametrize(("scenario", "count"), [("class", 2), ("sample", 3)])
 def test_an_exact_method_cannot_be_told_from_retraining(suite, make_world, scenario, count):
     found = collected(suite, make_world, scenario, count)
     assert len(found) > 60

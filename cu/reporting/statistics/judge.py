@@ -20,11 +20,11 @@ RowName = tuple[str, str]  # method and setting
 
 
 def margin_of(stat: Statistic, margins: Margins) -> float:
-    """The largest gap to retraining that does not matter: the metric's own, unless the report declares another.
+    """The largest gap to retraining that does not matter: the metric's own, else the report's for its scale.
 
-    NaN for a metric that has none: it gets no verdict, whatever the report says.
+    NaN where neither says so: no verdict.
     """
-    return math.nan if math.isnan(stat.margin) else dict(margins).get(scale_of(stat.key), stat.margin)  # type: ignore[call-overload]
+    return dict(margins).get(scale_of(stat.key), math.nan) if math.isnan(stat.margin) else stat.margin  # type: ignore[call-overload]
 
 
 def judge(cells: Cells, shown: Callable[[Statistic], Collection[str]], margins: Margins) -> Cells:
@@ -33,7 +33,7 @@ def judge(cells: Cells, shown: Callable[[Statistic], Collection[str]], margins: 
     Args:
         cells: From `aggregate`.
         shown: The metrics that the table of a statistic shows: the family of its row.
-        margins: By scale, in the place of the metrics' own.
+        margins: By scale, for metrics that bring no margin of their own.
     """
     stats = [_judged(stat, margins) for stat in cells.stats]
     stats = _corrected(stats, "far_p", "far_holm", lambda s: (s.place, s.row), lambda s: s.key in shown(s))
