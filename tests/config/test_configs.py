@@ -17,6 +17,8 @@ from cu.experiment.requirements import check_requirements
 from cu.methods.types import scenarios_of
 from cu.models.types import Classifier
 
+pytestmark = pytest.mark.slow  # a hundred configs
+
 # What an option cannot do without.
 NEEDED = {
     "image_folder": "dataset.folder=images",
@@ -162,7 +164,6 @@ def test_launchers_compose(assert_within, option):
     assert locate(chosen["_target_"], "hydra.launcher")
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("option", options("experiment"))
 def test_experiments_compose_and_the_command_line_wins(assert_keys_are_fields, option):
     config = composed(f"experiment={option}", "reference.k=7", "method=finetune", *NEEDED.get(option, "").split())

@@ -12,6 +12,8 @@ from cu.config.parse import parse
 from cu.config.schema import RunConfig, TrainConfig
 from cu.config.validate import check
 
+pytestmark = pytest.mark.slow  # dozens of configs
+
 FILES = {path.stem: path for path in sorted((config_folder() / "search").glob("*.yaml"))}
 
 
@@ -43,7 +45,6 @@ def test_the_experiment_sweeps_methods_that_have_a_search():
     assert params.trial.split(",") == list("abcdef")
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", FILES)
 def test_every_trial_composes_and_its_settings_arrive(name, assert_keys_are_fields):
     search = OmegaConf.load(FILES[name])

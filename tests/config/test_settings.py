@@ -15,6 +15,8 @@ from cu.config.settings import doubts
 from cu.config.validate import check
 from cu.errors import ConfigError
 
+pytestmark = pytest.mark.slow  # a hundred configs
+
 
 def validate(config):
     """Check a config as a job does before it reads data; part of a config, group by group."""

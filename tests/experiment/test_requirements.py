@@ -47,6 +47,7 @@ def cells():
             yield pytest.param(table, method, marks=[pytest.mark.slow] if table.endswith(same_runs) else [])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("experiment", "method"), list(cells()))
 def test_every_cell_of_the_papers_tables_has_what_it_needs(experiment, method):
     models = [model for name, model in swept(experiment) if name == method]

@@ -21,6 +21,7 @@ from cu.metrics.representation.neural_collapse import collapse
 from cu.metrics.representation.probes import few_shot_probe, linear_probe, member_probe
 from cu.metrics.representation.similarity import cka_shift, cka_to_original, cka_to_retrained
 
+pytestmark = pytest.mark.slow  # trains probes
 SUITE = {
     cka_to_retrained: {"max_samples": 40, "draws": 2},
     cka_to_original: {"max_samples": 40, "draws": 2},

@@ -13,6 +13,8 @@ from cu.reporting.collect import collect
 from cu.reporting.collect.images import images_of
 from cu.reporting.write import write_report
 
+pytestmark = pytest.mark.slow  # writes whole reports
+
 HUGE = 10**30
 SIZES = {"retain": 100, "forget": 20, "val": 0, "test": 50, "test_forget": 5}
 

@@ -9,6 +9,8 @@ from scipy import stats
 from cu.reporting.statistics.intervals import LEVEL, holm
 from cu.reporting.statistics.verdicts import binomial_variance, closer_p, equivalence_p, far_p
 
+pytestmark = pytest.mark.slow  # simulates error rates
+
 DESIGNS = [(2, 2), (3, 2), (3, 3), (5, 5)]  # runs, and retrained models in each
 DRAWS = 1500
 # Three standard errors of a rate of 5 % in that many draws.
