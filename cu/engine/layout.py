@@ -54,7 +54,7 @@ def writes_past_its_workspace(convolution: nn.Conv2d) -> bool:
 def thin_out_first(convolution: nn.Conv2d) -> None:
     """Let a strided 1x1 convolution see only the pixels that its stride would visit, with a stride of 1.
 
-    Outputs and gradients are the same to the last bit.
+    Outputs and gradients are the same but for the order of sums, which moves last digits.
     """
     convolution.register_forward_pre_hook(Every(*convolution.stride), with_kwargs=True)
     convolution.stride = (1, 1)
