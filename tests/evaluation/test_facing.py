@@ -6,7 +6,7 @@ import pytest
 from cu.evaluation.facing import facing, in_place, judge, judge_pairs, judge_reference, mean
 from cu.metrics.case import Case, ModelPredictions, Predictions
 from cu.metrics.drawn import Drawn, packed, unpacked
-from cu.metrics.findings import Layers, Relearning
+from cu.metrics.findings import Layers, Relearning, Segment, Weights
 from cu.metrics.spec import metric
 
 
@@ -82,11 +82,13 @@ def test_with_one_retrained_model_the_judged_one_faces_it_and_it_faces_none(case
 
 
 def test_all_that_a_case_holds_of_retrained_models_is_cut_alike(case):
+    lines = tuple(Segment(value, np.zeros(3)) for value in VALUES)
     curves, activations = np.arange(3.0).reshape(3, 1, 1), tuple({"forget": [np.full(1, v)]} for v in VALUES)
     found = replace(
         case,
         relearning=Relearning(np.array([0]), curves[0], curves, 1.0),
         layers=Layers(activations[0], activations[0], activations),
+        weights=Weights(lines[0], lines),
     )
     cut = facing(found, [2, 0])
     assert [said(model) for model in cut.retrained] == [0.8, 0.1]
@@ -95,6 +97,8 @@ def test_all_that_a_case_holds_of_retrained_models_is_cut_alike(case):
     assert cut.relearning.retrained.ravel().tolist() == [2, 0]
     assert cut.layers is not None
     assert [float(a["forget"][0][0]) for a in cut.layers.retrained] == [0.8, 0.1]
+    assert cut.weights is not None
+    assert [line.l2 for line in cut.weights.to_retrained] == [0.8, 0.1]
     # Each group leaves one of 0, 1, 2 out: sums 3, 2, 1.
     assert judge({"speed": speed}, found)["speed"] == 2
     assert np.isnan(judge_reference({"speed": speed}, facing(found, [1]), 0)["speed"])  # type: ignore[arg-type]

@@ -46,22 +46,20 @@ class WeightAudit:
     max_samples: Annotated[int, Gt(1)]
 
     def examine(self, context: AuditContext) -> Findings:
-        """Lines from the unlearned, the original and the retrained models; each reference faces the others."""
+        """Lines from the unlearned, the original and the retrained models to all others."""
         source = generator(context.forget_seed, "weights/samples")
         split = drawn(context.task.retain, self.max_samples, source)
         unlearned, original, references = context.unlearned(), context.original, context.references
         finished = eta_log("weights", len(references) + 2)
 
-        def seen(stored: StoredModel, others: tuple[StoredModel, ...]) -> Weights:
-            lines = [self.segment(context, stored, other, split) for other in (original, *others)]
-            finished()
-            return Weights(lines[0], tuple(lines[1:]))
+        nowhere = Segment(np.nan, np.full(self.points, np.nan))  # a model does not face itself
 
-        return Findings(
-            seen(unlearned, references),
-            tuple(seen(own, (*references[:i], *references[i + 1 :])) for i, own in enumerate(references)),
-            seen(original, references),
-        )
+        def seen(stored: StoredModel) -> Weights:
+            lines = [self.segment(context, stored, r, split) if r is not stored else nowhere for r in references]
+            finished()
+            return Weights(self.segment(context, stored, original, split), tuple(lines))
+
+        return Findings(seen(unlearned), tuple(map(seen, references)), seen(original))
 
     def segment(self, context: AuditContext, first: StoredModel, second: StoredModel, split: Split) -> Segment:
         """The line between two stored models."""

@@ -47,7 +47,12 @@ def to_original(case: Case, /) -> dict[str, float]:
     return {"weights/l2_to_original": segment.l2, "weights/barrier_to_original": loss_barrier(segment.losses)}
 
 
-@metric(keys=("weights/l2_to_retrain", "weights/barrier_to_retrain"), direction="lower", needs=("weights", "retrained"))
+@metric(
+    keys=("weights/l2_to_retrain", "weights/barrier_to_retrain"),
+    direction="lower",
+    needs=("weights", "retrained"),
+    identical=0.0,
+)
 def to_retrained(case: Case, /) -> dict[str, float]:
     """L2 distance of the weights to the retrained models', and the barrier of the loss (nats) between; mean over them.
 
