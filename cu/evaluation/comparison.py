@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+# Of how values are set beside retraining: who faces whom, and what floors and spreads are.
+YARDSTICKS = 2
+
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:

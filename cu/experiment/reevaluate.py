@@ -20,7 +20,9 @@ from cu.data.task import make_task
 from cu.data.types import UnlearningTask
 from cu.disk.files import Damaged
 from cu.errors import ConfigError
+from cu.evaluation.suite import spec_of
 from cu.experiment.compare import compare_with_references
+from cu.experiment.earlier_runs import cost_of, faced, limits
 from cu.experiment.memorisation import resolve_scenario
 from cu.experiment.selection import Selection
 from cu.experiment.workspace import Workspace, set_up
@@ -30,7 +32,7 @@ from cu.store.identity import fingerprint
 from cu.store.models import KeptModels, StoredModel
 from cu.store.outputs import load_scores
 from cu.store.plan import evaluation_id
-from cu.store.result import read_run_result, write_result
+from cu.store.result import RunResult, read_run_result, write_result
 from cu.store.runs import RunFolder
 
 log = logging.getLogger(__name__)
@@ -52,7 +54,9 @@ def evaluate_again(config: EvaluateConfig, say: Callable[[str], None]) -> Counte
     endings: Counter[Ending] = Counter()
     for folder in selection.runs(config.paths.outputs):
         try:
-            ending = evaluate_run(folder, config)
+            ending, missing = evaluate_run(folder, config)
+            if missing:
+                say(f"evaluated, but: {folder}: {'; '.join(missing)}; cu-unlearn makes what is missing")
         except (ConfigError, Damaged) as error:
             ending = "not possible"
             say(f"not possible: {folder}: {error}")
@@ -60,8 +64,8 @@ def evaluate_again(config: EvaluateConfig, say: Callable[[str], None]) -> Counte
     return endings
 
 
-def evaluate_run(folder: Path, config: EvaluateConfig) -> Ending:
-    """Judge one run by what is stored, and rewrite its `result.json`.
+def evaluate_run(folder: Path, config: EvaluateConfig) -> tuple[Ending, list[str]]:
+    """Judge one run by what is stored, and rewrite its `result.json`; also returns what cannot be had from it.
 
     Raises:
         ConfigError: Something that is needed is gone, or no longer what it was.
@@ -73,8 +77,8 @@ def evaluate_run(folder: Path, config: EvaluateConfig) -> Ending:
         if result is None:
             raise ConfigError("result.json is missing")
         asked = evaluation_id(stored)
-        if config.resume == "skip" and result.evaluation_id == asked:
-            return "already evaluated"
+        if config.resume == "skip" and result.evaluation_id == asked and up_to_date(result, stored):
+            return "already evaluated", []
         arrays = load_scores(folder / "predictions.npz")
         if arrays is None:
             raise ConfigError("predictions.npz is missing; cu-unlearn keeps it with evaluation.save_predictions=true")
@@ -85,11 +89,19 @@ def evaluate_run(folder: Path, config: EvaluateConfig) -> Ending:
         with threadpool_limits(workspace.hardware.num_threads):
             task = task_of(workspace, references)
             write_forget_ids(folder, task.forget.ids.tolist())
-            metrics, _ = compare_with_references(workspace, task, arrays, result.cost, original, references)
-        suite = stored.evaluation.name
-        write_result(folder, replace(result, evaluation_id=asked, evaluation=suite, metrics=metrics))
+            others = faced(workspace, arrays, references)
+            metrics, _ = compare_with_references(workspace, task, arrays, cost_of(result), original, others)
+        about = {"evaluation_id": asked, "evaluation": stored.evaluation.name, "references": len(others)}
+        write_result(folder, replace(result, **about, metrics=metrics))
     log.info("evaluated: %s", folder)
-    return "evaluated"
+    return "evaluated", limits(result, others)
+
+
+def up_to_date(result: RunResult, config: RunConfig) -> bool:
+    """Whether every metric of the suite was computed by the formula of now."""
+    specs = [spec_of(build(component)) for component in config.evaluation.chosen().values()]
+    versions = {key: spec.version for spec in specs for key in spec.keys}
+    return {key: entry.version for key, entry in result.metrics.items()} == versions
 
 
 def stored_config(folder: Path, config: EvaluateConfig) -> RunConfig:

@@ -17,6 +17,7 @@ from cu.disk.digest import sha256
 from cu.disk.files import Damaged, read_json
 from cu.engine.precision import resolve_precision
 from cu.errors import ConfigError
+from cu.evaluation.comparison import YARDSTICKS
 from cu.store.identity import fingerprint, forgotten_by, original_identity, unlearned_identity
 from cu.store.result import RunResult, TrainResult, read_run_result, read_train_result
 from cu.store.runs import RunFolder
@@ -170,8 +171,8 @@ def scenario_of(config: RunConfig) -> Scenario:
 
 def evaluation_id(config: RunConfig) -> str:
     """Fingerprint of how outcomes are evaluated: the suite and the number of retrained models."""
-    suite = config.evaluation
-    return fingerprint([suite.name, suite.trajectory_every, suite.metrics, suite.audits, config.reference.k])
+    suite, k = config.evaluation, config.reference.k
+    return fingerprint([YARDSTICKS, suite.name, suite.trajectory_every, suite.metrics, suite.audits, k])
 
 
 def intact(weights: Path) -> bool:

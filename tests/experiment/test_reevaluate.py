@@ -137,6 +137,29 @@ def test_filters(again, select, count):
     assert again(select=select)[0] == (count, 0, 0)
 
 
+def test_what_a_run_of_an_earlier_version_lacks_is_one_line_and_the_rest_is_evaluated(outputs, again):
+    (folder,) = outputs.glob("runs/*/*/class/logit_mask/*")
+    result = json.loads((folder / "result.json").read_text())
+    result["cost"] = {k: v for k, v in result["cost"].items() if k not in ("flops", "retrain_seconds_per_sample")}
+    (folder / "result.json").write_text(json.dumps(result))
+    counts, (line,) = again()
+    assert counts == (3, 0, 0)
+    assert str(folder) in line
+    assert "no FLOPs" in line
+    assert "no speed-up" in line
+    metrics = json.loads((folder / "result.json").read_text())["metrics"]
+    assert metrics["eff/speedup_vs_retrain"]["value"] is metrics["eff/flops"]["value"] is None
+    assert metrics["eff/samples_seen_retain"]["value"] is not None
+
+
+def test_a_formula_of_an_earlier_version_is_evaluated_again(outputs, again):
+    (folder,) = outputs.glob("runs/*/*/class/logit_mask/*")
+    result = json.loads((folder / "result.json").read_text())
+    result["metrics"]["forget_test_acc"]["version"] = 0
+    (folder / "result.json").write_text(json.dumps(result))
+    assert again({})[0] == (1, 2, 0)
+
+
 def test_a_filter_that_finds_nothing_says_what_there_is(again, tmp_path):
     with pytest.raises(ConfigError, match=r"^select.methods: no finished run matches .*runs of logit_mask, original$"):
         again(select={"methods": ["salun"]})
