@@ -279,7 +279,11 @@ def results():
                 for key, entry in result["metrics"].items()
                 if not key.startswith("eff/") or key.startswith(("eff/samples", "eff/steps"))
             }
-            cost = {key: value for key, value in result["cost"].items() if not key.endswith(("seconds", "mb"))}
+            cost = {
+                key: value
+                for key, value in result["cost"].items()
+                if not any(part in key for part in ("seconds", "mb"))
+            }
             about = {**result["provenance"], "commit": None, "dirty": None}
             same = {"metrics": metrics, "cost": cost, "timings": None, "provenance": about}
             found[result["fingerprint"]] = {**result, **same}
