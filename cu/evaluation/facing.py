@@ -13,14 +13,12 @@ from cu.metrics.case import Case, ModelPredictions
 from cu.metrics.drawn import Drawn, noted
 from cu.metrics.spec import MetricSpec
 
-# The needs of metrics that look at the retrained models besides the judged one.
-RETRAINED_SEEN = frozenset({"retrained", "relearning", "layers", "weights"})
 Pairs = Mapping[tuple[int, int], Values]
 
 
 def compares(spec: MetricSpec) -> bool:
     """Whether a metric looks at the retrained models, so that it matters how many there are and which."""
-    return bool(spec.needs & RETRAINED_SEEN)
+    return any(need == "retrained" or hasattr(need, "facing") for need in spec.needs)
 
 
 def facing(case: Case, others: Sequence[int]) -> Case:
@@ -30,9 +28,7 @@ def facing(case: Case, others: Sequence[int]) -> Case:
         case,
         retrained=tuple(case.retrained[i] for i in there),
         retrained_cost=tuple(case.retrained_cost[i] for i in there) if case.retrained_cost else (),
-        relearning=case.relearning and replace(case.relearning, retrained=case.relearning.retrained[there]),
-        layers=case.layers and replace(case.layers, retrained=tuple(case.layers.retrained[i] for i in there)),
-        weights=case.weights and replace(case.weights, to_retrained=tuple(case.weights.to_retrained[i] for i in there)),
+        findings=case.findings.facing(there),
     )
 
 

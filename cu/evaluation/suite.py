@@ -8,11 +8,10 @@ from typing import Any
 
 from cu.metrics.case import Case
 from cu.metrics.drawn import Drawn
-from cu.metrics.spec import MetricSpec
+from cu.metrics.spec import MetricSpec, named
 
 Metrics = Mapping[str, Any]
 Values = Mapping[str, float | str]
-AUDITED = ("relearning", "shadows", "ensembles", "over_unlearning", "layers", "retain_relearning", "weights", "poison")
 
 
 def measure(metrics: Metrics, case: Case) -> dict[str, float | str]:
@@ -45,8 +44,6 @@ def why_skipped(spec: MetricSpec, case: Case) -> str | None:
         "confusion": bool(case.confused_classes),
         "head": case.model.head is not None,
         "cost": case.cost is not None,
-        "initial": bool(case.initial),
-        **{audit: getattr(case, audit) is not None for audit in AUDITED},
     }
-    missing = sorted(need for need in spec.needs if not there[need])
+    missing = sorted(named(n) for n in spec.needs if not (there[n] if isinstance(n, str) else n in case.findings))
     return f"needs {' and '.join(missing)}" if missing else None

@@ -19,10 +19,11 @@ from cu.evaluation.facing import in_place, judge, judge_pairs, judge_reference
 from cu.evaluation.suite import spec_of
 from cu.experiment.audits.context import AuditContext
 from cu.experiment.audits.run_audits import run_audits, with_findings
-from cu.experiment.audits.types import Findings
+from cu.experiment.audits.types import AuditFindings
 from cu.experiment.workspace import Workspace
 from cu.metrics.case import Case
 from cu.metrics.drawn import packed, unpacked
+from cu.metrics.spec import named
 from cu.seeds import derive_seed
 from cu.store.cached import cached
 from cu.store.identity import fingerprint
@@ -95,17 +96,23 @@ def case_of(
 
 
 def suite_identity(
-    workspace: Workspace[RunConfig], metrics: Mapping[str, Any], found: Mapping[str, Findings]
+    workspace: Workspace[RunConfig], metrics: Mapping[str, Any], found: Mapping[type, AuditFindings]
 ) -> list[Any]:
     """What the values of a suite depend on besides the models and the task."""
     suite = workspace.config.evaluation
     versions = {name: spec_of(function).version for name, function in metrics.items()}
-    return [suite.chosen(), versions, suite.chosen_audits(), sorted(found), workspace.hardware.scoring_precision]
+    return [
+        suite.chosen(),
+        versions,
+        suite.chosen_audits(),
+        sorted(map(named, found)),
+        workspace.hardware.scoring_precision,
+    ]
 
 
 def audited(
     context: AuditContext, suite: EvaluationConfig, metrics: Mapping[str, Any]
-) -> tuple[dict[str, Findings], dict[str, float]]:
+) -> tuple[dict[type, AuditFindings], dict[str, float]]:
     """What the suite's audits find, and how long they took; nothing of either if it has none."""
     audits = {name: build(component) for name, component in suite.chosen_audits().items()}
     clock = Clock(context.workspace.hardware)

@@ -12,17 +12,7 @@ from typing import Any, Literal, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from cu.metrics.findings import (
-    Ensembles,
-    Floats,
-    Layers,
-    OverUnlearning,
-    Poison,
-    Relearning,
-    RetainRelearning,
-    Shadows,
-    Weights,
-)
+from cu.metrics.findings import Findings, Floats
 
 Integers = NDArray[np.int64]
 Scenario = Literal["class", "sample"]
@@ -115,16 +105,7 @@ class Case:
         seed: Source of every random choice; see `generator`.
         cost: What making the judged model took (`eff/...` keys), if known.
         retrained_cost: What training each of `retrained` took, in the same order.
-        initial: Models with random weights, untrained.
-        relearning: The judged model trained on the forget set again; like all that follows it is there if an audit of
-            its name belongs to the suite.
-        shadows: Models trained and unlearned as the judged one was, on other choices of forget samples.
-        ensembles: Models like the judged one, and retrained models, from many seeds.
-        over_unlearning: Outputs on images around the forget set.
-        layers: What the blocks of the encoder make of some images.
-        retain_relearning: The judged model trained on retained samples alone.
-        weights: How it lies in weight space to the original and to retrained models.
-        poison: Traces of the noise its forget samples were poisoned with.
+        findings: What audits found out about the judged model, by type; see `cu.metrics.findings`.
     """
 
     model: ModelPredictions
@@ -137,15 +118,7 @@ class Case:
     seed: int = 0
     cost: Mapping[str, float] | None = None
     retrained_cost: tuple[Mapping[str, float], ...] = field(default=())
-    initial: tuple[ModelPredictions, ...] = ()
-    relearning: Relearning | None = None
-    shadows: Shadows | None = None
-    ensembles: Ensembles | None = None
-    over_unlearning: OverUnlearning | None = None
-    layers: Layers | None = None
-    retain_relearning: RetainRelearning | None = None
-    weights: Weights | None = None
-    poison: Poison | None = None
+    findings: Findings = field(default_factory=Findings)
 
     def generator(self, purpose: str) -> np.random.Generator:
         """A random generator of its own for each named purpose; the same for every judged model."""

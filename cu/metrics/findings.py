@@ -1,10 +1,13 @@
-"""What audits leave for metrics: arrays of models that were trained or attacked for the evaluation alone."""
+"""What audits leave for metrics: arrays of models that were trained or attacked for the evaluation alone.
+
+What one metric alone reads is declared beside that metric.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +17,35 @@ Floats = NDArray[np.floating[Any]]
 # At how many depths of an encoder its representation is looked at.
 DEPTHS = 5
 Activations = Mapping[str, Sequence[Floats]]
+F = TypeVar("F")
+
+
+@dataclass(frozen=True, eq=False)
+class Findings:
+    """What audits found out about one model, by type: `findings[Shadows]` is a `Shadows`.
+
+    A type whose findings hold the retrained models beside the judged one has a method `facing(others)`: the same with
+    only these of the retrained models, by their numbers. A metric that needs such a type compares.
+    """
+
+    by_type: Mapping[type, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, *found: Any) -> Findings:
+        """Findings under their own types."""
+        return cls({type(one): one for one in found})
+
+    def __getitem__(self, kind: type[F]) -> F:
+        """The findings of that type; KeyError where there are none, which a metric's `needs` rule out."""
+        return self.by_type[kind]
+
+    def __contains__(self, kind: type) -> bool:
+        return kind in self.by_type
+
+    def facing(self, others: Sequence[int]) -> Findings:
+        """The same with only these of the retrained models."""
+        cut = {k: found.facing(others) if hasattr(k, "facing") else found for k, found in self.by_type.items()}
+        return Findings(cut)
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,6 +63,10 @@ class Relearning:
     judged: Floats
     retrained: Floats
     original_acc: float
+
+    def facing(self, others: Sequence[int]) -> Relearning:
+        """Beside only these of the retrained models."""
+        return replace(self, retrained=self.retrained[list(others)])
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,19 +121,6 @@ class Ensembles:
 
 
 @dataclass(frozen=True, eq=False)
-class OverUnlearning:
-    """Outputs on forget samples that were pushed a little way towards the class next to them.
-
-    Attributes:
-        judged: Logits [n, C] of the judged model.
-        original: Logits [n, C] of the original model on the same images.
-    """
-
-    judged: Floats
-    original: Floats
-
-
-@dataclass(frozen=True, eq=False)
 class Layers:
     """Representations of the same images on their way through models.
 
@@ -114,18 +137,9 @@ class Layers:
     original: Activations
     retrained: tuple[Activations, ...]
 
-
-@dataclass(frozen=True, eq=False)
-class RetainRelearning:
-    """What a model that is trained on retained samples alone knows of the forget set on the way.
-
-    Attributes:
-        steps: int64 [T], optimizer steps at which accuracy was taken, from 0.
-        judged: Accuracy of the judged model on forget samples [O, T], in [0, 1], a row for each order of the batches.
-    """
-
-    steps: NDArray[np.int64]
-    judged: Floats
+    def facing(self, others: Sequence[int]) -> Layers:
+        """Beside only these of the retrained models."""
+        return replace(self, retrained=tuple(self.retrained[i] for i in others))
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,9 +167,6 @@ class Weights:
     to_original: Segment
     to_retrained: tuple[Segment, ...]
 
-
-@dataclass(frozen=True, eq=False)
-class Poison:
-    """Gaussian poisoning scores [n] of the forget samples under the judged model."""
-
-    scores: Floats
+    def facing(self, others: Sequence[int]) -> Weights:
+        """Beside only these of the retrained models."""
+        return replace(self, to_retrained=tuple(self.to_retrained[i] for i in others))

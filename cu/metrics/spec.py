@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -10,22 +11,8 @@ from typing import Any, Literal, Protocol, TypeVar
 from cu.metrics.case import Case, Scenario
 
 Direction = Literal["match_retrained", "higher", "lower"]
-Need = Literal[
-    "retrained",
-    "original",
-    "confusion",
-    "head",
-    "cost",
-    "initial",
-    "relearning",
-    "shadows",
-    "ensembles",
-    "over_unlearning",
-    "layers",
-    "retain_relearning",
-    "weights",
-    "poison",
-]
+# What a case may lack, or a type that `Case.findings` may lack.
+Need = Literal["retrained", "original", "confusion", "head", "cost"] | type
 
 
 @dataclass(frozen=True)
@@ -83,6 +70,11 @@ class Metric(Protocol):
     def __call__(self, case: Case, /, **settings: Any) -> Mapping[str, float]:
         """Values by key, fractions in [0, 1] unless the key's docstring says otherwise."""
         ...
+
+
+def named(need: Need) -> str:
+    """How texts call a need: findings as settings call their audit, `OverUnlearning` as over_unlearning."""
+    return need if isinstance(need, str) else re.sub(r"(?<!^)(?=[A-Z])", "_", need.__name__).lower()
 
 
 def declared(margins: Mapping[str, Margin], key: str) -> Margin | None:

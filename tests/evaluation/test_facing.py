@@ -5,8 +5,9 @@ import pytest
 
 from cu.evaluation.facing import facing, in_place, judge, judge_pairs, judge_reference, mean
 from cu.metrics.case import Case, ModelPredictions, Predictions
+from cu.metrics.distribution.over_unlearning import OverUnlearning
 from cu.metrics.drawn import Drawn, packed, unpacked
-from cu.metrics.findings import Layers, Relearning, Segment, Weights
+from cu.metrics.findings import Findings, Layers, Relearning, Segment, Weights
 from cu.metrics.spec import metric
 
 
@@ -32,9 +33,10 @@ def distance(case, /):
     return {"distance": abs(said(case.model) - np.mean([said(model) for model in case.retrained]))}
 
 
-@metric(keys=("speed",), needs=("relearning",))
+@metric(keys=("speed",), needs=(Relearning,))
 def speed(case, /):
-    return {"speed": float(case.relearning.retrained.sum()) if len(case.relearning.retrained) else float("nan")}
+    retrained = case.findings[Relearning].retrained
+    return {"speed": float(retrained.sum()) if len(retrained) else float("nan")}
 
 
 SUITE = {"distance": distance, "level": level}
@@ -86,19 +88,20 @@ def test_all_that_a_case_holds_of_retrained_models_is_cut_alike(case):
     curves, activations = np.arange(3.0).reshape(3, 1, 1), tuple({"forget": [np.full(1, v)]} for v in VALUES)
     found = replace(
         case,
-        relearning=Relearning(np.array([0]), curves[0], curves, 1.0),
-        layers=Layers(activations[0], activations[0], activations),
-        weights=Weights(lines[0], lines),
+        findings=Findings.of(
+            Relearning(np.array([0]), curves[0], curves, 1.0),
+            Layers(activations[0], activations[0], activations),
+            Weights(lines[0], lines),
+            OverUnlearning(np.zeros((2, 2)), np.ones((2, 2))),
+        ),
     )
     cut = facing(found, [2, 0])
     assert [said(model) for model in cut.retrained] == [0.8, 0.1]
     assert [cost["steps"] for cost in cut.retrained_cost] == [0.8, 0.1]
-    assert cut.relearning is not None
-    assert cut.relearning.retrained.ravel().tolist() == [2, 0]
-    assert cut.layers is not None
-    assert [float(a["forget"][0][0]) for a in cut.layers.retrained] == [0.8, 0.1]
-    assert cut.weights is not None
-    assert [line.l2 for line in cut.weights.to_retrained] == [0.8, 0.1]
+    assert cut.findings[Relearning].retrained.ravel().tolist() == [2, 0]
+    assert [float(a["forget"][0][0]) for a in cut.findings[Layers].retrained] == [0.8, 0.1]
+    assert [line.l2 for line in cut.findings[Weights].to_retrained] == [0.8, 0.1]
+    assert cut.findings[OverUnlearning] is found.findings[OverUnlearning]
     # Each group leaves one of 0, 1, 2 out: sums 3, 2, 1.
     assert judge({"speed": speed}, found)["speed"] == 2
     assert np.isnan(judge_reference({"speed": speed}, facing(found, [1]), 0)["speed"])  # type: ignore[arg-type]

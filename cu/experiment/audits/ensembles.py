@@ -12,10 +12,9 @@ from annotated_types import Ge, Gt
 from cu.engine.progress import eta_log
 from cu.experiment.audits.context import AuditContext
 from cu.experiment.audits.relearning import drawn
-from cu.experiment.audits.types import Findings
+from cu.experiment.audits.types import AuditFindings
 from cu.metrics.findings import Ensembles, ModelGroup
 from cu.metrics.primitives import margin
-from cu.metrics.spec import Need
 from cu.seeds import generator
 from cu.store.models import StoredModel
 
@@ -40,13 +39,13 @@ class EnsembleAudit:
         max_retain: At most this many retain samples, drawn at random.
     """
 
-    provides: ClassVar[Need] = "ensembles"
+    provides: ClassVar[type] = Ensembles
 
     models: Annotated[int, Ge(3)]
     originals: Literal["one", "own"]
     max_retain: Annotated[int, Gt(0)]
 
-    def examine(self, context: AuditContext) -> Findings:
+    def examine(self, context: AuditContext) -> AuditFindings:
         """Unlearned, retrained and (if there are several) original models against retrained models."""
         number, own = self.models, self.originals == "own"
         finished = eta_log("ensembles", (4 if own else 3) * number)
@@ -62,7 +61,7 @@ class EnsembleAudit:
             unlearned.append(self.look(context, context.forgetting(original, context.task, i)))
             finished()
         others = group(retrained[number:])
-        return Findings(
+        return AuditFindings(
             Ensembles(group(unlearned), others),
             tuple(self.reference(context, retrained, i) for i in range(len(context.references))),
             Ensembles(group(originals), others) if own else None,

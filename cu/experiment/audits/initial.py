@@ -11,9 +11,9 @@ from annotated_types import Gt
 from cu.disk.files import JsonLines
 from cu.evaluation.cases import by_split
 from cu.experiment.audits.context import AuditContext
-from cu.experiment.audits.types import Findings
+from cu.experiment.audits.types import AuditFindings
 from cu.metrics.case import ModelPredictions
-from cu.metrics.spec import Need
+from cu.metrics.distribution.zrf import Initial
 from cu.models.types import Classifier
 from cu.store.checkpoint import EpochCheckpoint
 from cu.store.identity import initial_identity
@@ -27,14 +27,14 @@ class InitialModels:
         models: How many; several, because the outputs of one depend on its weights.
     """
 
-    provides: ClassVar[Need] = "initial"
+    provides: ClassVar[type] = Initial
 
     models: Annotated[int, Gt(0)]
 
-    def examine(self, context: AuditContext) -> Findings:
+    def examine(self, context: AuditContext) -> AuditFindings:
         """Outputs of seeds 0, 1, ..., whatever the seed of the run."""
-        found = tuple(self.predictions(context, seed) for seed in range(self.models))
-        return Findings(found, (found,) * len(context.references), found)
+        found = Initial(tuple(self.predictions(context, seed) for seed in range(self.models)))
+        return AuditFindings(found, (found,) * len(context.references), found)
 
     def predictions(self, context: AuditContext, seed: int) -> ModelPredictions:
         """One model's outputs on every split."""

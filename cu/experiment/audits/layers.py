@@ -19,9 +19,8 @@ from cu.engine.predict import predict
 from cu.engine.progress import eta_log
 from cu.experiment.audits.context import AuditContext
 from cu.experiment.audits.relearning import drawn
-from cu.experiment.audits.types import Findings
+from cu.experiment.audits.types import AuditFindings
 from cu.metrics.findings import DEPTHS, Activations, Layers
-from cu.metrics.spec import Need
 from cu.models.types import Classifier
 from cu.seeds import generator
 from cu.store.models import StoredModel
@@ -36,11 +35,11 @@ class LayerAudit:
             test samples, all drawn at random. Time and memory grow with its square.
     """
 
-    provides: ClassVar[Need] = "layers"
+    provides: ClassVar[type] = Layers
 
     max_samples: Annotated[int, Ge(4)]
 
-    def examine(self, context: AuditContext) -> Findings:
+    def examine(self, context: AuditContext) -> AuditFindings:
         """Representations by the unlearned, the original and the retrained models; all beside all retrained ones."""
         images, workspace = self.images(context), context.workspace
 
@@ -56,7 +55,7 @@ class LayerAudit:
             found.append(seen(stored))
             finished()
         judged, original, *references = found
-        return Findings(
+        return AuditFindings(
             Layers(judged, original, tuple(references)),
             tuple(Layers(own, original, tuple(references)) for own in references),
             Layers(original, original, tuple(references)),

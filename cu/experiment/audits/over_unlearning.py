@@ -16,10 +16,8 @@ from cu.engine.numerics.attack import input_gradient, on_pixels, pixels_of
 from cu.engine.predict import SCORING_BATCH, evaluating
 from cu.experiment.audits.context import AuditContext
 from cu.experiment.audits.relearning import drawn
-from cu.experiment.audits.types import Findings
-from cu.metrics.distribution.over_unlearning import EPSILON
-from cu.metrics.findings import OverUnlearning
-from cu.metrics.spec import Need
+from cu.experiment.audits.types import AuditFindings
+from cu.metrics.distribution.over_unlearning import EPSILON, OverUnlearning
 from cu.models.types import Classifier
 from cu.seeds import generator
 
@@ -39,14 +37,14 @@ class OverUnlearningAudit:
         max_samples: At most this many forget samples, drawn at random.
     """
 
-    provides: ClassVar[Need] = "over_unlearning"
+    provides: ClassVar[type] = OverUnlearning
 
     steps: Annotated[int, Gt(0)]
     step_size: Annotated[float, Gt(0)]
     move: Literal["towards", "away"]
     max_samples: Annotated[int, Gt(0)]
 
-    def examine(self, context: AuditContext) -> Findings:
+    def examine(self, context: AuditContext) -> AuditFindings:
         """The outputs of all models on the same images, which only the original decides on."""
         workspace = context.workspace
         chosen = drawn(context.task.forget, self.max_samples, generator(context.forget_seed, "over_unlearning/samples"))
@@ -58,7 +56,7 @@ class OverUnlearningAudit:
         def found(logits: np.ndarray) -> OverUnlearning:
             return OverUnlearning(judged=logits, original=before)
 
-        return Findings(
+        return AuditFindings(
             found(outputs(workspace.load(context.unlearned()), images, workspace.hardware)),
             tuple(found(outputs(workspace.load(stored), images, workspace.hardware)) for stored in context.references),
             found(before),

@@ -13,10 +13,8 @@ from cu.data.types import Poisoning
 from cu.engine.hardware import Hardware
 from cu.engine.numerics.attack import on_pixels, pixels_of
 from cu.experiment.audits.context import AuditContext
-from cu.experiment.audits.types import Findings
-from cu.metrics.findings import Poison
-from cu.metrics.poison.gaussian import gaussian_scores
-from cu.metrics.spec import Need
+from cu.experiment.audits.types import AuditFindings
+from cu.metrics.poison.gaussian import Poison, gaussian_scores
 from cu.models.types import Classifier
 
 
@@ -28,18 +26,18 @@ class PoisonAudit:
         batch_size: Images at a time.
     """
 
-    provides: ClassVar[Need] = "poison"
+    provides: ClassVar[type] = Poison
 
     batch_size: Annotated[int, Gt(0)]
 
-    def examine(self, context: AuditContext) -> Findings:
+    def examine(self, context: AuditContext) -> AuditFindings:
         """The scores under the unlearned, the retrained and the original models."""
         workspace, poisoning = context.workspace, context.workspace.data.poisoning
         if poisoning is None:
-            return Findings(None, (None,) * len(context.references), None)
+            return AuditFindings(None, (None,) * len(context.references), None)
         models = (context.unlearned(), *context.references, context.original)
         found = [self.scores(workspace.load(stored), poisoning, workspace.hardware) for stored in models]
-        return Findings(found[0], tuple(found[1:-1]), found[-1])
+        return AuditFindings(found[0], tuple(found[1:-1]), found[-1])
 
     def scores(self, model: Classifier, poisoning: Poisoning, hardware: Hardware) -> Poison:
         """Of one model."""

@@ -18,9 +18,8 @@ from cu.engine.predict import accuracy
 from cu.engine.progress import eta_log
 from cu.engine.recipe import Recipe
 from cu.experiment.audits.context import AuditContext
-from cu.experiment.audits.types import Findings
+from cu.experiment.audits.types import AuditFindings
 from cu.metrics.findings import Relearning
-from cu.metrics.spec import Need
 from cu.models.types import Classifier
 from cu.seeds import derive_seed, generator
 from cu.store.identity import fingerprint
@@ -47,7 +46,7 @@ class RelearningAudit:
         orders: How many orders of the batches.
     """
 
-    provides: ClassVar[Need] = "relearning"
+    provides: ClassVar[type] = Relearning
 
     optimizer: Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]
     batch_size: Annotated[int, Gt(0)]
@@ -56,7 +55,7 @@ class RelearningAudit:
     every: Annotated[int, Gt(0)]
     orders: Annotated[int, Ge(1)]
 
-    def examine(self, context: AuditContext) -> Findings:
+    def examine(self, context: AuditContext) -> AuditFindings:
         """Accuracy by steps, of all beside all retrained models."""
         models = [context.unlearned(), *context.references, context.original]
         finished = eta_log("relearning", len(models))
@@ -70,7 +69,7 @@ class RelearningAudit:
         def found(judged: np.ndarray) -> Relearning:
             return Relearning(steps, judged, np.array(references).reshape(-1, *judged.shape), start)
 
-        return Findings(found(unlearned), tuple(found(own) for own in references), found(original))
+        return AuditFindings(found(unlearned), tuple(found(own) for own in references), found(original))
 
     @property
     def looks(self) -> list[int]:

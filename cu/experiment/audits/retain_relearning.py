@@ -14,9 +14,8 @@ from torch import nn
 from cu.engine.progress import eta_log
 from cu.experiment.audits.context import AuditContext
 from cu.experiment.audits.relearning import RelearningAudit
-from cu.experiment.audits.types import Findings
-from cu.metrics.findings import RetainRelearning
-from cu.metrics.spec import Need
+from cu.experiment.audits.types import AuditFindings
+from cu.metrics.relearning.retain_only import RetainRelearning
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +26,7 @@ class RetainRelearningAudit:
     to Deleted", arXiv 2505.22310. The attributes are those of `RelearningAudit`.
     """
 
-    provides: ClassVar[Need] = "retain_relearning"
+    provides: ClassVar[type] = RetainRelearning
 
     optimizer: Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]
     batch_size: Annotated[int, Gt(0)]
@@ -36,7 +35,7 @@ class RetainRelearningAudit:
     every: Annotated[int, Gt(0)]
     orders: Annotated[int, Ge(1)]
 
-    def examine(self, context: AuditContext) -> Findings:
+    def examine(self, context: AuditContext) -> AuditFindings:
         """Accuracy on forget samples by steps, of every model by itself."""
         training = RelearningAudit(**{field.name: getattr(self, field.name) for field in fields(self)})
         models = [context.unlearned(), *context.references, context.original]
@@ -46,4 +45,4 @@ class RetainRelearningAudit:
             found.append(RetainRelearning(np.array(training.looks), curves))
             finished()
         unlearned, *references, original = found
-        return Findings(unlearned, tuple(references), original)
+        return AuditFindings(unlearned, tuple(references), original)

@@ -10,14 +10,17 @@ from typing import Any
 from cu.engine.fit import Diverged
 from cu.evaluation.suite import spec_of
 from cu.experiment.audits.context import AuditContext
-from cu.experiment.audits.types import Audit, Findings
+from cu.experiment.audits.types import Audit, AuditFindings
 from cu.metrics.case import Case
+from cu.metrics.findings import Findings
 
 log = logging.getLogger(__name__)
 
 
-def run_audits(audits: Mapping[str, Audit], metrics: Mapping[str, Any], context: AuditContext) -> dict[str, Findings]:
-    """What the audits find, by field of `Case`; one that no metric of this scenario reads is left out.
+def run_audits(
+    audits: Mapping[str, Audit], metrics: Mapping[str, Any], context: AuditContext
+) -> dict[type, AuditFindings]:
+    """What the audits find, by type; one that no metric of this scenario reads is left out.
 
     A model that diverges on the way ends its audit, not the run: what needs it is reported as skipped.
     """
@@ -33,7 +36,7 @@ def run_audits(audits: Mapping[str, Audit], metrics: Mapping[str, Any], context:
     return found
 
 
-def with_findings(case: Case, found: Mapping[str, Findings], who: str | int) -> Case:
+def with_findings(case: Case, found: Mapping[type, AuditFindings], who: str | int) -> Case:
     """The case with what was found about `judged`, `original`, or the reference of a number."""
-    values = {name: f.references[who] if isinstance(who, int) else getattr(f, who) for name, f in found.items()}
-    return replace(case, **{name: value for name, value in values.items() if value is not None})
+    values = {kind: f.references[who] if isinstance(who, int) else getattr(f, who) for kind, f in found.items()}
+    return replace(case, findings=Findings({kind: value for kind, value in values.items() if value is not None}))

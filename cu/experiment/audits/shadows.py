@@ -13,11 +13,10 @@ from annotated_types import Ge, MultipleOf
 from cu.data.types import Split, UnlearningTask
 from cu.engine.progress import eta_log
 from cu.experiment.audits.context import AuditContext
-from cu.experiment.audits.types import Findings
+from cu.experiment.audits.types import AuditFindings
 from cu.metrics.findings import Shadows
 from cu.metrics.membership.vulnerable import vulnerability
 from cu.metrics.primitives import margin
-from cu.metrics.spec import Need
 from cu.seeds import generator
 from cu.store.models import StoredModel
 
@@ -43,12 +42,12 @@ class ShadowAudit:
             as the run; 1 keeps to the forget set, where that was not drawn at random.
     """
 
-    provides: ClassVar[Need] = "shadows"
+    provides: ClassVar[type] = Shadows
 
     models: Annotated[int, Ge(6), MultipleOf(2)]
     pool: Annotated[float, Ge(1)]
 
-    def examine(self, context: AuditContext) -> Findings:
+    def examine(self, context: AuditContext) -> AuditFindings:
         """Worlds of the unlearned model; of each reference, retrained against retrained; of originals untouched."""
         classes, half = context.task.scenario == "class", self.models // 2
         pool = context.task.forget if classes else candidates(context, self.pool)
@@ -64,7 +63,7 @@ class ShadowAudit:
         outside = np.stack(retrained[half:])
         shown = None if unknown is None else vulnerability(known, unknown)
         references = (self.reference(context, np.stack(retrained), i) for i in range(len(context.references)))
-        return Findings(
+        return AuditFindings(
             Shadows(forgotten, unseen, outside, shown),
             tuple(replace(reference, vulnerability=shown) for reference in references),
             Shadows(known, unknown, outside, shown),

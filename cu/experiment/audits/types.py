@@ -6,14 +6,13 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
 from cu.experiment.audits.context import AuditContext
-from cu.metrics.spec import Need
 
 
 @dataclass(frozen=True, eq=False)
-class Findings:
+class AuditFindings:
     """What a metric is to read, for each model it judges.
 
-    Findings that hold the retrained models beside the judged one hold all of them, in the order of the run's
+    AuditFindings that hold the retrained models beside the judged one hold all of them, in the order of the run's
     references, for every judged model: `cu.evaluation.facing` takes out those it does not face.
 
     Attributes:
@@ -30,11 +29,12 @@ class Findings:
 class Audit(Protocol):
     """Settings (a frozen dataclass whose defaults live in YAML) and one verb: a look at models that costs more models.
 
-    `provides` is the field of `Case` that the findings go to, and what metrics name in `needs`.
+    `provides` is the type of what it finds about one model: what metrics name in `needs` and read as
+    `case.findings[Type]`.
     """
 
-    provides: ClassVar[Need]
+    provides: ClassVar[type]
 
-    def examine(self, context: AuditContext) -> Findings:
+    def examine(self, context: AuditContext) -> AuditFindings:
         """Train, fine-tune or attack what it takes; all of it is kept, so that a killed audit goes on."""
         ...

@@ -16,10 +16,9 @@ from cu.engine.predict import predict
 from cu.engine.progress import eta_log
 from cu.experiment.audits.context import AuditContext
 from cu.experiment.audits.relearning import drawn
-from cu.experiment.audits.types import Findings
+from cu.experiment.audits.types import AuditFindings
 from cu.metrics import primitives
 from cu.metrics.findings import Segment, Weights
-from cu.metrics.spec import Need
 from cu.metrics.weights.connectivity import l2_distance
 from cu.models.types import Classifier
 from cu.seeds import generator
@@ -40,12 +39,12 @@ class WeightAudit:
         max_samples: Retained training samples that the loss is a mean over, drawn at random.
     """
 
-    provides: ClassVar[Need] = "weights"
+    provides: ClassVar[type] = Weights
 
     points: Annotated[int, Ge(3)]
     max_samples: Annotated[int, Gt(1)]
 
-    def examine(self, context: AuditContext) -> Findings:
+    def examine(self, context: AuditContext) -> AuditFindings:
         """Lines from the unlearned, the original and the retrained models to all others."""
         source = generator(context.forget_seed, "weights/samples")
         split = drawn(context.task.retain, self.max_samples, source)
@@ -59,7 +58,7 @@ class WeightAudit:
             finished()
             return Weights(self.segment(context, stored, original, split), tuple(lines))
 
-        return Findings(seen(unlearned), tuple(map(seen, references)), seen(original))
+        return AuditFindings(seen(unlearned), tuple(map(seen, references)), seen(original))
 
     def segment(self, context: AuditContext, first: StoredModel, second: StoredModel, split: Split) -> Segment:
         """The line between two stored models."""

@@ -23,11 +23,10 @@ def _keys(prefix: str) -> tuple[str, ...]:
 
 
 def _ensembles(case: Case) -> Ensembles:
-    assert case.ensembles is not None
-    return case.ensembles
+    return case.findings[Ensembles]
 
 
-@metric(keys=("dist/eps_score", "dist/challenge_score"), direction="higher", needs=("ensembles",))
+@metric(keys=("dist/eps_score", "dist/challenge_score"), direction="higher", needs=(Ensembles,))
 def forgetting_scores(case: Case, /) -> dict[str, float]:
     """Forgetting score of the NeurIPS 2023 challenge, and the same times the ratios of utility.
 
@@ -40,7 +39,7 @@ def forgetting_scores(case: Case, /) -> dict[str, float]:
     return {"dist/eps_score": score, "dist/challenge_score": challenge_score(score, *utility)}
 
 
-@metric(keys=EPSILON_KEYS, direction="lower", needs=("ensembles",))
+@metric(keys=EPSILON_KEYS, direction="lower", needs=(Ensembles,))
 def forgetting_epsilons(case: Case, /) -> dict[str, float]:
     """Epsilon of the best attack on single forget samples, in [0, 50], and the share of samples without an estimate.
 
@@ -50,7 +49,7 @@ def forgetting_epsilons(case: Case, /) -> dict[str, float]:
     return {key: found[key] for key in EPSILON_KEYS}
 
 
-@metric(keys=_keys("dist/klom"), direction="lower", needs=("ensembles",))
+@metric(keys=_keys("dist/klom"), direction="lower", needs=(Ensembles,))
 def klom(case: Case, /, *, bins: Annotated[int, Gt(0)]) -> dict[str, float]:
     """KL divergence of margins in nats, by histograms (Georgiev et al. 2025); NaN with fewer than 50 models per group.
 
@@ -71,7 +70,7 @@ def klom(case: Case, /, *, bins: Annotated[int, Gt(0)]) -> dict[str, float]:
     return values
 
 
-@metric(keys=_keys("dist/klom_gauss"), direction="lower", needs=("ensembles",))
+@metric(keys=_keys("dist/klom_gauss"), direction="lower", needs=(Ensembles,))
 def klom_gauss(case: Case, /) -> dict[str, float]:
     """KL divergence of margins in nats between normal distributions, for groups too small for histograms.
 

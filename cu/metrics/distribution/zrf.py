@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
-from cu.metrics.case import Case, Floats
+from cu.metrics.case import Case, Floats, ModelPredictions
 from cu.metrics.primitives import jensen_shannon, softmax
 from cu.metrics.spec import Margin, metric
+
+
+@dataclass(frozen=True, eq=False)
+class Initial:
+    """What an audit leaves: outputs of models with random weights, never trained."""
+
+    models: tuple[ModelPredictions, ...]
 
 
 def zero_retrain_forgetting(probabilities: Floats, untrained: Floats) -> float:
@@ -27,11 +36,11 @@ def zero_retrain_forgetting(probabilities: Floats, untrained: Floats) -> float:
     return 1 - float(np.mean([jensen_shannon(probabilities, other) for other in untrained]))
 
 
-@metric(keys=("dist/zrf",), needs=("initial",), margin=Margin(0.02, "bits"))
+@metric(keys=("dist/zrf",), needs=(Initial,), margin=Margin(0.02, "bits"))
 def zrf(case: Case, /) -> dict[str, float]:
     """Zero-retrain forgetting of the judged model on the forget set.
 
     The target is the retrained models' value; more random than that is over-forgetting.
     """
-    untrained = np.stack([softmax(model.forget.logits) for model in case.initial])
+    untrained = np.stack([softmax(model.forget.logits) for model in case.findings[Initial].models])
     return {"dist/zrf": zero_retrain_forgetting(softmax(case.model.forget.logits), untrained)}

@@ -8,6 +8,7 @@ from scipy.stats import norm
 from scipy.stats import t as student
 
 from cu.metrics.case import Case, Floats
+from cu.metrics.findings import Shadows
 from cu.metrics.membership.thresholds import best_threshold
 from cu.metrics.membership.ulira import ENOUGH_FOR_OWN_SPREAD, fit_normals
 from cu.metrics.spec import RATE, UNDECIDABLE, metric
@@ -65,7 +66,7 @@ def interval(values: Doubles) -> tuple[float, float, float]:
 
 @metric(
     keys=tuple(f"mia/swap_{name}_{part}" for name in ATTACKS for part in ("adv", "low", "high")),
-    needs=("shadows",),
+    needs=(Shadows,),
     scenarios=("sample",),
     margin={"adv": RATE, "low": UNDECIDABLE, "high": UNDECIDABLE},
 )
@@ -78,9 +79,9 @@ def swap_advantage(case: Case, /) -> dict[str, float]:
     the attack. By one `threshold` for all samples, and by each sample's likelihood ratio (`lira`).
     Tu et al., "Towards Reliable Empirical Machine Unlearning Evaluation", NeurIPS 2025 (arXiv 2404.11577).
     """
-    assert case.shadows is not None
-    assert case.shadows.unseen is not None
-    worlds = (case.shadows.forgotten, case.shadows.unseen)
+    shadows = case.findings[Shadows]
+    assert shadows.unseen is not None
+    worlds = (shadows.forgotten, shadows.unseen)
     found = {"threshold": threshold_advantages(*worlds), "lira": lira_advantages(*worlds)}
     return {
         f"mia/swap_{name}_{part}": value

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from scipy.stats import norm
 
 from cu.metrics.case import Case, Floats
+from cu.metrics.findings import Shadows
 from cu.metrics.notes import tpr_at
 from cu.metrics.primitives import auc
 from cu.metrics.spec import AUC, RATE, UNDECIDABLE, metric
@@ -95,7 +96,7 @@ def example_accuracy(members: Floats, others: Floats) -> Doubles:
 
 @metric(
     keys=tuple(f"mia/ulira_priv_{name}" for name in READ_OUTS),
-    needs=("shadows",),
+    needs=(Shadows,),
     scenarios=("sample",),
     version=2,
     margin=MARGINS,
@@ -107,13 +108,13 @@ def ulira_privacy(case: Case, /) -> dict[str, float]:
     about 0.5 (AUC, balanced accuracy, median over samples) and the false-positive rate (TPR); the largest accuracies
     over samples are above 0.5 even there. The original's value is that of models before unlearning.
     """
-    assert case.shadows is not None
-    assert case.shadows.unseen is not None
-    found = attack(case.shadows.forgotten, case.shadows.unseen)
+    shadows = case.findings[Shadows]
+    assert shadows.unseen is not None
+    found = attack(shadows.forgotten, shadows.unseen)
     return {f"mia/ulira_priv_{name}": value for name, value in found.items()}
 
 
-@metric(keys=tuple(f"mia/ulira_eff_{name}" for name in READ_OUTS), needs=("shadows",), version=2, margin=MARGINS)
+@metric(keys=tuple(f"mia/ulira_eff_{name}" for name in READ_OUTS), needs=(Shadows,), version=2, margin=MARGINS)
 def ulira_efficacy(case: Case, /) -> dict[str, float]:
     """U-LiRA, efficacy game: is a sample's margin that of an unlearned model, or of one retrained without it.
 
@@ -121,6 +122,5 @@ def ulira_efficacy(case: Case, /) -> dict[str, float]:
     models, see `ulira_privacy`; the original's value is that of models before unlearning. In class scenarios all
     samples of a model are forgotten together: its evidence is the number of shadows.
     """
-    assert case.shadows is not None
-    found = attack(case.shadows.forgotten, case.shadows.retrained)
+    found = attack(case.findings[Shadows].forgotten, case.findings[Shadows].retrained)
     return {f"mia/ulira_eff_{name}": value for name, value in found.items()}

@@ -9,6 +9,7 @@ from annotated_types import Gt, Lt
 from numpy.typing import NDArray
 
 from cu.metrics.case import Case, Floats
+from cu.metrics.findings import Shadows
 from cu.metrics.membership.ulira import attack
 from cu.metrics.spec import AUC, RATE, UNDECIDABLE, metric
 
@@ -42,7 +43,7 @@ def most_vulnerable(scores: Floats, share: float) -> NDArray[np.bool_]:
 
 @metric(
     keys=tuple(f"mia/ruli_{name}_{read_out}" for name in SETS for read_out in READ_OUTS),
-    needs=("shadows",),
+    needs=(Shadows,),
     scenarios=("sample",),
     margin={"auc": AUC, "bacc": RATE, "tpr@0.01": UNDECIDABLE},
 )
@@ -58,8 +59,7 @@ def vulnerable_efficacy(case: Case, /, *, share: Annotated[float, Gt(0), Lt(1)])
         case: The worlds.
         share: Of the samples, those that count as vulnerable.
     """
-    shadows = case.shadows
-    assert shadows is not None
+    shadows = case.findings[Shadows]
     assert shadows.vulnerability is not None
     chosen, values = most_vulnerable(shadows.vulnerability, share), {}
     for name, rows in zip(SETS, (chosen, ~chosen), strict=True):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
@@ -11,6 +13,13 @@ from cu.metrics.case import Case, Floats
 from cu.metrics.spec import UNDECIDABLE, Margin, metric
 
 FALSE_ALARM = 0.01
+
+
+@dataclass(frozen=True, eq=False)
+class Poison:
+    """Gaussian poisoning scores [n] of the forget samples under the judged model."""
+
+    scores: Floats
 
 
 def gaussian_scores(noise: Floats, slope: Floats, epsilon: float) -> NDArray[np.float64]:
@@ -36,7 +45,7 @@ def gaussian_scores(noise: Floats, slope: Floats, epsilon: float) -> NDArray[np.
 
 @metric(
     keys=("poison/gaussian_score", "poison/tpr@0.01"),
-    needs=("poison",),
+    needs=(Poison,),
     scenarios=("sample",),
     margin={"gaussian_score": Margin(0.1, "standard deviations"), "tpr@0.01": UNDECIDABLE},
 )
@@ -49,6 +58,6 @@ def gaussian_poisoning(case: Case, /) -> dict[str, float]:
     to Remove Data Poisoning Attacks", ICLR 2025 (arXiv 2406.17216); of the margin, whose gradient has the direction of
     the loss's and does not vanish for certain predictions.
     """
-    assert case.poison is not None
-    seen = case.poison.scores > -ndtri(FALSE_ALARM)
-    return {"poison/gaussian_score": primitives.mean(case.poison.scores), "poison/tpr@0.01": primitives.mean(seen)}
+    scores = case.findings[Poison].scores
+    seen = scores > -ndtri(FALSE_ALARM)
+    return {"poison/gaussian_score": primitives.mean(scores), "poison/tpr@0.01": primitives.mean(seen)}

@@ -9,6 +9,7 @@ from annotated_types import Ge, Lt
 from numpy.typing import NDArray
 
 from cu.metrics.case import Case, Floats, Integers
+from cu.metrics.findings import Relearning
 from cu.metrics.spec import RATE, UNDECIDABLE, metric
 
 
@@ -33,19 +34,19 @@ def steps_to(accuracy: Floats, steps: Integers, threshold: float) -> tuple[NDArr
 CURVE = (0, 1, 2, 5, 10, 20, 50, 100)
 
 
-@metric(keys=tuple(f"relearn/curve@{step}" for step in CURVE), needs=("relearning",), margin=RATE)
+@metric(keys=tuple(f"relearn/curve@{step}" for step in CURVE), needs=(Relearning,), margin=RATE)
 def relearning_curve(case: Case, /) -> dict[str, float]:
     """Accuracy on forget samples after so many steps of training on them again, in [0, 1]; mean over orders.
 
     NaN at steps that the audit did not look at. The whole curve says what one threshold cannot: how fast the model
     starts to remember, and how far it gets.
     """
-    assert case.relearning is not None
-    accuracy = dict(zip(case.relearning.steps.tolist(), case.relearning.judged.mean(axis=0).tolist(), strict=True))
+    found = case.findings[Relearning]
+    accuracy = dict(zip(found.steps.tolist(), found.judged.mean(axis=0).tolist(), strict=True))
     return {f"relearn/curve@{step}": accuracy.get(step, float("nan")) for step in CURVE}
 
 
-@metric(keys=("relearn/steps", "relearn/ain", "relearn/unreached"), needs=("relearning",), margin=UNDECIDABLE)
+@metric(keys=("relearn/steps", "relearn/ain", "relearn/unreached"), needs=(Relearning,), margin=UNDECIDABLE)
 def relearning_speed(case: Case, /, *, tolerance: Annotated[float, Ge(0), Lt(1)]) -> dict[str, float]:
     """Steps until the original's accuracy on the forget set is back, and the anamnesis index.
 
@@ -58,8 +59,7 @@ def relearning_speed(case: Case, /, *, tolerance: Annotated[float, Ge(0), Lt(1)]
         case: The judged model and what it is compared with.
         tolerance: Share of the original's accuracy that may be missing.
     """
-    assert case.relearning is not None
-    found = case.relearning
+    found = case.findings[Relearning]
     threshold = (1 - tolerance) * found.original_acc
     judged, never = steps_to(found.judged, found.steps, threshold)
     retrained, _ = steps_to(found.retrained, found.steps, threshold)

@@ -28,11 +28,10 @@ def _similarities(judged: Activations, others: Sequence[Activations], target: st
 
 
 def _layers(case: Case) -> Layers:
-    assert case.layers is not None
-    return case.layers
+    return case.findings[Layers]
 
 
-@metric(keys=_keys("original"), needs=("layers",), margin=COSINE)
+@metric(keys=_keys("original"), needs=(Layers,), margin=COSINE)
 def layers_to_original(case: Case, /) -> dict[str, float]:
     """Debiased linear CKA with the original model at five depths of the encoder, from its first block to its last.
 
@@ -44,7 +43,7 @@ def layers_to_original(case: Case, /) -> dict[str, float]:
     return _similarities(found.judged, [found.original], "original")
 
 
-@metric(keys=_keys("retrain"), direction="higher", needs=("layers", "retrained"), identical=1.0)
+@metric(keys=_keys("retrain"), direction="higher", needs=(Layers, "retrained"), identical=1.0)
 def layers_to_retrained(case: Case, /) -> dict[str, float]:
     """Debiased linear CKA with the retrained models (mean) at five depths of the encoder, see `layers_to_original`.
 

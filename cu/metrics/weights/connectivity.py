@@ -8,6 +8,7 @@ import numpy as np
 
 from cu.metrics import primitives
 from cu.metrics.case import Case, Floats
+from cu.metrics.findings import Weights
 from cu.metrics.spec import NATS, UNDECIDABLE, metric
 
 
@@ -32,7 +33,7 @@ def loss_barrier(losses: Floats) -> float:
 
 @metric(
     keys=("weights/l2_to_original", "weights/barrier_to_original"),
-    needs=("weights",),
+    needs=(Weights,),
     margin={"l2_to_original": UNDECIDABLE, "barrier_to_original": NATS},
 )
 def to_original(case: Case, /) -> dict[str, float]:
@@ -42,15 +43,14 @@ def to_original(case: Case, /) -> dict[str, float]:
     away and behind a barrier. A model that is near and connected has kept the original's basin, from which forgotten
     knowledge tends to come back (Siddiqui et al., arXiv 2505.22310).
     """
-    assert case.weights is not None
-    segment = case.weights.to_original
+    segment = case.findings[Weights].to_original
     return {"weights/l2_to_original": segment.l2, "weights/barrier_to_original": loss_barrier(segment.losses)}
 
 
 @metric(
     keys=("weights/l2_to_retrain", "weights/barrier_to_retrain"),
     direction="lower",
-    needs=("weights", "retrained"),
+    needs=(Weights, "retrained"),
     identical=0.0,
 )
 def to_retrained(case: Case, /) -> dict[str, float]:
@@ -58,8 +58,7 @@ def to_retrained(case: Case, /) -> dict[str, float]:
 
     Lower is closer to retraining; two retrained models do not reach 0, so read it beside `ref`.
     """
-    assert case.weights is not None
-    segments = case.weights.to_retrained
+    segments = case.findings[Weights].to_retrained
     return {
         "weights/l2_to_retrain": primitives.mean([segment.l2 for segment in segments]),
         "weights/barrier_to_retrain": primitives.mean([loss_barrier(segment.losses) for segment in segments]),

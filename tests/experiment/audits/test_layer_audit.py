@@ -6,6 +6,7 @@ from torch import nn
 from cu.evaluation.facing import facing
 from cu.experiment.audits.layers import LayerAudit, blocks, small
 from cu.metrics.case import Case
+from cu.metrics.findings import Findings
 from cu.metrics.representation.layer_similarity import layers_to_original, layers_to_retrained
 from cu.metrics.representation.similarity import linear_cka
 from cu.models.heads import LinearHead
@@ -15,7 +16,7 @@ from cu.models.vgg import VGG
 
 
 def case_of(layers, retrained=()):
-    return Case(None, retrained, None, "class", (2,), 4, layers=layers)  # type: ignore[arg-type]
+    return Case(None, retrained, None, "class", (2,), 4, findings=Findings.of(layers))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

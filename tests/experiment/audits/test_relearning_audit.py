@@ -5,6 +5,7 @@ from cu.engine.recipe import Sgd
 from cu.evaluation.facing import facing
 from cu.experiment.audits.relearning import RelearningAudit, drawn
 from cu.metrics.case import Case
+from cu.metrics.findings import Findings
 from cu.metrics.relearning.speed import relearning_speed
 
 
@@ -21,7 +22,7 @@ def audit(**settings):
 
 
 def case_of(relearning):
-    return Case(None, (), None, "class", (2,), 4, relearning=relearning)  # type: ignore[arg-type]
+    return Case(None, (), None, "class", (2,), 4, findings=Findings.of(relearning))  # type: ignore[arg-type]
 
 
 def values(relearning):

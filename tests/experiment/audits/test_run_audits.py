@@ -9,18 +9,18 @@ import pytest
 from cu.engine.fit import Diverged
 from cu.evaluation.suite import measure
 from cu.experiment.audits.run_audits import run_audits, with_findings
-from cu.experiment.audits.types import Findings
+from cu.experiment.audits.types import AuditFindings
 from cu.metrics.case import Case, ModelPredictions, Predictions
-from cu.metrics.distribution.over_unlearning import over_unlearning
+from cu.metrics.distribution.over_unlearning import OverUnlearning, over_unlearning
 from cu.metrics.distribution.zrf import zrf
-from cu.metrics.findings import OverUnlearning
+from cu.metrics.findings import Layers, Shadows
 from cu.metrics.membership.ulira import ulira_efficacy, ulira_privacy
 from cu.metrics.relearning.speed import relearning_speed
 
 
 @dataclass(frozen=True)
 class Fixed:
-    provides: ClassVar = "shadows"
+    provides: ClassVar = Shadows
 
     answer: object
 
@@ -32,7 +32,7 @@ class Fixed:
 
 @dataclass(frozen=True)
 class Unread(Fixed):
-    provides: ClassVar = "layers"
+    provides: ClassVar = Layers
 
 
 def empty_case(scenario):
@@ -42,8 +42,8 @@ def empty_case(scenario):
 
 
 def test_only_audits_that_a_metric_of_this_scenario_reads_are_conducted(make_scene):
-    answer, context = Findings("a", ("b",), "c"), make_scene()
-    assert run_audits({"x": Fixed(answer)}, {"m": ulira_privacy}, context) == {"shadows": answer}
+    answer, context = AuditFindings("a", ("b",), "c"), make_scene()
+    assert run_audits({"x": Fixed(answer)}, {"m": ulira_privacy}, context) == {Shadows: answer}
     assert run_audits({"x": Fixed(answer)}, {"m": zrf}, context) == {}
     assert run_audits({"x": Fixed(answer)}, {"m": ulira_privacy}, make_scene("class")) == {}
 
@@ -56,7 +56,7 @@ def test_divergence_ends_an_audit_and_says_so(make_scene, caplog):
 
 
 def test_the_log_says_which_audit_of_how_many(make_scene, caplog):
-    answer, metrics = Findings("a", (), None), {"a": ulira_efficacy, "b": relearning_speed}
+    answer, metrics = AuditFindings("a", (), None), {"a": ulira_efficacy, "b": relearning_speed}
     with caplog.at_level(logging.INFO, logger="cu"):
         run_audits({"unread": Unread(answer), "x": Fixed(answer)}, metrics, make_scene())
     assert [record.getMessage() for record in caplog.records] == ["audit 1 of 1: x"]
@@ -68,10 +68,10 @@ def test_other_errors_are_not_swallowed(make_scene):
 
 
 def test_findings_go_to_whom_they_are_about():
-    case, found = empty_case("sample"), {"shadows": Findings("judged", ("first", "second"), None)}
-    assert with_findings(case, found, "judged").shadows == "judged"
-    assert with_findings(case, found, 1).shadows == "second"
-    assert with_findings(case, found, "original").shadows is None
+    case, found = empty_case("sample"), {Shadows: AuditFindings("judged", ("first", "second"), None)}
+    assert with_findings(case, found, "judged").findings[Shadows] == "judged"
+    assert with_findings(case, found, 1).findings[Shadows] == "second"
+    assert Shadows not in with_findings(case, found, "original").findings
 
 
 def test_metrics_without_their_audit_are_skipped_and_say_which():
@@ -91,6 +91,6 @@ def test_metrics_without_their_audit_are_skipped_and_say_which():
 
 
 def test_an_audit_that_was_conducted_is_not_missing():
-    found = {"over_unlearning": Findings(OverUnlearning(np.zeros((2, 4)), np.zeros((2, 4))), (), None)}
+    found = {OverUnlearning: AuditFindings(OverUnlearning(np.zeros((2, 4)), np.zeros((2, 4))), (), None)}
     case = with_findings(empty_case("class"), found, "judged")
     assert isinstance(measure({"over": over_unlearning}, case)["over/ou@0.03"], float)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from cu.metrics.distribution.ensembles import forgetting_epsilons, forgetting_scores, klom, klom_gauss
-from cu.metrics.findings import Ensembles, ModelGroup
+from cu.metrics.findings import Ensembles, Findings, ModelGroup
 
 
 def group(models, shift=0.0, seed=0, accuracy=0.9, val=20):
@@ -16,7 +16,7 @@ def group(models, shift=0.0, seed=0, accuracy=0.9, val=20):
 
 @pytest.fixture
 def case(make_case):
-    return lambda judged, retrained: replace(make_case(), ensembles=Ensembles(judged, retrained))
+    return lambda judged, retrained: replace(make_case(), findings=Findings.of(Ensembles(judged, retrained)))
 
 
 def test_identity(case):

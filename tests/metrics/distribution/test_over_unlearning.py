@@ -3,15 +3,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from cu.metrics.distribution.over_unlearning import over_unlearning
-from cu.metrics.findings import OverUnlearning
+from cu.metrics.distribution.over_unlearning import OverUnlearning, over_unlearning
+from cu.metrics.findings import Findings
 
 
 @pytest.fixture
 def measured(make_case):
     def value(judged, original):
         found = OverUnlearning(np.array(judged, float), np.array(original, float))
-        return over_unlearning(replace(make_case("class"), over_unlearning=found))["over/ou@0.03"]
+        return over_unlearning(replace(make_case("class"), findings=Findings.of(found)))["over/ou@0.03"]
 
     return value
 

@@ -3,7 +3,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from cu.metrics.distribution.zrf import zero_retrain_forgetting, zrf
+from cu.metrics.distribution.zrf import Initial, zero_retrain_forgetting, zrf
+from cu.metrics.findings import Findings
 
 
 def test_ends_of_the_scale():
@@ -32,7 +33,9 @@ def test_undefined_without_samples():
 
 def test_the_forget_set_is_compared_with_untrained_models(make_case, make_model):
     model, other = make_model(seed=1), make_model(seed=2, boost={"forget": 60.0})
-    assert zrf(replace(make_case(model=model), initial=(model,)))["dist/zrf"] == pytest.approx(1)
-    both = zrf(replace(make_case(model=model), initial=(model, other)))["dist/zrf"]
-    assert both == pytest.approx((1 + zrf(replace(make_case(model=model), initial=(other,)))["dist/zrf"]) / 2)
+    assert zrf(replace(make_case(model=model), findings=Findings.of(Initial((model,)))))["dist/zrf"] == pytest.approx(1)
+    both = zrf(replace(make_case(model=model), findings=Findings.of(Initial((model, other)))))["dist/zrf"]
+    assert both == pytest.approx(
+        (1 + zrf(replace(make_case(model=model), findings=Findings.of(Initial((other,)))))["dist/zrf"]) / 2
+    )
     assert both < 0.99

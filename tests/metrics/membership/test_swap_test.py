@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from cu.metrics.findings import Shadows
+from cu.metrics.findings import Findings, Shadows
 from cu.metrics.membership.swap_test import interval, lira_advantages, swap_advantage, threshold_advantages
 
 
@@ -48,7 +48,7 @@ def test_the_interval_is_students():
 
 def test_keys(make_case):
     first, second = worlds(6, 500, 1.0)
-    case = replace(make_case(), shadows=Shadows(first, second, second))
+    case = replace(make_case(), findings=Findings.of(Shadows(first, second, second)))
     found = swap_advantage(case)
     assert tuple(found) == swap_advantage.spec.keys
     assert found["mia/swap_lira_low"] < found["mia/swap_lira_adv"] < found["mia/swap_lira_high"]

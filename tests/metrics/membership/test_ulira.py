@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from cu.metrics.findings import Shadows
+from cu.metrics.findings import Findings, Shadows
 from cu.metrics.membership.ulira import (
     READ_OUTS,
     attack,
@@ -124,6 +124,8 @@ def test_games_read_their_worlds(make_case):
     from dataclasses import replace
 
     member, other = worlds(6, samples=500)
-    case = replace(make_case(), shadows=Shadows(forgotten=member, unseen=other, retrained=member[::-1] + 0))
+    case = replace(
+        make_case(), findings=Findings.of(Shadows(forgotten=member, unseen=other, retrained=member[::-1] + 0))
+    )
     assert ulira_privacy(case)["mia/ulira_priv_auc"] > 0.85
     assert ulira_efficacy(case)["mia/ulira_eff_auc"] < 0.6

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from cu.metrics.findings import Shadows
+from cu.metrics.findings import Findings, Shadows
 from cu.metrics.membership.vulnerable import most_vulnerable, vulnerability, vulnerable_efficacy
 
 
@@ -26,7 +26,7 @@ def test_what_is_left_of_a_few_samples_is_found_among_them_and_not_among_the_oth
     rng, score = np.random.default_rng(1), np.repeat([1.0, 0.0], [100, 300])
     forgotten, retrained = rng.normal(size=(2, 40, 400))
     forgotten[:, :100] += 2
-    case = replace(make_case(), shadows=Shadows(forgotten, None, retrained, score))
+    case = replace(make_case(), findings=Findings.of(Shadows(forgotten, None, retrained, score)))
     found = vulnerable_efficacy(case, share=0.25)
     assert found["mia/ruli_vulnerable_auc"] == pytest.approx(norm.cdf(np.sqrt(2)), abs=0.02)
     assert found["mia/ruli_protected_auc"] == pytest.approx(0.5, abs=0.02)
@@ -38,6 +38,9 @@ def test_retraining_is_at_chance_on_the_samples_chosen_for_their_vulnerability(m
     for seed in range(20):
         rng = np.random.default_rng(seed)
         members, others, forgotten, retrained = rng.normal(size=(4, 8, 120))
-        case = replace(make_case(), shadows=Shadows(forgotten, None, retrained, vulnerability(members, others)))
+        case = replace(
+            make_case(),
+            findings=Findings.of(Shadows(forgotten, None, retrained, vulnerability(members, others))),
+        )
         areas.append(vulnerable_efficacy(case, share=0.25)["mia/ruli_vulnerable_auc"])
     assert np.mean(areas) == pytest.approx(0.5, abs=0.02)

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy.stats import kstest, norm
 
-from cu.metrics.findings import Poison
-from cu.metrics.poison.gaussian import gaussian_poisoning, gaussian_scores
+from cu.metrics.findings import Findings
+from cu.metrics.poison.gaussian import Poison, gaussian_poisoning, gaussian_scores
 
 
 def test_without_a_trace_scores_are_standard_normal_whatever_the_gradients():
@@ -30,6 +30,6 @@ def test_no_slope_is_no_score():
 
 def test_one_in_a_hundred_is_seen_without_a_trace(make_case):
     scores = norm.ppf((np.arange(10_000) + 0.5) / 10_000)
-    found = gaussian_poisoning(replace(make_case(), poison=Poison(scores)))
+    found = gaussian_poisoning(replace(make_case(), findings=Findings.of(Poison(scores))))
     assert found["poison/gaussian_score"] == pytest.approx(0, abs=1e-9)
     assert found["poison/tpr@0.01"] == 0.01

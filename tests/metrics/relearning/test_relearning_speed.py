@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from cu.metrics.findings import Relearning
+from cu.metrics.findings import Findings, Relearning
 from cu.metrics.relearning.speed import relearning_curve, relearning_speed, steps_to
 
 STEPS = np.array([0, 1, 2, 5, 10])
@@ -13,7 +13,7 @@ def measured(make_case, judged, retrained, original=1.0):
     found = Relearning(
         STEPS, np.array(judged, float), np.array(retrained, float).reshape(-1, *np.shape(judged)), original
     )
-    return relearning_speed(replace(make_case(), relearning=found), tolerance=0.1)
+    return relearning_speed(replace(make_case(), findings=Findings.of(found)), tolerance=0.1)
 
 
 def test_first_step_at_the_threshold():
@@ -59,6 +59,6 @@ def test_no_index_without_retrained_models(make_case):
 
 def test_the_curve_is_the_mean_over_orders_where_it_was_looked_at(make_case):
     found = Relearning(STEPS, np.array([[0, 0.2, 0.4, 0.8, 1], [0, 0.4, 0.6, 1, 1]]), np.empty((0, 2, 5)), 1.0)
-    values = relearning_curve(replace(make_case(), relearning=found))
+    values = relearning_curve(replace(make_case(), findings=Findings.of(found)))
     assert [values[f"relearn/curve@{step}"] for step in STEPS] == pytest.approx([0, 0.3, 0.5, 0.9, 1])
     assert np.isnan([values[f"relearn/curve@{step}"] for step in (20, 50, 100)]).all()

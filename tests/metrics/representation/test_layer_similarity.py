@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import ortho_group
 
 from cu.evaluation.suite import measure
-from cu.metrics.findings import DEPTHS, Layers
+from cu.metrics.findings import DEPTHS, Findings, Layers
 from cu.metrics.representation.layer_similarity import layers_to_original, layers_to_retrained
 from cu.metrics.representation.similarity import linear_cka
 
@@ -24,7 +24,9 @@ def turned(model):
 
 @pytest.fixture
 def seen(make_case):
-    return lambda *models, **case: replace(make_case(**case), layers=Layers(models[0], models[1], models[2:]))
+    return lambda *models, **case: replace(
+        make_case(**case), findings=Findings.of(Layers(models[0], models[1], models[2:]))
+    )
 
 
 def test_a_rotated_model_is_the_same_at_every_depth(seen):

@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from cu.metrics.findings import Segment, Weights
+from cu.metrics.findings import Findings, Segment, Weights
 from cu.metrics.weights.connectivity import l2_distance, loss_barrier, to_original, to_retrained
 
 
@@ -26,6 +26,6 @@ def test_the_barrier_of_a_parabola_has_a_closed_form_and_a_valley_has_none():
 
 def test_means_over_retrained_models(make_case):
     near, far = Segment(1.0, np.array([0.0, 0, 0])), Segment(3.0, np.array([0.0, 2, 0]))
-    case = replace(make_case(), weights=Weights(near, (near, far)))
+    case = replace(make_case(), findings=Findings.of(Weights(near, (near, far))))
     assert to_original(case) == {"weights/l2_to_original": 1, "weights/barrier_to_original": 0}
     assert to_retrained(case) == {"weights/l2_to_retrain": 2, "weights/barrier_to_retrain": 1}
