@@ -188,7 +188,7 @@ def test_a_method_that_is_not_meant_for_a_scenario_is_skipped(command, tiny, out
     ("words", "planned"),
     [
         (["seed=range(0,3)", "forget_seed=1,2"], 6),
-        (["method=glob(ne*)", "seed=0,1"], 2),
+        (["method=glob(neggrad*)", "seed=0,1"], 2),
         (["seed=0,1", "seed=5"], 1),
         (["scenario.classes=[1,2],[3]"], 2),
     ],
