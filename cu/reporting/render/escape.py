@@ -36,6 +36,7 @@ _LATEX = {
     "∞": r"$\infty$",
     "≈": r"$\approx$",
     "†": r"$\dagger$",
+    "○": r"$\circ$",
 }
 # What would begin a quotation, heading, list or rule at the start of a line.
 _BLOCK = r"^\s*(?=>|#{1,6}(?:\s|$)|[+-](?:\s|$)|=+\s*$|-+\s*$)|^\s*\d+(?=[.)](?:\s|$))"

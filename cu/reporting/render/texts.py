@@ -10,7 +10,7 @@ from cu.reporting.scales import Scale
 from cu.reporting.tables.types import Cell, Heading, Label, MethodRow, Note, SeedCount, TableData
 
 ARROWS = {"match_retrained": "→ref", "higher": "↑", "lower": "↓"}
-MARKS = {"large": "*", "equivalent": "≈", "exposed": "†"}
+MARKS = {"large": "*", "equivalent": "≈", "exposed": "†", "drift": "○"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +62,7 @@ def label_text(label: Label) -> str:
     """A row's name, such as "resnet18 / scrub (lr=0.1) †"."""
     name = f"{label.name} ({label.setting})" if label.setting else label.name
     model = f"{label.model} / " if label.model else ""
-    return f"{model}{name}" + (f" {MARKS['exposed']}" if label.exposed else "")
+    return " ".join((f"{model}{name}", *(MARKS[mark] for mark in label.marks)))
 
 
 def seeds_text(seeds: SeedCount | None) -> str:

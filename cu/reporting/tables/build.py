@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 
 import pandas as pd
 
@@ -10,12 +10,13 @@ from cu.reporting.collect.labels import natural
 from cu.reporting.collect.runs import YARDSTICKS, Collection
 from cu.reporting.statistics.aggregate import ORIGINAL, RETRAINED, Cells
 from cu.reporting.statistics.judge import RowName, closest, exposed, may_win
+from cu.reporting.statistics.statistics_drift import no_better_than_statistics
 from cu.reporting.tables import notes as words
 from cu.reporting.tables.literature import printed_numbers, source
 from cu.reporting.tables.rows import floor_row, method_row, reference_row, with_published
 from cu.reporting.tables.section import Section, sections, title_of
 from cu.reporting.tables.together import merged
-from cu.reporting.tables.types import Heading, MethodRow, Note, TableData
+from cu.reporting.tables.types import Heading, MethodRow, Note, RowMark, TableData
 from cu.reporting.types import MetricColumn, Report
 
 
@@ -42,6 +43,8 @@ def _build(section: Section, report: Report, notes: words.Footnotes) -> TableDat
     ordered = sorted(section.counts, key=lambda c: (_rank(c["method"], report.methods), natural(c["setting"])))
     known = exposed(section.stats, report.margins) if section.kind == "class" else set()
     complete = {_name(c): c["finished"] == c["expected"] for c in ordered}
+    drift = no_better_than_statistics(section.stats)
+    marks = {_name(c): _row_marks(_name(c), known, drift) for c in ordered}
     best = {column.key: _closest(section, column.key, known, complete) for column in columns}
     finished = {cell["method"] for cell in ordered if cell["finished"]}
     standing_in = [
@@ -49,7 +52,7 @@ def _build(section: Section, report: Report, notes: words.Footnotes) -> TableDat
         for method, own in zip((RETRAINED, ORIGINAL), YARDSTICKS, strict=True)
         if own not in finished and (method, "") in section.references
     ]
-    rows = [*standing_in, *((c["method"], method_row(section, c, columns, best, known, notes)) for c in ordered)]
+    rows = [*standing_in, *((c["method"], method_row(section, c, columns, best, marks, notes)) for c in ordered)]
     printed = printed_numbers(report.published)
     shown = tuple(with_published(row, printed, section, columns, own) for own, row in rows)
     stats = [stat for own in section.stats.values() for stat in own.values()]
@@ -68,6 +71,11 @@ def _build(section: Section, report: Report, notes: words.Footnotes) -> TableDat
 
 def _name(count: dict) -> RowName:
     return (count["method"], count["setting"])
+
+
+def _row_marks(row: RowName, known: Container[RowName], drift: Container[RowName]) -> tuple[RowMark, ...]:
+    earned: dict[RowMark, bool] = {"exposed": row in known, "drift": row in drift}
+    return tuple(mark for mark, there in earned.items() if there)
 
 
 def _rank(method: str, order: Sequence[str] | None) -> tuple[int, str]:
@@ -95,8 +103,8 @@ def _explanations(rows: Sequence[MethodRow], report: Report) -> list[Note]:
         found.append(Note(text=f"{words.EQUIVALENT.format(within)}.", mark="equivalent"))
     if "large" in marks:
         found.append(Note(text=f"{words.LARGE}.", mark="large"))
-    if any(row.label.exposed for row in rows):
-        found.append(Note(text=f"{words.EXPOSED}.", mark="exposed"))
+    earned = {mark for row in rows for mark in row.label.marks}
+    found += [Note(text=f"{text}.", mark=mark) for mark, text in words.ROW_MARKS.items() if mark in earned]
     if any(c.published == c.published for row in rows for c in row.cells) and report.published:
         found.append(Note(text=f"published: the printed value (ours less it). {source(report.published)}"))
     return [*found, *([Note(text=report.note)] if report.note else [])]

@@ -9,7 +9,7 @@ import pandas as pd
 
 from cu.reporting.statistics.types import Statistic
 from cu.reporting.statistics.verdicts import FEWEST
-from cu.reporting.tables.types import Note
+from cu.reporting.tables.types import Note, RowMark
 
 _LONGEST_REASON = 200
 _ALWAYS = (
@@ -29,6 +29,12 @@ EXPOSED = (
     "CKA of the embedding is nearer to the original's, and further on its side than retrained models would be (t-test "
     "over runs; at most 5 % of retrained models get this mark); such a row is never bold"
 )
+DRIFT = (
+    "not shown to be nearer to retraining than statistics_only, which moves no weight and only lets the forget batches "
+    "pass in training mode: its outcome may be drift of batch normalisation's statistics (average gap, paired t-test "
+    "over seeds; of methods that are that baseline's equal 5 % escape this mark)"
+)
+ROW_MARKS: Mapping[RowMark, str] = {"exposed": EXPOSED, "drift": DRIFT}
 LARGE = (
     "further from the retrained models than they are from each other (t-test over runs after Holm's correction over "
     "the metrics of the row: at most 5 % of rows of retrained models have such a mark)"

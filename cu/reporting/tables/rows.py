@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from cu.reporting.collect.runs import YARDSTICKS
@@ -13,7 +13,7 @@ from cu.reporting.statistics.types import Statistic
 from cu.reporting.tables.literature import Printed
 from cu.reporting.tables.notes import Footnotes
 from cu.reporting.tables.section import Section
-from cu.reporting.tables.types import Cell, Label, MethodRow, SeedCount
+from cu.reporting.tables.types import Cell, Label, MethodRow, RowMark, SeedCount
 from cu.reporting.types import MetricColumn
 
 
@@ -22,7 +22,7 @@ def method_row(
     count: Mapping,
     columns: Sequence[MetricColumn],
     best: Mapping[str, RowName | None],
-    exposed: Container[RowName],
+    marks: Mapping[RowName, tuple[RowMark, ...]],
     notes: Footnotes,
 ) -> MethodRow:
     """One method.
@@ -32,7 +32,7 @@ def method_row(
         count: Its row of `Cells.counts`.
         columns: What to show.
         best: The closest row by metric key.
-        exposed: Rows that only look forgotten.
+        marks: Verdicts on whole rows.
         notes: Where reasons are numbered.
     """
     name = (count["method"], count["setting"])
@@ -41,7 +41,7 @@ def method_row(
     stats = section.stats.get(name, {})
     cells = [_cell(stats.get(column.key), count, column, dict(others), notes) for column in columns]
     return MethodRow(
-        label=Label(name=name[0], setting=name[1], role=role, exposed=name in exposed),
+        label=Label(name=name[0], setting=name[1], role=role, marks=marks.get(name, ())),
         cells=tuple(replace(c, best=best[col.key] == name) for c, col in zip(cells, columns, strict=True)),
         seeds=SeedCount(finished=count["finished"], expected=count["expected"], others=others),
     )

@@ -12,6 +12,7 @@ from cu.reporting.scales import Scale
 
 Direction = Literal["match_retrained", "higher", "lower"]
 Mark = Literal["large", "equivalent"]
+RowMark = Literal["exposed", "drift"]
 Role = Literal["method", "yardstick", "floor"]
 NAN = math.nan
 
@@ -34,14 +35,14 @@ class Label:
         setting: What sets it apart from other rows of the method, or "".
         role: Methods compete, yardsticks do not; the floor is what two retrained models differ by.
         model: Where a table holds several.
-        exposed: Whether it looks forgotten and is not.
+        marks: Verdicts on the row as a whole: it looks forgotten and is not, it is no better than statistics' drift.
     """
 
     name: str
     setting: str = ""
     role: Role = "method"
     model: str | None = None
-    exposed: bool = False
+    marks: tuple[RowMark, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,7 +94,7 @@ class Note:
     """A sentence below a table; `mark` is what it explains: a verdict, the number of a footnote, or nothing."""
 
     text: str
-    mark: Mark | Literal["exposed"] | int | None = None
+    mark: Mark | RowMark | int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

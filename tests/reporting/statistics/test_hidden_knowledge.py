@@ -68,10 +68,10 @@ def test_the_table_marks_the_row_and_never_lets_it_win(run_folders, make_metric,
             }
             run_folders.add(metrics, method=method, seed=seed, split_sizes=sizes)
     (table,) = tables([HEAD, "retain_test_acc", PROBE])
-    assert {row.label.name: row.label.exposed for row in table.rows[-3:]} == {
-        "honest": False,
-        "logit_mask": True,
-        "weak": False,
+    assert {row.label.name: row.label.marks for row in table.rows[-3:]} == {
+        "honest": (),
+        "logit_mask": ("exposed",),
+        "weak": (),
     }
     best = {row.label.name: [i for i, cell in enumerate(row.cells) if cell.best] for row in table.rows}
     assert best["honest"] == [2]

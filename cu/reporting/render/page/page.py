@@ -87,7 +87,7 @@ def _environment() -> Environment:
     )
     words = (cell_text, label_text, mark_text, published_text, seeds_text, sort_key)
     environment.globals |= {word.__name__: word for word in words}
-    environment.globals |= {"ARROWS": ARROWS, "DIRECTIONS": _DIRECTIONS, "EXPOSED": MARKS["exposed"]}
+    environment.globals |= {"ARROWS": ARROWS, "DIRECTIONS": _DIRECTIONS, "MARKS": MARKS}
     return environment
 
 

@@ -44,7 +44,7 @@ def full(make_row, make_table):
     )
     rows = (
         make_row("retrain", 0.0, 9.0, role="yardstick"),
-        make_row("near", 1.0, float("nan"), best=0, published=0.7, exposed=True, setting="lr=1"),
+        make_row("near", 1.0, float("nan"), best=0, published=0.7, marks=("exposed",), setting="lr=1"),
         gone,
     )
     first = make_table(*rows, warnings=("mixes 2 commits",), holes=("gone, seed 0: failed: no memory",))
@@ -134,7 +134,9 @@ def test_the_page_asks_for_nothing(full, drawing):
 def test_notes_with_and_without_a_mark(make_row, make_table):
     plain = ["published: of the paper, in brackets", "† is no mark here"]
     marked = (Note(text="looks forgotten", mark="exposed"), Note(text="a: no run", mark=12))
-    table = make_table(make_row("near", 1.0, 2.0, exposed=True), notes=(*marked, *(Note(text=text) for text in plain)))
+    table = make_table(
+        make_row("near", 1.0, 2.0, marks=("exposed",)), notes=(*marked, *(Note(text=text) for text in plain))
+    )
     text = page("night", [table], [], [])
     assert re.findall("<dt>(.*?)</dt>", text) == ["†", "[12]"]
     assert re.findall('<p class="notes">(.*?)</p>', text) == plain

@@ -29,7 +29,7 @@ def report(tmp_path_factory, make_row, make_table, drawing):
     many = tuple(Heading(title=f"heading {i}", scale=SCALES["percent"], direction="higher") for i in range(12))
     wide = make_table(
         make_row("a" * 40, *map(float, range(12)), best=3, published=0.1),
-        replace(make_row("gone", *[math.nan] * 12, exposed=True), cells=(Cell(hole="failed 2/2"),) * 12),
+        replace(make_row("gone", *[math.nan] * 12, marks=("exposed",)), cells=(Cell(hole="failed 2/2"),) * 12),
         title="w" * 60,
         headings=many,
         warnings=("mixes " + "c" * 80,),
