@@ -127,7 +127,7 @@ class Pool:
         while self.running and (ended := wait(list(self.running), max(0.0, deadline - time.monotonic()))):
             for guard in ended:
                 job = self.running.pop(guard).job
-                guard.close()
+                guard.close()  # pyright: ignore[reportAttributeAccessIssue]
                 mark_dead(self.folder, job.number, "the sweep was stopped", job.overrides, job.log, state="preempted")
 
 
