@@ -41,11 +41,12 @@ def live(job: Job, slot: Slot, shared: Shared, channel: int) -> int:
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(line_buffering=True)  # pyright: ignore[reportAttributeAccessIssue]
 
+    from cu.cli.streams import closed_pipes_ignored
     from cu.jobs.preemption import preemptible
 
     code = 1
     try:
-        with preemptible():
+        with preemptible(), closed_pipes_ignored():
             with os.fdopen(channel, "wb") as pipe:
                 pipe.write(pickled(done(job, *shared)))
             code = 0
