@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import sys
 
+from cu.cli.supervised import run
+
+COMMANDS = ("train", "unlearn", "evaluate", "report")
+
 
 def main() -> None:
     """Run the command named by the first argument."""
-    from cu.cli import commands as cli
-
-    commands = {"train": cli.train, "unlearn": cli.unlearn, "evaluate": cli.evaluate, "report": cli.report}
     name = sys.argv.pop(1) if len(sys.argv) > 1 else ""
-    if name not in commands:
-        sys.exit(f"usage: python -m cu {{{','.join(commands)}}} ...")
-    commands[name]()
+    if name not in COMMANDS:
+        sys.exit(f"usage: python -m cu {{{','.join(COMMANDS)}}} ...")
+    run(name)
 
 
 if __name__ == "__main__":

@@ -19,6 +19,13 @@ def first_line(error: BaseException) -> str:
     return next(iter(str(error).strip().splitlines()), "") or type(error).__name__
 
 
+def described(error: BaseException) -> str:
+    """An error's name and the first line of its message; for an exit in the middle of work, who asked for it."""
+    if isinstance(error, SystemExit):
+        return f"SystemExit: code inside the job called sys.exit({error.code!r})"
+    return f"{type(error).__name__}: {first_line(error)}"
+
+
 def suggestion(word: str, known: Collection[str], text: str) -> str:
     """`text` with the known word closest to a misspelt one in place of `{}`; empty if none is close."""
     close = get_close_matches(word, known, 1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import hydra
@@ -63,7 +63,7 @@ def command(name: str, job: Callable[[DictConfig], Any]) -> None:
 def under_hydra(name: str, job: Callable[[DictConfig], Any]) -> Any:
     """Run a job, or a sweep of them, under Hydra; whatever fails ends in one line. Returns the exit code."""
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises instead of printing
-    sys.argv[1:] = sorted(sys.argv[1:], key=lambda word: word not in ("-m", "--multirun"))  # Hydra wants them outside
+    sys.argv[1:] = options_first(sys.argv[1:])
     logging.raiseExceptions = False  # where the disk is full, each line of a log would fail with a traceback
     main = hydra.main(version_base="1.3", config_path=str(config_folder()), config_name=name)(job)
     code: Any = 0
@@ -91,6 +91,16 @@ def under_hydra(name: str, job: Callable[[DictConfig], Any]) -> Any:
         say(summary(ended))
         code = code or exit_code(ended)
     return code
+
+
+def options_first(words: Sequence[str]) -> list[str]:
+    """A command line with its options before all settings, since Hydra takes no settings on both sides of one."""
+    options, settings, rest = [], [], iter(words)
+    for word in rest:
+        (options if word.startswith("-") else settings).append(word)
+        if word in ("--config-dir", "-cd"):
+            options += [value for value in [next(rest, None)] if value is not None]
+    return [*options, *settings]
 
 
 @report_failures

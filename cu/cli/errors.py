@@ -30,7 +30,7 @@ EXTRAS = {
 }
 
 
-def explain_hydra_error(error: Exception, name: str, arguments: Sequence[str]) -> tuple[str, int] | None:
+def explain_hydra_error(error: BaseException, name: str, arguments: Sequence[str]) -> tuple[str, int] | None:
     """One line and the exit code for what went wrong outside a job; None for a bug.
 
     Args:
@@ -54,7 +54,7 @@ def explain_hydra_error(error: Exception, name: str, arguments: Sequence[str]) -
     return None
 
 
-def mistake(error: Exception, name: str, arguments: Sequence[str]) -> str:
+def mistake(error: BaseException, name: str, arguments: Sequence[str]) -> str:
     """What Hydra or OmegaConf mean, without their several lines."""
     text = str(error)
     if isinstance(error, OverrideParseException):

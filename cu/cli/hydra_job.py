@@ -19,8 +19,10 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from cu.cli.errors import explain_hydra_error, say
-from cu.errors import ConfigError, NotMeant, first_line
+from cu.engine.surroundings import surroundings_kept
+from cu.errors import ConfigError, NotMeant, described, first_line
 from cu.jobs.job import JobFailed
+from cu.jobs.preemption import was_stopped
 from cu.jobs.status import EXIT_CODES, JobState
 from cu.jobs.sweep_status import note, note_running, tally
 from cu.store.plan import Plan
@@ -36,7 +38,7 @@ class Sweep(Callback):
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Called by Hydra before the first job."""
-        Sweep.folder = Path(config.hydra.sweep.dir)
+        Sweep.folder = Path(config.hydra.sweep.dir).absolute()
         Sweep.planned = planned_jobs(config.hydra)
 
 
@@ -102,28 +104,30 @@ def report_failures(job: Callable[[DictConfig], Ended]) -> Callable[[DictConfig]
         state: JobState = "failed"
         value: Any = None
         reason: str | None = None
+        notes = Path(context.sweep.dir).absolute()
         try:
             warn_of_unswept_grid(context)
-            state, value = job(cfg)
+            with surroundings_kept():
+                state, value = job(cfg)
         except JobFailed as error:
             state, reason = error.state, str(error)
             say(f"{state}: {where}{reason}")
-        except (KeyboardInterrupt, SystemExit):
-            state = "preempted"
-            raise
-        except Exception as error:
+        except BaseException as error:
+            if was_stopped(error):
+                state = "preempted"
+                raise
             found = explain_hydra_error(error, str(context.job.config_name), sys.argv[1:])
-            if found is None and not in_sweep:
+            if found is None and not in_sweep and isinstance(error, Exception):
                 raise
             if found is None:
                 traceback.print_exc()
-            reason, code = found or (f"{type(error).__name__}: {first_line(error)}", EXIT_CODES["failed"])
+            reason, code = found or (described(error), EXIT_CODES["failed"])
             state = state_after(error, code, in_sweep)
             say(f"{'skipped' if state == 'skipped' else 'error'}: {where}{reason}")
         finally:
             if in_sweep:
                 about = {"overrides": list(context.overrides.task), "reason": reason}
-                note(Path(context.sweep.dir), context.job.num, state, about)
+                note(notes, context.job.num, state, about)
         if reason is not None and reads_values(context):
             raise JobFailed(state, reason)
         if not in_sweep and EXIT_CODES[state]:
@@ -133,7 +137,7 @@ def report_failures(job: Callable[[DictConfig], Ended]) -> Callable[[DictConfig]
     return run
 
 
-def state_after(error: Exception, code: int, in_sweep: bool) -> JobState:
+def state_after(error: BaseException, code: int, in_sweep: bool) -> JobState:
     """How a job ended that raised what a user can mend."""
     if code != EXIT_CODES["invalid_config"]:
         return "failed"

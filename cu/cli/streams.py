@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from errno import EBADF, EPIPE
 from typing import Any
 
 
 class Unbreakable:
-    """A text stream that turns to the null device once the pipe behind it is closed."""
+    """A text stream that turns to the null device once the pipe behind it is closed, be it by the job itself."""
 
     def __init__(self, stream: Any) -> None:
         self._stream = stream
@@ -20,24 +21,31 @@ class Unbreakable:
 
     def write(self, text: str) -> int:
         """Write as the stream does, or to nowhere."""
-        return self._kept(self._stream.write, text)
+        return self._kept("write", text)
 
     def writelines(self, lines: list[str]) -> None:
         """Write as the stream does, or to nowhere."""
-        self._kept(self._stream.writelines, lines)
+        self._kept("writelines", lines)
 
     def flush(self) -> None:
         """Flush as the stream does, or to nowhere."""
-        self._kept(self._stream.flush)
+        self._kept("flush")
 
-    def _kept(self, act: Callable[..., Any], *arguments: Any) -> Any:
+    def close(self) -> None:
+        """Nothing: the stream is not only the caller's."""
+
+    def _kept(self, act: str, *arguments: Any) -> Any:
         try:
-            return act(*arguments)
-        except BrokenPipeError:
+            return getattr(self._stream, act)(*arguments)
+        except OSError as error:
+            if error.errno not in (EPIPE, EBADF):
+                raise
             null = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(null, self._stream.fileno())  # what is still in the buffer goes there, too
-            os.close(null)
-            return act(*arguments)
+            number = self._stream.fileno()
+            if null != number:  # what is still in the buffer goes there, too
+                os.dup2(null, number)
+                os.close(null)
+            return getattr(self._stream, act)(*arguments)
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from errno import ENOLCK, ENOSYS, EOPNOTSUPP
+from errno import EBADF, ENOLCK, ENOSYS, EOPNOTSUPP
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -43,7 +43,11 @@ def locked(path: Path, why: str) -> Iterator[None]:
     try:
         yield
     finally:
-        lock.release()
+        try:
+            lock.release()
+        except OSError as error:
+            if error.errno != EBADF:  # code inside closed every open file, and so released the lock
+                raise
 
 
 def file_system(path: Path) -> str:

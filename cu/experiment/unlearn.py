@@ -15,6 +15,7 @@ from cu.data.types import UnlearningTask
 from cu.disk.files import Damaged, JsonLines, read_json, read_rows, write_json
 from cu.engine.clock import Clock
 from cu.engine.outputs import score
+from cu.engine.surroundings import surroundings_kept
 from cu.experiment.audits.context import AuditContext
 from cu.experiment.compare import compare_with_references
 from cu.experiment.memorisation import resolve_scenario
@@ -96,7 +97,7 @@ def forget(
     workspace.warm_up(model, (task.forget, task.retain), getattr(method, "recipe", workspace.recipe))
     pace = workspace.pace if plan.config.reference.k else None
     log.info("%s forgets %d of %d samples", plan.names["method"], len(task.forget), len(workspace.data.train))
-    with context.ledger.running():
+    with surroundings_kept(), context.ledger.running():
         unlearned = method.unlearn(model, task, context)
     cost, scoring = workspace.cost_of(context.ledger), Clock(workspace.hardware)
     with scoring.running():

@@ -10,8 +10,8 @@ from typing import Any, Literal
 
 from cu.config.settings import NONE
 from cu.disk.files import Damaged, read_json, remove_leftovers
-from cu.errors import ConfigError, first_line
-from cu.jobs.preemption import Preempted, preemptible
+from cu.errors import ConfigError, described, first_line
+from cu.jobs.preemption import Preempted, preemptible, was_stopped
 from cu.jobs.run_log import run_log
 from cu.jobs.status import EXIT_CODES, JobState
 from cu.store.plan import NAMED, Plan, R, RunPlan
@@ -120,12 +120,12 @@ def recorded(plan: Plan[Any, R]) -> R:
     except ConfigError as error:
         end(plan, "failed", str(error))
         raise
-    except (KeyboardInterrupt, SystemExit):
-        if folder.status().get("state") != "finished":  # it may have come while W&B was closing
-            end(plan, "preempted", None)
-        raise
-    except Exception as error:
-        reason = f"{type(error).__name__}: {first_line(error)}"
+    except BaseException as error:
+        if was_stopped(error):
+            if folder.status().get("state") != "finished":  # it may have come while W&B was closing
+                end(plan, "preempted", None)
+            raise
+        reason = described(error)
         tracebacks.exception("%s", folder.path)
         end(plan, "failed", reason)
         raise JobFailed("failed", reason, folder.path / "run.log") from error

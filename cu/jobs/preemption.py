@@ -1,4 +1,4 @@
-"""SIGTERM as an exception, so that a job that is told to end closes everything in order."""
+"""SIGTERM and SIGHUP as an exception, so that a job that is told to end closes everything in order."""
 
 from __future__ import annotations
 
@@ -11,31 +11,47 @@ from contextlib import contextmanager
 from cu.jobs.status import EXIT_CODES
 
 SECONDS_TO_CLOSE = 2.0
+STOPPING = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+SCHEDULERS = ("submitit",)  # they end a job that runs out of time by SystemExit
 
 
 class Preempted(SystemExit):
-    """SIGTERM, turned into an exception so that everything is closed in order."""
+    """SIGTERM or SIGHUP, turned into an exception so that everything is closed in order."""
+
+
+def was_stopped(error: BaseException) -> bool:
+    """Whether somebody outside ended the job; a method that calls `sys.exit` is one that failed."""
+    if isinstance(error, (KeyboardInterrupt, Preempted)):
+        return True
+    last = error.__traceback__
+    while last is not None and last.tb_next is not None:
+        last = last.tb_next
+    where = "" if last is None else str(last.tb_frame.f_globals.get("__name__"))
+    return isinstance(error, SystemExit) and where.split(".")[0] in SCHEDULERS
 
 
 @contextmanager
 def preemptible() -> Iterator[None]:
-    """Turn SIGTERM into `Preempted` while inside, unless somebody else (a Slurm plug-in) handles it."""
+    """Turn SIGTERM and SIGHUP into `Preempted` while inside, unless somebody else (a Slurm plug-in) handles them."""
+    caught = []
     try:
-        default = signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
-        if default:
-            signal.signal(signal.SIGTERM, raise_preempted)
+        for number in STOPPING:
+            if signal.getsignal(number) is signal.SIG_DFL:
+                signal.signal(number, raise_preempted)
+                caught.append(number)
     except ValueError:  # not the main thread
-        default = False
+        pass
     try:
         yield
     finally:
-        if default:
-            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        for number in caught:
+            signal.signal(number, signal.SIG_DFL)
 
 
 def raise_preempted(signum: int, frame: object) -> None:
-    """The SIGTERM handler; the jobs of a parallel sweep hear of it too, before their launcher kills them."""
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a second one must not interrupt what the first one closes
+    """The handler of both; the jobs of a parallel sweep hear of it too, before their launcher kills them."""
+    for number in STOPPING:
+        signal.signal(number, signal.SIG_IGN)  # a second one must not interrupt what the first one closes
     if workers := multiprocessing.active_children():
         for worker in workers:
             worker.terminate()

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from logging.handlers import RotatingFileHandler
 from pathlib import Path
+
+from cu.jobs.bounded_log import LIMIT
 
 log = logging.getLogger("cu")
 tracebacks = logging.getLogger("cu.traceback")
@@ -13,8 +16,8 @@ tracebacks = logging.getLogger("cu.traceback")
 
 @contextmanager
 def run_log(folder: Path) -> Iterator[None]:
-    """Write what `cu` logs, tracebacks included, to the run's own `run.log`."""
-    handler = logging.FileHandler(folder / "run.log", encoding="utf-8")
+    """Write what `cu` logs, tracebacks included, to the run's own `run.log`; of more than `LIMIT`, the last."""
+    handler = RotatingFileHandler(folder / "run.log", maxBytes=LIMIT // 2, backupCount=1, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     loggers = log, tracebacks
     for logger in loggers:
@@ -24,4 +27,5 @@ def run_log(folder: Path) -> Iterator[None]:
     finally:
         for logger in loggers:
             logger.removeHandler(handler)
-        handler.close()
+        with suppress(OSError):  # a full disk, or a method that closed every open file
+            handler.close()

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Literal, TypeVar
 
 from cu.config.build import build
 from cu.config.parse import parse
-from cu.config.schema import RunConfig, TrainConfig
+from cu.config.schema import Paths, RunConfig, TrainConfig
 from cu.config.trust import require_trusted
 from cu.config.validate import check
 from cu.data.scenarios.types import Scenario
@@ -24,6 +24,7 @@ from cu.store.runs import RunFolder
 
 NAMED = ("dataset", "model", "recipe", "scenario", "method", "settings")
 C = TypeVar("C", bound=TrainConfig, covariant=True)
+T = TypeVar("T", bound=TrainConfig)
 R = TypeVar("R", bound=RunResult | TrainResult, covariant=True)
 
 
@@ -117,7 +118,7 @@ def plan_unlearning(config: Mapping[str, Any], names: Mapping[str, str]) -> RunP
     Raises:
         ConfigError: A setting of the runner itself is wrong, or a file that decides what is done cannot be read.
     """
-    typed = parse(RunConfig, config)
+    typed = resolved(parse(RunConfig, config))
     scenario = scenario_of(typed)
     forgotten = forgotten_by(scenario.identity(), typed.forget_seed)
     if scenario.changes_training and typed.checkpoint:
@@ -147,7 +148,7 @@ def plan_training(config: Mapping[str, Any], names: Mapping[str, str]) -> TrainP
     Raises:
         ConfigError: As `plan_unlearning`.
     """
-    typed = parse(TrainConfig, config)
+    typed = resolved(parse(TrainConfig, config))
     original = original_identity(typed, precision_of(typed))
     outputs, parts = typed.paths.outputs, [folder_name(names[group]) for group in ("dataset", "model")]
     path = outputs.joinpath("trained", *parts, fingerprint(original))
@@ -160,6 +161,12 @@ def plan_training(config: Mapping[str, Any], names: Mapping[str, str]) -> TrainP
         folder=RunFolder(path),
         product=outputs / "models" / fingerprint(original) / "model.safetensors",
     )
+
+
+def resolved(config: T) -> T:
+    """The config with paths that hold wherever the process goes: a method may change the current folder."""
+    paths = Paths(outputs=config.paths.outputs.absolute(), data=config.paths.data.absolute())
+    return replace(config, paths=paths)
 
 
 def scenario_of(config: RunConfig) -> Scenario:

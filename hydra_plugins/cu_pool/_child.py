@@ -1,18 +1,15 @@
-"""The life of one job in its own process."""
+"""What happens in a job's own process."""
 
 from __future__ import annotations
 
 import logging
-import multiprocessing
 import os
 import pickle
-import signal
 import sys
 import traceback
+from contextlib import suppress
 from dataclasses import dataclass
-from multiprocessing.connection import Connection, wait
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 from hydra.core.plugins import Plugins
@@ -34,19 +31,33 @@ class Job:
     log: Path
 
 
-def live(job: Job, slot: Slot, shared: Shared, channel: Connection) -> None:
-    """Body of a job's process: do the job, send its `JobReturn`."""
-    print_to(job.log)
+def live(job: Job, slot: Slot, shared: Shared, channel: int) -> int:
+    """Body of a job's process: do the job and write its pickled `JobReturn` to a pipe; returns the exit code.
+
+    The process ends with it at once: threads that do not end and what libraries do at the end keep nobody waiting.
+    """
     os.environ.update(slot.environment)
     logging.raiseExceptions = False  # as in `cu.cli.commands.command`
-    if hasattr(os, "setsid"):
-        os.setsid()
-    Thread(target=leave_with_parent, daemon=True).start()
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(line_buffering=True)  # pyright: ignore[reportAttributeAccessIssue]
 
+    from cu.cli.streams import closed_pipes_ignored
     from cu.jobs.preemption import preemptible
 
-    with preemptible():
-        channel.send_bytes(pickled(done(job, *shared)))
+    code = 1
+    try:
+        with preemptible(), closed_pipes_ignored():
+            with os.fdopen(channel, "wb") as pipe:
+                pipe.write(pickled(done(job, *shared)))
+            code = 0
+    except SystemExit as stop:
+        code = stop.code if isinstance(stop.code, int) else 1
+    except BaseException:
+        traceback.print_exc()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):  # closed by the job
+            stream.flush()
+    return code
 
 
 def done(job: Job, context: HydraContext, config: DictConfig, task_function: TaskFunction) -> JobReturn:
@@ -76,21 +87,3 @@ def pickled(result: JobReturn) -> bytes:
         except Exception:  # exceptions of any library, and many cannot be pickled
             result.return_value = RuntimeError(f"{type(error).__name__}: {error}")
     return pickle.dumps(result)
-
-
-def print_to(log: Path) -> None:
-    """Send all that this process prints, and what C libraries print in it, to a file."""
-    target = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-    for number in (1, 2):
-        os.dup2(target, number)
-    os.close(target)
-    for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(line_buffering=True)  # pyright: ignore[reportAttributeAccessIssue]
-
-
-def leave_with_parent() -> None:
-    """End this process in order when the launcher is gone: nobody would know of it."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        wait([parent.sentinel])
-        os.kill(os.getpid(), signal.SIGTERM)

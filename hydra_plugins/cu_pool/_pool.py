@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import logging
-import multiprocessing
 import pickle
-import signal
+import socket
 import time
 from collections import deque
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
-from multiprocessing.connection import Connection, wait
-from multiprocessing.process import BaseProcess
+from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +18,12 @@ from hydra.core.utils import JobReturn, JobStatus, configure_log, filter_overrid
 
 from cu.cli.hydra_job import is_grid
 from cu.jobs.job import JobFailed
+from cu.jobs.processes import SECONDS_TO_KILL, death
 from cu.jobs.status import EXIT_CODES
 from cu.jobs.sweep_status import mark_dead, read_status
-from hydra_plugins.cu_pool._child import Job, Shared, live
+from hydra_plugins.cu_pool._child import Job, Shared
+from hydra_plugins.cu_pool._guard import END, KILL
+from hydra_plugins.cu_pool._server import Server
 from hydra_plugins.cu_pool._slots import Settings, Slot
 
 log = logging.getLogger(__name__)
@@ -33,8 +35,7 @@ class Running:
 
     job: Job
     slot: Slot
-    process: BaseProcess
-    channel: Connection
+    guard: socket.socket
     since: float = field(default_factory=time.monotonic)
 
 
@@ -45,58 +46,49 @@ class Pool:
         self.free, self.width = deque(slots), len(slots)
         self.settings, self.shared = settings, shared
         self.hydra = shared[1].hydra
-        self.folder = Path(str(self.hydra.sweep.dir))
-        self.running: dict[Connection, Running] = {}
+        self.folder = Path(str(self.hydra.sweep.dir)).absolute()
+        self.server: Server | None = None
+        self.running: dict[Any, Running] = {}
         self.returns: dict[int, JobReturn] = {}
         self.names: dict[int, str] = {}
 
     def run(self, job_overrides: Sequence[Sequence[str]], first: int) -> list[JobReturn]:
-        """Run all jobs; returns how each ended, in their order."""
+        """Run all jobs; returns how each ended, in their order. It may be called again, for further jobs."""
         configure_log(self.hydra.hydra_logging, self.hydra.verbose)
         self.folder.mkdir(parents=True, exist_ok=True)
         jobs = [Job(n, tuple(words), self.folder / f"{n}.log") for n, words in enumerate(job_overrides, first)]
         self.names = distinctions(job_overrides, first)
+        self.returns = {}
         log.info("%d jobs, %d at once; what they print: %s", len(jobs), self.width, self.folder / "*.log")
         waiting = deque(jobs)
         try:
             while waiting or self.running:
                 while waiting and self.free:
                     self.start(waiting.popleft(), self.free.popleft())
-                for channel in wait(list(self.running)):
-                    self.finish(self.running[channel], len(jobs))  # pyright: ignore[reportArgumentType]
+                for guard in wait(list(self.running)):
+                    self.finish(self.running[guard], len(jobs))
         except BaseException:
             self.stop()
             raise
         return [self.returns[job.number] for job in jobs]
 
     def start(self, job: Job, slot: Slot) -> None:
-        """Give a job its process."""
-        here, there = multiprocessing.Pipe(duplex=False)
-        process = forks(self.settings.preload).Process(
-            target=live, args=(job, slot, self.shared, there), name=f"#{job.number}"
-        )
-        process.start()
-        there.close()  # so that the channel ends with the job's process
-        self.running[here] = Running(job, slot, process, here)
+        """Give a job its process, and a server to be forked from if there is none or it was killed."""
+        if self.server is None or self.server.process.poll() is not None:
+            self.server = Server(self.settings.preload, self.shared, self.settings.seconds_to_close)
+        guard = self.server.start(job, slot)
+        self.running[guard] = Running(job, slot, guard)
 
     def finish(self, running: Running, total: int) -> None:
         """Take a job's return, or note its death, and free its slot."""
-        try:
-            result = pickle.loads(running.channel.recv_bytes())
-        except (EOFError, OSError):
-            result = None
-        running.process.join(self.settings.seconds_to_close)
-        if running.process.is_alive():  # it has said all, and hangs in what libraries do at the end
-            running.process.kill()
-            running.process.join()
-        del self.running[running.channel]
-        running.channel.close()
+        code, returned = outcome(running.guard)
+        del self.running[running.guard]
+        running.guard.close()
         self.free.append(running.slot)
         job = running.job
-        if result is None:
-            mark_dead(self.folder, job.number, death(running.process.exitcode), job.overrides, job.log)
-            result = self.dead_job_return(job)
-        self.returns[job.number] = result
+        if not returned:
+            mark_dead(self.folder, job.number, death(code), job.overrides, job.log)
+        self.returns[job.number] = pickle.loads(returned) if returned else self.dead_job_return(job)
         self.tell(running, total)
 
     def dead_job_return(self, job: Job) -> JobReturn:
@@ -121,18 +113,31 @@ class Pool:
 
     def stop(self) -> None:
         """End what is running in order, and what does not end in time without."""
-        for running in self.running.values():
-            running.process.terminate()
-        deadline = time.monotonic() + self.settings.seconds_to_close
         try:
-            for running in self.running.values():
-                running.process.join(max(0.0, deadline - time.monotonic()))
+            self.order(END, self.settings.seconds_to_close)
         finally:  # a second Ctrl-C cuts the waiting short
-            for running in self.running.values():
-                running.process.kill()
-                running.process.join()
-                job = running.job
+            self.order(KILL, 2 * SECONDS_TO_KILL)
+
+    def order(self, word: bytes, seconds: float) -> None:
+        """Tell all guards to end their jobs, and wait so long."""
+        deadline = time.monotonic() + seconds
+        for guard in self.running:
+            with suppress(OSError):
+                guard.sendall(word)
+        while self.running and (ended := wait(list(self.running), max(0.0, deadline - time.monotonic()))):
+            for guard in ended:
+                job = self.running.pop(guard).job
+                guard.close()  # pyright: ignore[reportAttributeAccessIssue]
                 mark_dead(self.folder, job.number, "the sweep was stopped", job.overrides, job.log, state="preempted")
+
+
+def outcome(guard: socket.socket) -> tuple[int | None, bytes]:
+    """A job's exit code and pickled return, as its guard says; None and nothing of a guard that was killed."""
+    data = bytearray()
+    with suppress(OSError):
+        while block := guard.recv(1 << 16):
+            data += block
+    return pickle.loads(data) if data else (None, b"")
 
 
 def distinctions(job_overrides: Sequence[Sequence[str]], first: int) -> dict[int, str]:
@@ -140,24 +145,3 @@ def distinctions(job_overrides: Sequence[Sequence[str]], first: int) -> dict[int
     shared = set.intersection(*map(set, job_overrides)) if len(job_overrides) > 1 else set()
     named = [[w for w in filter_overrides(words) if w not in shared] for words in job_overrides]
     return {number: " ".join(words) for number, words in enumerate(named, first)}
-
-
-def forks(preload: Sequence[str]) -> Any:
-    """How processes are made: forked from one that has the imports every job needs, where the system can."""
-    if "forkserver" not in multiprocessing.get_all_start_methods():
-        return multiprocessing.get_context("spawn")
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["hydra_plugins.cu_pool._preload", *preload])
-    return context
-
-
-def death(code: int | None) -> str:
-    """What an exit code says of a process that said nothing itself."""
-    if code is not None and code < 0:
-        try:
-            name = f" ({signal.Signals(-code).name})"
-        except ValueError:
-            name = ""
-        hint = ", perhaps for lack of memory" if -code == getattr(signal, "SIGKILL", None) else ""
-        return f"killed by signal {-code}{name}{hint}"
-    return f"ended with exit code {code}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,6 +10,8 @@ from hydra.core.utils import JobReturn
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
+
+from cu.errors import ConfigError
 
 
 class PoolLauncher(Launcher):
@@ -28,12 +31,17 @@ class PoolLauncher(Launcher):
         """
         from hydra_plugins.cu_pool._slots import checked, slots
 
+        if not hasattr(os, "fork"):
+            raise ConfigError("hydra/launcher=pool needs a system that can fork processes; try hydra/launcher=joblib")
         self.checked = checked(self.settings)
         self.slots = slots(self.checked)
         self.shared = hydra_context, config, task_function
+        self.pool = None
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Run a batch of jobs; returns how each ended, in the order of the batch."""
         from hydra_plugins.cu_pool._pool import Pool
 
-        return Pool(self.slots, self.checked, self.shared).run(job_overrides, initial_job_idx)
+        if self.pool is None:  # a search launches many batches, and the imports are made once
+            self.pool = Pool(self.slots, self.checked, self.shared)
+        return self.pool.run(job_overrides, initial_job_idx)

@@ -12,7 +12,8 @@ import pytest
 import cu
 from cu.engine.precision import available_cores
 from cu.errors import ConfigError
-from hydra_plugins.cu_pool._pool import death, distinctions
+from cu.jobs.processes import death
+from hydra_plugins.cu_pool._pool import distinctions
 from hydra_plugins.cu_pool._slots import Slot, checked, slots
 
 # A command whose jobs live and die as told, with the notes and the summary of `cu-unlearn` but without torch.
@@ -137,8 +138,8 @@ def test_whatever_kills_a_job_costs_that_job_and_no_other(sweep, tmp_path):
     assert [note["state"] for note in notes(tmp_path)] == states
     reasons = [note["reason"] for note in notes(tmp_path)]
     assert reasons[0].startswith("killed by signal 9 (SIGKILL), perhaps for lack of memory [")
-    assert reasons[1].startswith("ended with exit code 7 [")
-    assert reasons[2].startswith("killed by signal 11 (SIGSEGV) [")
+    assert reasons[1].startswith("ended with exit code 7 before it was done [")
+    assert reasons[2].startswith("killed by signal 11 (SIGSEGV): it died in native code; ")
     assert (reasons[3], reasons[4]) == ("Stubborn: 1", "nan [run.log]")
     assert "Traceback" in logs(tmp_path)[3]
     progress = [line for line in errors if re.match(r"\[\d/7\] #\d ", line)]
@@ -229,6 +230,6 @@ def test_a_jobs_name_is_what_others_do_not_share():
 
 def test_an_exit_code_is_put_into_words():
     assert death(-9) == "killed by signal 9 (SIGKILL), perhaps for lack of memory"
-    assert death(-11) == "killed by signal 11 (SIGSEGV)"
+    assert death(-11).startswith("killed by signal 11 (SIGSEGV): it died in native code; try hardware.num_threads=1 ")
     assert death(-99) == "killed by signal 99"
-    assert death(255) == "ended with exit code 255"
+    assert death(255) == "ended with exit code 255 before it was done"
