@@ -12,6 +12,19 @@ from cu.data.transforms import Transform
 
 
 @dataclass(frozen=True, eq=False)
+class Files:
+    """The files behind images, in the order of the images.
+
+    Attributes:
+        names: Relative to the folder of the split, with forward slashes: `class/.../file`.
+        hashes: SHA-256 of each content; None for a file that cannot be read, whose image is in no split.
+    """
+
+    names: tuple[str, ...]
+    hashes: tuple[str | None, ...]
+
+
+@dataclass(frozen=True, eq=False)
 class Split:
     """A named list of labelled images; images are shared with every other split cut from the same files.
 
@@ -22,6 +35,7 @@ class Split:
         labels: int64 [N], in [0, num_classes).
         ids: int64 [N], stable sample ids: the position in the data set's own file order.
         transform: How uint8 images become the float input of a model.
+        files: Of all `images`, by id; None where the data set is no folder of images.
     """
 
     name: str
@@ -30,6 +44,7 @@ class Split:
     labels: Tensor
     ids: Tensor
     transform: Transform
+    files: Files | None = None
 
     def __len__(self) -> int:
         return len(self.rows)

@@ -14,13 +14,14 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from cu.config.schema import Component, RunConfig, TrainConfig
+from cu.config.schema import Component, Paths, RunConfig, TrainConfig
+from cu.data.datasets.listing import CACHE, all_files, list_images, require_apart, split_folders
 from cu.disk.digest import file_hash, sha256
+from cu.disk.hash_cache import content_hashes, signature
 from cu.errors import ConfigError
 
 # Settings that say where or how to get something, not what it is.
-WITHOUT_EFFECT = {"dataset": {"download", "folder"}, "model": {"checkpoint"}}
-READ_OF_FOLDER = 64  # files whose content is looked at, besides the names and sizes of all
+WITHOUT_EFFECT = {"dataset": {"download", "folder", "skip_unreadable"}, "model": {"checkpoint"}}
 
 
 def fingerprint(content: Any) -> str:
@@ -81,7 +82,7 @@ def original_identity(config: TrainConfig, precision: str, prepared: Mapping[str
         "revision": config.revision,
     }
     if folder := config.dataset.get("folder"):
-        identity["folder"] = listing_hash(folder, "dataset.folder")
+        identity["folder"] = folder_hash(config.dataset, Path(str(folder)).expanduser(), config.paths)
     if factory := config.model.get("factory"):
         identity["factory"] = source_of(str(factory).replace(":", ".").rpartition(".")[0])
     if prepared is not None:
@@ -138,12 +139,26 @@ def forgotten_ids(ids: Iterable[int], kind: str) -> dict[str, Any]:
     return {"ids": fingerprint(sorted(ids)), "kind": kind}
 
 
-def listing_hash(folder: str, key: str) -> str:
-    """A hash of the relative names and sizes of all files below a folder, and of the content of some of them."""
-    root = Path(str(folder)).expanduser()
-    if not root.is_dir():
-        raise ConfigError(f"{key}={folder} is not a folder")
-    files = sorted(p for p in root.rglob("*") if p.is_file())
-    some = files[:: len(files) // READ_OF_FOLDER + 1]
-    listing = [[p.relative_to(root).as_posix(), p.stat().st_size] for p in files]
-    return fingerprint([listing, [sha256(p) for p in some]])
+def folder_hash(dataset: Component, folder: Path, paths: Paths) -> str:
+    """A hash of what the data set reads of its folder: names and contents.
+
+    Of a folder of images, these are the image files of its split folders, in their order; of any other, all files.
+
+    Raises:
+        ConfigError: There is no such folder, a split folder is missing, or what is written would become a part of it.
+    """
+    if not folder.is_dir():
+        raise ConfigError(f"dataset.folder={folder} is not a folder")
+    cache = paths.data / CACHE
+    if dataset.target.rpartition(".")[2] != "ImageFolder":
+        files = {path.relative_to(folder).as_posix(): signature(path.stat()) for path in all_files(folder)}
+        return fingerprint(sorted(content_hashes(folder, files, cache)[0].items()))
+    content = {}
+    for split, place in split_folders(folder).items():
+        for key, own in (("paths.data", paths.data), ("paths.outputs", paths.outputs)):
+            require_apart(own, place, key)
+        listing = list_images(place)
+        known = {n: own for n, own in zip(listing.names, listing.signatures, strict=True) if own is not None}
+        hashes, _ = content_hashes(place, known, cache)
+        content[split] = [[name, hashes.get(name)] for name in listing.names]
+    return fingerprint(content)
