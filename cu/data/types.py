@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -16,10 +17,12 @@ class Files:
     """The files behind images, in the order of the images.
 
     Attributes:
+        folder: Of the split, absolute.
         names: Relative to the folder of the split, with forward slashes: `class/.../file`.
         hashes: SHA-256 of each content; None for a file that cannot be read, whose image is in no split.
     """
 
+    folder: Path
     names: tuple[str, ...]
     hashes: tuple[str | None, ...]
 
@@ -105,6 +108,7 @@ class ImageData:
         class_names: By index.
         confused_classes: The two classes between which some training labels were swapped on purpose; else empty.
         poisoning: The noise that some training images were given on purpose; else None.
+        removed: Training samples that earlier requests removed, and that are in no other split; None without any.
     """
 
     train: Split
@@ -113,6 +117,7 @@ class ImageData:
     class_names: tuple[str, ...]
     confused_classes: tuple[int, ...] = ()
     poisoning: Poisoning | None = None
+    removed: Split | None = None
 
     @property
     def num_classes(self) -> int:

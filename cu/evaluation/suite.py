@@ -45,6 +45,7 @@ def why_skipped(spec: MetricSpec, case: Case) -> str | None:
         "confusion": bool(case.confused_classes),
         "head": case.model.head is not None,
         "cost": case.cost is not None,
+        "removed": case.model.removed is not None,
         "initial": bool(case.initial),
         **{audit: getattr(case, audit) is not None for audit in AUDITED},
     }

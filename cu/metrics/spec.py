@@ -16,6 +16,7 @@ Need = Literal[
     "confusion",
     "head",
     "cost",
+    "removed",
     "initial",
     "relearning",
     "shadows",

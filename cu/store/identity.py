@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -64,13 +64,16 @@ def source_of(module: str) -> dict[str, str]:
     return next(({"_source_": sha256(file)} for file in files if file.is_file()), {})
 
 
-def original_identity(config: TrainConfig, precision: str, prepared: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def original_identity(
+    config: TrainConfig, precision: str, prepared: Mapping[str, Any] | None = None, removed: Sequence[str | int] = ()
+) -> dict[str, Any]:
     """What the original model depends on.
 
     Args:
         config: Of the job.
         precision: In which models are trained.
         prepared: What the scenario changes in the training data before the original is trained; None for nothing.
+        removed: What earlier requests removed, which is in no split.
     """
     identity = {
         "kind": "original",
@@ -87,6 +90,8 @@ def original_identity(config: TrainConfig, precision: str, prepared: Mapping[str
         identity["factory"] = source_of(str(factory).replace(":", ".").rpartition(".")[0])
     if prepared is not None:
         identity["prepared"] = dict(prepared)
+    if removed:
+        identity["removed"] = fingerprint(removed)
     if config.checkpoint:
         identity["checkpoint"] = file_hash(config.checkpoint, "model.checkpoint")
     return identity
@@ -104,7 +109,7 @@ def retrained_identity(original: Mapping[str, Any], seed: int, forget_ids: Itera
 
 def initial_identity(original: Mapping[str, Any], seed: int) -> dict[str, Any]:
     """What an untrained model depends on."""
-    names = ("dataset", "folder", "prepared", "model", "factory", "revision")
+    names = ("dataset", "folder", "prepared", "removed", "model", "factory", "revision")
     return {**{name: original[name] for name in names if name in original}, "kind": "initial", "seed": seed}
 
 

@@ -75,7 +75,7 @@ class ImageFolder(DatasetOptions):
         names = listing.names
         known = {name: own for name, own in zip(names, listing.signatures, strict=True) if own is not None}
         hashes, unreadable = content_hashes(listing.folder, known, cache)
-        found = Files(names, tuple(hashes.get(name) for name in names))
+        found = Files(listing.folder, names, tuple(hashes.get(name) for name in names))
         result = decoded(Source(listing.folder, names, found.hashes), self.image_size, self.channels, cache)
         problems = {**listing.problems, **unreadable, **result.problems}
         number = {name: index for index, name in enumerate(class_names)}
