@@ -41,9 +41,9 @@ def unlearn(plan: RunPlan, tracker: Tracker) -> RunResult:
         scenario = resolve_scenario(build(config.scenario), workspace)
         task = requested(workspace, scenario, method)
         keep_request(plan.folder.path, task, workspace.data, removal_of(config))
+        original = workspace.original()
         if (doubt := held_out_of_checkpoint(config, workspace.data)) is not None:
             log.warning("warning: %s", doubt)
-        original = workspace.original()
         references = [workspace.reference(task.retain, k) for k in range(config.reference.k)]
         arrays, cost, unlearned = forget(workspace, plan, method, task, original, tracker)
         context = AuditContext(workspace, plan, task, method, original, tuple(references), unlearned)

@@ -233,6 +233,7 @@ def of_folder(config, tmp_path):
         **OmegaConf.to_container(OmegaConf.load(config_folder() / "dataset/image_folder.yaml")),
         "augment": False,
     }
+    del config["dataset"]["defaults"]
 
     def now(path, **settings):
         return of_original({**config, "dataset": {**config["dataset"], "folder": str(path), **settings}})
