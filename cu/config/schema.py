@@ -94,6 +94,8 @@ class TrainConfig:
         hardware: Device, precision, threads.
         tracking: Where the run is mirrored.
         trust: Modules of the user's own whose classes the config may name.
+        removed: What earlier requests removed: run folders, or files of ids or file names. It is left out of
+            everything, and so is what the run that `checkpoint` comes from removed.
     """
 
     seed: Seed
@@ -106,6 +108,7 @@ class TrainConfig:
     hardware: Component
     tracking: Component
     trust: list[str]
+    removed: str | list[str] | None = None
 
     @property
     def checkpoint(self) -> str | None:

@@ -11,7 +11,7 @@ from annotated_types import Ge, Gt, Lt
 from torch import Tensor
 
 from cu.data.transforms import Transform
-from cu.data.types import ImageData, Split
+from cu.data.types import Files, ImageData, Split
 from cu.errors import ConfigError
 
 
@@ -52,11 +52,13 @@ class Part:
         images: uint8 [M, C, H, W] in file order.
         labels: int64 [M], in [0, number of classes).
         rows: int64 [N], ascending: the images that belong to this part. They become the sample ids.
+        files: Of all images, where there are any.
     """
 
     images: Tensor
     labels: Tensor
     rows: Tensor
+    files: Files | None = None
 
 
 def whole(images: Tensor, labels: Tensor) -> Part:
@@ -64,8 +66,10 @@ def whole(images: Tensor, labels: Tensor) -> Part:
     return Part(images=images, labels=labels, rows=torch.arange(len(labels)))
 
 
-def image_data(options: DatasetOptions, train: Part, test: Part, class_names: tuple[str, ...]) -> ImageData:
-    """The data set that `options` ask for; `train` and `val` share one image tensor.
+def image_data(
+    options: DatasetOptions, train: Part, test: Part, class_names: tuple[str, ...], val: Part | None = None
+) -> ImageData:
+    """The data set that `options` ask for; `train` and `val` share one image tensor unless `val` has its own.
 
     Raises:
         ConfigError: `dataset.train_size` or `dataset.test_size` exceeds what there is, `dataset.val_fraction` leaves
@@ -73,10 +77,10 @@ def image_data(options: DatasetOptions, train: Part, test: Part, class_names: tu
     """
     transform = _transform(options, channels=train.images.shape[1])
     chosen = _subset(train.rows, options.train_size, "train_size")
-    held_out = _validation(train.labels[chosen], options.val_fraction)
+    held_out = _validation(train.labels[chosen], 0.0 if val else options.val_fraction)
     return ImageData(
         train=_split("train", train, chosen[~held_out], transform),
-        val=_split("val", train, chosen[held_out], transform),
+        val=_split("val", val, val.rows, transform) if val else _split("val", train, chosen[held_out], transform),
         test=_split("test", test, _subset(test.rows, options.test_size, "test_size"), transform),
         class_names=class_names,
     )
@@ -139,4 +143,4 @@ def _transform(options: DatasetOptions, channels: int) -> Transform:
 
 
 def _split(name: str, part: Part, rows: Tensor, transform: Transform) -> Split:
-    return Split(name=name, images=part.images, rows=rows, labels=part.labels[rows], ids=rows, transform=transform)
+    return Split(name, part.images, rows, part.labels[rows], rows, transform, part.files)

@@ -21,7 +21,7 @@ def make_task(data: ImageData, scenario: Scenario, generator: torch.Generator) -
         ConfigError: The scenario does not fit the data.
     """
     try:
-        positions = scenario.select(data.train, data.num_classes, generator)
+        positions = scenario.among(data.class_names).select(data.train, data.num_classes, generator)
     except UntrainedIdsError as error:
         raise error.explained(data) from error
     forgotten = torch.zeros(len(data.train), dtype=torch.bool, device=data.train.labels.device)

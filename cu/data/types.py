@@ -3,12 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from cu.data.scenarios.kind import ScenarioKind
 from cu.data.transforms import Transform
+
+
+@dataclass(frozen=True, eq=False)
+class Files:
+    """The files behind images, in the order of the images.
+
+    Attributes:
+        folder: Of the split, absolute.
+        names: Relative to the folder of the split, with forward slashes: `class/.../file`.
+        hashes: SHA-256 of each content; None for a file that cannot be read, whose image is in no split.
+    """
+
+    folder: Path
+    names: tuple[str, ...]
+    hashes: tuple[str | None, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,6 +38,7 @@ class Split:
         labels: int64 [N], in [0, num_classes).
         ids: int64 [N], stable sample ids: the position in the data set's own file order.
         transform: How uint8 images become the float input of a model.
+        files: Of all `images`, by id; None where the data set is no folder of images.
     """
 
     name: str
@@ -30,6 +47,7 @@ class Split:
     labels: Tensor
     ids: Tensor
     transform: Transform
+    files: Files | None = None
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -90,6 +108,7 @@ class ImageData:
         class_names: By index.
         confused_classes: The two classes between which some training labels were swapped on purpose; else empty.
         poisoning: The noise that some training images were given on purpose; else None.
+        removed: Training samples that earlier requests removed, and that are in no other split; None without any.
     """
 
     train: Split
@@ -98,6 +117,7 @@ class ImageData:
     class_names: tuple[str, ...]
     confused_classes: tuple[int, ...] = ()
     poisoning: Poisoning | None = None
+    removed: Split | None = None
 
     @property
     def num_classes(self) -> int:

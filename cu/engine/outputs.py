@@ -16,13 +16,15 @@ LOST_SPREAD = 1e-3
 
 
 def score(model: Classifier, data: ImageData, hardware: Hardware) -> dict[str, np.ndarray]:
-    """All outputs of a model on train, val and test, as flat arrays ready for one `.npz` file.
+    """All outputs of a model on train, val, test and what was removed, as flat arrays ready for one `.npz` file.
 
     Embeddings are kept in float16 where nothing that metrics read is lost, and files halve.
     """
     arrays: dict[str, np.ndarray] = {}
-    for name in SPLITS:
-        split: Split = getattr(data, name)
+    for name in (*SPLITS, "removed"):
+        split: Split | None = getattr(data, name)
+        if split is None:
+            continue
         scores = predict(model, split, hardware)
         arrays[f"{name}/logits"] = scores.logits.numpy()
         arrays[f"{name}/embedding"] = halved(scores.embedding.numpy())

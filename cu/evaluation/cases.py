@@ -20,7 +20,8 @@ def by_split(arrays: Mapping[str, np.ndarray], task: UnlearningTask) -> ModelPre
             arrays[f"{name}/label"],
             arrays[f"{name}/id"],
         )
-        for name in SPLITS
+        for name in (*SPLITS, "removed")
+        if f"{name}/label" in arrays
     }
     forgotten = np.isin(whole["test"].label, task.forget_classes)
     return ModelPredictions(
@@ -29,6 +30,7 @@ def by_split(arrays: Mapping[str, np.ndarray], task: UnlearningTask) -> ModelPre
         val=whole["val"],
         test_retain=whole["test"].take(~forgotten),
         test_forget=whole["test"].take(forgotten),
+        removed=whole.get("removed"),
         head=(arrays["head/weight"], arrays["head/bias"]) if "head/weight" in arrays else None,
     )
 

@@ -44,6 +44,7 @@ def why_skipped(spec: MetricSpec, case: Case) -> str | None:
         "confusion": bool(case.confused_classes),
         "head": case.model.head is not None,
         "cost": case.cost is not None,
+        "removed": case.model.removed is not None,
     }
     missing = sorted(named(n) for n in spec.needs if not (there[n] if isinstance(n, str) else n in case.findings))
     return f"needs {' and '.join(missing)}" if missing else None

@@ -24,10 +24,11 @@ from cu.evaluation.suite import spec_of
 from cu.experiment.compare import compare_with_references
 from cu.experiment.earlier_runs import cost_of, faced, limits
 from cu.experiment.memorisation import resolve_scenario
+from cu.experiment.request import entries_of
 from cu.experiment.selection import Selection
 from cu.experiment.workspace import Workspace, set_up
 from cu.seeds import generator
-from cu.store.forget_ids import write_forget_ids
+from cu.store.forget_ids import EARLIER, write_forget_ids
 from cu.store.identity import fingerprint
 from cu.store.models import KeptModels, StoredModel
 from cu.store.outputs import load_scores
@@ -88,7 +89,7 @@ def evaluate_run(folder: Path, config: EvaluateConfig) -> tuple[Ending, list[str
         workspace = replace(set_up(stored, original.record["identity"]), store=kept)
         with threadpool_limits(workspace.hardware.num_threads):
             task = task_of(workspace, references)
-            write_forget_ids(folder, task.forget.ids.tolist())
+            write_forget_ids(folder, entries_of(task.forget))
             others = faced(workspace, arrays, references)
             metrics, _ = compare_with_references(workspace, task, arrays, cost_of(result), original, others)
         about = {"evaluation_id": asked, "evaluation": stored.evaluation.name, "references": len(others)}
@@ -124,7 +125,9 @@ def stored_config(folder: Path, config: EvaluateConfig) -> RunConfig:
     require_trusted_factory(recorded.network, trusted)
     precisions = {name: recorded.hardware.get(name) for name in ("precision", "scoring_precision")}
     hardware = Component({**config.hardware.node, **precisions})
-    now = replace(recorded, evaluation=config.evaluation, paths=config.paths, hardware=hardware, trust=config.trust)
+    removed = [str(folder / EARLIER)] if (folder / EARLIER).exists() else []
+    about = {"paths": config.paths, "hardware": hardware, "trust": config.trust, "removed": removed}
+    now = replace(recorded, evaluation=config.evaluation, **about)
     check_components(now)
     return now
 

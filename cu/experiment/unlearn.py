@@ -10,8 +10,7 @@ from threadpoolctl import threadpool_limits
 
 from cu.config.build import build
 from cu.config.schema import RunConfig
-from cu.data.task import make_task
-from cu.data.types import UnlearningTask
+from cu.data.types import ImageData, UnlearningTask
 from cu.disk.files import Damaged, JsonLines, read_json, read_rows, write_json
 from cu.engine.clock import Clock
 from cu.engine.outputs import score
@@ -19,15 +18,15 @@ from cu.engine.surroundings import surroundings_kept
 from cu.experiment.audits.context import AuditContext
 from cu.experiment.compare import compare_with_references
 from cu.experiment.memorisation import resolve_scenario
+from cu.experiment.request import held_out_of_checkpoint, keep_request, requested
 from cu.experiment.workspace import Workspace, replay, set_up
 from cu.methods.types import Method
 from cu.models.types import Classifier
-from cu.seeds import generator
-from cu.store.forget_ids import write_forget_ids
 from cu.store.models import StoredModel, write_model
 from cu.store.outputs import load_scores, save_scores
 from cu.store.plan import RunPlan
 from cu.store.provenance import provenance
+from cu.store.removed import removal_of
 from cu.store.result import Models, RunResult, Seeds
 from cu.tracking.types import Tracker
 
@@ -41,9 +40,11 @@ def unlearn(plan: RunPlan, tracker: Tracker) -> RunResult:
     method: Method = build(config.method)
     with threadpool_limits(workspace.hardware.num_threads):
         scenario = resolve_scenario(build(config.scenario), workspace)
-        task = make_task(workspace.data, scenario, generator(config.forget_seed, "forget"))
-        write_forget_ids(plan.folder.path, task.forget.ids.tolist())
+        task = requested(workspace, scenario, method)
+        keep_request(plan.folder.path, task, workspace.data, removal_of(config))
         original = workspace.original()
+        if (doubt := held_out_of_checkpoint(config, workspace.data)) is not None:
+            log.warning("warning: %s", doubt)
         references = [workspace.reference(task.retain, k) for k in range(config.reference.k)]
         arrays, cost, unlearned = forget(workspace, plan, method, task, original, tracker)
         context = AuditContext(workspace, plan, task, method, original, tuple(references), unlearned)
@@ -58,13 +59,19 @@ def unlearn(plan: RunPlan, tracker: Tracker) -> RunResult:
         seeds=Seeds(seed=config.seed, forget_seed=config.forget_seed, method_seed=config.method_seed),
         references=len(references),
         models=Models(original=original.folder.name, retrained=tuple(r.folder.name for r in references)),
-        split_sizes={n: len(getattr(task, n)) for n in ("retain", "forget", "val", "test", "test_forget")},
+        split_sizes=sizes(task, workspace.data),
         timings={**{k: v for k, v in cost.items() if k.endswith("seconds")}, **seconds},
         cost=cost,
         evaluation=config.evaluation.name,
         metrics=metrics,
         provenance=provenance(workspace.hardware.describe()),
     )
+
+
+def sizes(task: UnlearningTask, data: ImageData) -> dict[str, int]:
+    """Samples by split; `removed` only where earlier requests removed some."""
+    found = {n: len(getattr(task, n)) for n in ("retain", "forget", "val", "test", "test_forget")}
+    return found | ({"removed": len(data.removed)} if data.removed is not None else {})
 
 
 def forget(

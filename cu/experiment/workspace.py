@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict, dataclass
-from functools import cached_property, lru_cache, partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from cu.config.build import build
-from cu.config.schema import Component, RunConfig, TrainConfig
+from cu.config.schema import RunConfig, TrainConfig
 from cu.data.batches.shuffled import batch_bounds
 from cu.data.types import ImageData, Split
 from cu.disk.files import JsonLines, read_rows
@@ -25,9 +24,10 @@ from cu.engine.passes import Flops, flops_per_image
 from cu.engine.recipe import Recipe
 from cu.engine.warm_up import warm_up
 from cu.errors import ConfigError
+from cu.experiment.data import data_of
 from cu.models.adapt import adapted_names
 from cu.models.types import Classifier
-from cu.seeds import generator, member_seed
+from cu.seeds import member_seed
 from cu.store.checkpoint import EpochCheckpoint
 from cu.store.identity import retrained_identity
 from cu.store.models import KeptModels, ModelStore, StoredModel, load_into, load_weights
@@ -181,17 +181,9 @@ def set_up(config: C, original_identity: Mapping[str, Any]) -> Workspace[C]:
     """
     hardware = build(config.hardware).resolved()
     hardware.activate()
-    data = load_data(json.dumps(dict(config.dataset.node)), str(config.paths.data))
-    if isinstance(config, RunConfig):
-        data = build(config.scenario).prepare(data, generator(config.forget_seed, "forget"))
+    data = data_of(config, original_identity)
     store = ModelStore(config.paths.outputs / "models")
     return Workspace(config, original_identity, data, hardware, build(config.recipe), store)
-
-
-@lru_cache(maxsize=2)
-def load_data(settings: str, root: str) -> ImageData:
-    """The data set of these settings (JSON); kept between the jobs of a sweep."""
-    return build(Component(json.loads(settings))).load(Path(root))
 
 
 def replay(rows: list[dict[str, Any]], log_row: Log) -> None:

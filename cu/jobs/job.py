@@ -6,7 +6,7 @@ import logging
 import os
 import time
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from cu.config.settings import NONE
 from cu.disk.files import Damaged, read_json, remove_leftovers
@@ -16,6 +16,7 @@ from cu.jobs.run_log import run_log
 from cu.jobs.status import EXIT_CODES, JobState
 from cu.store.plan import NAMED, Plan, R, RunPlan
 from cu.store.result import FILE, write_result
+from cu.store.runs import RunState
 from cu.tracking.flat import flattened
 from cu.tracking.types import RunLabel, Tracker
 
@@ -118,7 +119,7 @@ def recorded(plan: Plan[Any, R]) -> R:
         end(plan, "diverged", str(error))
         raise JobFailed("diverged", str(error), folder.path / "run.log") from error
     except ConfigError as error:
-        end(plan, "failed", str(error))
+        end(plan, "failed", str(error), mistake=True)
         raise
     except BaseException as error:
         if was_stopped(error):
@@ -177,10 +178,10 @@ def mirror(plan: Plan, attempt: int) -> Tracker:
     return build(plan.config.tracking).open(label, plan.folder.path, plan.written)
 
 
-def end(plan: Plan, state: Literal["failed", "diverged", "preempted"], reason: str | None) -> None:
+def end(plan: Plan, state: RunState, reason: str | None, mistake: bool = False) -> None:
     """Write the last status; a disk too full for it must not hide why the job ended."""
     try:
-        plan.folder.end(state, reason)
+        plan.folder.end(state, reason, mistake)
     except OSError as error:
         log.warning("status.json could not be written (%s)", first_line(error))
 

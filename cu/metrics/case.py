@@ -53,6 +53,7 @@ class ModelPredictions:
         val: Held-out samples of all classes; no model was trained on them.
         test_retain: Test samples of retained classes; in sample scenarios the whole test set.
         test_forget: Test samples of forgotten classes.
+        removed: Training samples of the first original that earlier requests removed; None without such requests.
         head: Weight [C, D] and bias [C] of the last linear layer, for metrics that operate on the head.
     """
 
@@ -62,6 +63,7 @@ class ModelPredictions:
     test_retain: Predictions
     test_forget: Predictions
     head: tuple[Floats, Floats] | None = None
+    removed: Predictions | None = None
 
     @cached_property
     def _known(self) -> dict[Hashable, Any]:

@@ -27,6 +27,7 @@ _ACCURACIES = (
     *("retain_train_acc", "retain_test_acc", "test_acc"),
 )
 _CONFUSION = ("ic/error", "ic/fgt")
+_EARLIER = ("removed/acc", "removed/loss_auc")
 _CLOSENESS = (
     *("mia/svc_confidence", "mia/rmia_auc", "cmia/gap_nn", "probe/linear_forget_test_acc", "probe/member_auc"),
     *("cka/shift", "agg/avg_gap"),
@@ -74,10 +75,11 @@ def _print(result: RunResult, console: Console) -> None:
 
 
 def headlines(result: RunResult) -> dict[str, Comparison]:
-    """The metrics worth a line; confusion of two classes is only where their labels were swapped."""
-    wanted = (k for k in (*_ACCURACIES, *_CONFUSION, *_CLOSENESS) if k not in _ELSEWHERE[result.scenario])
+    """The metrics worth a line; those of swapped labels and of earlier requests only where there are such."""
+    wanted = (k for k in (*_ACCURACIES, *_EARLIER, *_CONFUSION, *_CLOSENESS) if k not in _ELSEWHERE[result.scenario])
     shown = {key: result.metrics[key] for key in wanted if key in result.metrics}
-    return {key: entry for key, entry in shown.items() if key not in _CONFUSION or entry.status == "ok"}
+    sometimes = {*_CONFUSION, *_EARLIER}
+    return {key: entry for key, entry in shown.items() if key not in sometimes or entry.status == "ok"}
 
 
 def _value(result: RunResult, key: str) -> float | None:

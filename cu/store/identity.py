@@ -9,18 +9,19 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from cu.config.schema import Component, RunConfig, TrainConfig
+from cu.config.schema import Component, Paths, RunConfig, TrainConfig
+from cu.data.datasets.listing import CACHE, all_files, list_images, require_apart, split_folders
 from cu.disk.digest import file_hash, sha256
+from cu.disk.hash_cache import content_hashes, signature
 from cu.errors import ConfigError
 
 # Settings that say where or how to get something, not what it is.
-WITHOUT_EFFECT = {"dataset": {"download", "folder"}, "model": {"checkpoint"}}
-READ_OF_FOLDER = 64  # files whose content is looked at, besides the names and sizes of all
+WITHOUT_EFFECT = {"dataset": {"download", "folder", "skip_unreadable"}, "model": {"checkpoint"}}
 
 
 def fingerprint(content: Any) -> str:
@@ -63,13 +64,16 @@ def source_of(module: str) -> dict[str, str]:
     return next(({"_source_": sha256(file)} for file in files if file.is_file()), {})
 
 
-def original_identity(config: TrainConfig, precision: str, prepared: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def original_identity(
+    config: TrainConfig, precision: str, prepared: Mapping[str, Any] | None = None, removed: Sequence[str | int] = ()
+) -> dict[str, Any]:
     """What the original model depends on.
 
     Args:
         config: Of the job.
         precision: In which models are trained.
         prepared: What the scenario changes in the training data before the original is trained; None for nothing.
+        removed: What earlier requests removed, which is in no split.
     """
     identity = {
         "kind": "original",
@@ -81,11 +85,13 @@ def original_identity(config: TrainConfig, precision: str, prepared: Mapping[str
         "revision": config.revision,
     }
     if folder := config.dataset.get("folder"):
-        identity["folder"] = listing_hash(folder, "dataset.folder")
+        identity["folder"] = folder_hash(config.dataset, Path(str(folder)).expanduser(), config.paths)
     if factory := config.model.get("factory"):
         identity["factory"] = source_of(str(factory).replace(":", ".").rpartition(".")[0])
     if prepared is not None:
         identity["prepared"] = dict(prepared)
+    if removed:
+        identity["removed"] = fingerprint(removed)
     if config.checkpoint:
         identity["checkpoint"] = file_hash(config.checkpoint, "model.checkpoint")
     return identity
@@ -103,7 +109,7 @@ def retrained_identity(original: Mapping[str, Any], seed: int, forget_ids: Itera
 
 def initial_identity(original: Mapping[str, Any], seed: int) -> dict[str, Any]:
     """What an untrained model depends on."""
-    names = ("dataset", "folder", "prepared", "model", "factory", "revision")
+    names = ("dataset", "folder", "prepared", "removed", "model", "factory", "revision")
     return {**{name: original[name] for name in names if name in original}, "kind": "initial", "seed": seed}
 
 
@@ -138,12 +144,26 @@ def forgotten_ids(ids: Iterable[int], kind: str) -> dict[str, Any]:
     return {"ids": fingerprint(sorted(ids)), "kind": kind}
 
 
-def listing_hash(folder: str, key: str) -> str:
-    """A hash of the relative names and sizes of all files below a folder, and of the content of some of them."""
-    root = Path(str(folder)).expanduser()
-    if not root.is_dir():
-        raise ConfigError(f"{key}={folder} is not a folder")
-    files = sorted(p for p in root.rglob("*") if p.is_file())
-    some = files[:: len(files) // READ_OF_FOLDER + 1]
-    listing = [[p.relative_to(root).as_posix(), p.stat().st_size] for p in files]
-    return fingerprint([listing, [sha256(p) for p in some]])
+def folder_hash(dataset: Component, folder: Path, paths: Paths) -> str:
+    """A hash of what the data set reads of its folder: names and contents.
+
+    Of a folder of images, these are the image files of its split folders, in their order; of any other, all files.
+
+    Raises:
+        ConfigError: There is no such folder, a split folder is missing, or what is written would become a part of it.
+    """
+    if not folder.is_dir():
+        raise ConfigError(f"dataset.folder={folder} is not a folder")
+    cache = paths.data / CACHE
+    if dataset.target.rpartition(".")[2] != "ImageFolder":
+        files = {path.relative_to(folder).as_posix(): signature(path.stat()) for path in all_files(folder)}
+        return fingerprint(sorted(content_hashes(folder, files, cache)[0].items()))
+    content = {}
+    for split, place in split_folders(folder).items():
+        for key, own in (("paths.data", paths.data), ("paths.outputs", paths.outputs)):
+            require_apart(own, place, key)
+        listing = list_images(place)
+        known = {n: own for n, own in zip(listing.names, listing.signatures, strict=True) if own is not None}
+        hashes, _ = content_hashes(place, known, cache)
+        content[split] = [[name, hashes.get(name)] for name in listing.names]
+    return fingerprint(content)

@@ -19,6 +19,7 @@ from cu.engine.precision import resolve_precision
 from cu.errors import ConfigError
 from cu.evaluation.comparison import YARDSTICKS
 from cu.store.identity import fingerprint, forgotten_by, original_identity, unlearned_identity
+from cu.store.removed import removal_of
 from cu.store.result import RunResult, TrainResult, read_run_result, read_train_result
 from cu.store.runs import RunFolder
 
@@ -126,7 +127,8 @@ def plan_unlearning(config: Mapping[str, Any], names: Mapping[str, str]) -> RunP
             f"scenario={names['scenario']} trains its original on other data than the data set's own: "
             "model.checkpoint must be null"
         )
-    original = original_identity(typed, precision_of(typed), forgotten if scenario.changes_training else None)
+    removed = removal_of(typed).identity()
+    original = original_identity(typed, precision_of(typed), forgotten if scenario.changes_training else None, removed)
     identity = unlearned_identity(typed, original, typed.method_seed, forgotten)
     parts = [folder_name(names[group]) for group in ("dataset", "model", "scenario", "method")]
     path = typed.paths.outputs.joinpath("runs", *parts, fingerprint(identity))
@@ -149,7 +151,7 @@ def plan_training(config: Mapping[str, Any], names: Mapping[str, str]) -> TrainP
         ConfigError: As `plan_unlearning`.
     """
     typed = resolved(parse(TrainConfig, config))
-    original = original_identity(typed, precision_of(typed))
+    original = original_identity(typed, precision_of(typed), removed=removal_of(typed).identity())
     outputs, parts = typed.paths.outputs, [folder_name(names[group]) for group in ("dataset", "model")]
     path = outputs.joinpath("trained", *parts, fingerprint(original))
     return TrainPlan(

@@ -51,9 +51,9 @@ class RunFolder:
         self._write("running", None, attempt, ended=False)
         return attempt
 
-    def end(self, state: RunState, error: str | None = None) -> None:
-        """Mark how the run ended."""
-        self._write(state, error, int(self.status().get("attempt", 1)), ended=True)
+    def end(self, state: RunState, error: str | None = None, mistake: bool = False) -> None:
+        """Mark how the run ended, and whether because a setting cannot be used: such a run never was one."""
+        self._write(state, error, int(self.status().get("attempt", 1)), ended=True, mistake=mistake)
 
     def mark_dead(self, pid: int, state: RunState, error: str) -> None:
         """Mark how a run ended whose process is gone; nothing if it ended itself, or is in other hands by now."""
@@ -61,7 +61,7 @@ class RunFolder:
         if (status.get("state"), status.get("pid"), status.get("host")) == ("running", pid, socket.gethostname()):
             self.end(state, error)
 
-    def _write(self, state: RunState, error: str | None, attempt: int, ended: bool) -> None:
+    def _write(self, state: RunState, error: str | None, attempt: int, ended: bool, mistake: bool = False) -> None:
         now = datetime.now(timezone.utc).isoformat(timespec="seconds")
         status = {
             "state": state,
@@ -71,5 +71,6 @@ class RunFolder:
             "pid": os.getpid(),
             "host": socket.gethostname(),
             "attempt": attempt,
+            **({"mistake": True} if mistake else {}),
         }
         write_json(self.path / "status.json", status)

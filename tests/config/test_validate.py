@@ -94,7 +94,7 @@ def test_lists_pass_for_tuples_and_their_items_are_checked():
     check({**ADAMW, "betas": [0, 0.5]}, "optimizer")
     assert "must be less than 1" in refusal({**ADAMW, "betas": [0.9, 1.5]})
     scenario = {"_target_": "cu.data.scenarios.classes.ClassScenario", "classes": [1, True]}
-    assert refusal(scenario, "scenario") == "scenario.classes must be an integer, got [1, True]"
+    assert refusal(scenario, "scenario") == "scenario.classes must be an integer or must be a string, got [1, True]"
 
 
 def test_a_misspelt_key_names_the_close_one():

@@ -18,6 +18,7 @@ def build_dataset():
     def build(name, **overrides):
         settings = OmegaConf.to_container(OmegaConf.load(config_folder() / "dataset" / f"{name}.yaml"), resolve=False)
         settings.update({"augment": False, "download": False, **overrides})
+        settings.pop("defaults", None)  # what it sets besides itself
         module, _, kind = settings.pop("_target_").rpartition(".")
         return getattr(import_module(module), kind)(**settings)
 

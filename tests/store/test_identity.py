@@ -225,19 +225,67 @@ def folder(tmp_path):
     return tmp_path / "images"
 
 
-def test_an_image_folder_counts_by_what_is_in_it(config, folder):
-    def now(path=folder):
-        return of_original(changed(config, "dataset.folder", str(path)))
+@pytest.fixture
+def of_folder(config, tmp_path):
+    """`(folder, **settings) -> fingerprint`: the original of a folder of images."""
+    config["paths"]["data"] = str(tmp_path / "cache")
+    config["dataset"] = {
+        **OmegaConf.to_container(OmegaConf.load(config_folder() / "dataset/image_folder.yaml")),
+        "augment": False,
+    }
+    del config["dataset"]["defaults"]
 
-    before = now()
+    def now(path, **settings):
+        return of_original({**config, "dataset": {**config["dataset"], "folder": str(path), **settings}})
+
+    return now
+
+
+def test_an_image_folder_counts_by_what_is_in_it(of_folder, folder):
+    before = of_folder(folder)
     moved = folder.rename(folder.with_name("moved"))
-    assert now(moved) == before
+    assert of_folder(moved) == before
     (moved / "train/cat/1.bmp").write_bytes(b"train/cow/1.bmp")
-    assert now(moved) != before, "another content of the same size"
+    assert of_folder(moved) != before, "another content of the same size"
     (moved / "train/cat/1.bmp").write_bytes(b"train/cat/1.bmp")
-    assert now(moved) == before
+    assert of_folder(moved) == before
+    assert of_folder(moved, skip_unreadable=True) == before
+    assert of_folder(moved, class_names=["dog", "cat"]) != before
     os.rename(moved / "train/cat/1.bmp", moved / "train/dog/1.bmp")
-    assert now(moved) != before, "another label"
+    assert of_folder(moved) != before, "another label"
+
+
+def test_what_is_behind_links_counts_and_loops_end(of_folder, folder, tmp_path):
+    before = of_folder(folder)
+    (folder / "train/dog").rename(tmp_path / "dogs")
+    (folder / "train/dog").symlink_to(tmp_path / "dogs")
+    assert of_folder(folder) == before
+    (folder / "train/dog/loop").symlink_to(folder / "train")
+    assert of_folder(folder) == before, "the loader does not see it"
+    victim = sorted((tmp_path / "dogs").iterdir())[0]
+    victim.unlink()
+    assert of_folder(folder) != before, "a picture behind a link is gone"
+
+
+def test_only_the_split_folders_are_the_data_set(of_folder, folder, config):
+    before = of_folder(folder)
+    (folder / "image_folder").mkdir()
+    (folder / "image_folder/train-0.npy").write_bytes(b"cache")
+    (folder / "train/cat/notes.txt").write_bytes(b"no image")
+    assert of_folder(folder) == before
+    config["paths"]["data"] = str(folder / "train" / "cache")
+    with pytest.raises(ConfigError, match=r"paths\.data=.* is inside the images' own"):
+        of_folder(folder)
+
+
+def test_a_change_that_keeps_size_and_time_is_seen(of_folder, folder):
+    path = folder / "train/cat/1.bmp"
+    for old in sorted(folder.rglob("*.bmp")):
+        os.utime(old, (1, 1))
+    before = of_folder(folder)
+    path.write_bytes(b"train/cow/1.bmp")
+    os.utime(path, (1, 1))
+    assert of_folder(folder) != before
 
 
 def test_where_records_go(config, tmp_path):

@@ -2,112 +2,147 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
+import io
 import os
-from collections.abc import Sequence
+import warnings
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
+from cu.data.datasets.decoded_store import Store, decoded_before
 from cu.data.datasets.files import corrupt, one_line
-from cu.errors import ConfigError
+from cu.data.datasets.listing import LARGEST_FILE, shown
+from cu.disk.hash_cache import read_regular
+from cu.errors import ConfigError, first_line
 
-_FILES_PER_TASK = 64
-# Enters every cache key: raise it when the same files come to decode to other pixels.
-_REVISION = 1
+_FILES_PER_TASK = 32
+_FILES_PER_STEP = 512  # after each step what is decoded is on disk, and a killed process goes on from there
+TODO, DONE, FAILED = 0, 1, 2
 
 
-def decoded(folder: Path, names: Sequence[str], size: int, channels: int, cache: Path) -> Tensor:
-    """The images as uint8 [N, channels, size, size], in the order of `names`, mapped from a file in `cache`.
+@dataclass(frozen=True)
+class Source:
+    """What is decoded: files, by their content."""
 
-    The file's name is a hash of the names, sizes and modification times, so changed images are decoded anew. Not safe
-    against a second process with the same `cache`: hold a lock.
+    folder: Path
+    names: Sequence[str]
+    hashes: Sequence[str | None]
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """Images uint8 [N, C, H, W] in the order of their names, and by name why others are black."""
+
+    images: Tensor
+    problems: Mapping[str, str]
+
+
+def decoded(source: Source, size: int, channels: int, cache: Path) -> Decoded:
+    """The images of some files, mapped from a file in `cache` that is named after their content.
+
+    What an earlier call has decoded, in whatever folder it was, is not decoded again. Not safe against a second process
+    with the same `cache`: hold a lock.
 
     Args:
-        folder: What `names` are relative to.
-        names: At least one image file.
+        source: At least one image file; those without a hash are left black.
         size: Height and width in pixels.
         channels: 3 for colour, 1 for grey.
         cache: Where decoded arrays are kept.
 
     Raises:
-        ConfigError: An image cannot be decoded, or the cache cannot be written or read.
+        ConfigError: The cache cannot be written or read.
     """
-    path = cache / f"{folder.name}-{_key(folder, names, size, channels)}.npy"
-    shape = (len(names), channels, size, size)
-    if not path.exists():
+    store = Store.of(cache, source.folder.name, source.names, source.hashes, size, channels)
+    shape = (len(source.names), channels, size, size)
+    if not store.is_whole():
         try:
             cache.mkdir(parents=True, exist_ok=True)
-            _write_listing(path.with_suffix(".csv"), names)
-            _decode_to(path, [folder / name for name in names], shape)
+            _fill(store, source, shape)
         except PermissionError as error:
             raise ConfigError(f"paths.data: cannot write decoded images ({one_line(error)})") from error
     try:
         # Copy-on-write, since torch has no read-only tensors; nobody writes, so nothing is copied.
-        images = np.load(path, mmap_mode="c")
+        images = np.load(store.array, mmap_mode="c")
     except (ValueError, EOFError) as error:
-        raise corrupt(path, one_line(error), "delete it and load again") from error
+        raise corrupt(store.array, one_line(error), "delete it and load again") from error
     if images.shape != shape or images.dtype != np.uint8:
-        raise corrupt(path, f"{images.dtype} {images.shape} instead of uint8 {shape}", "delete it and load again")
-    return torch.from_numpy(images)
+        found = f"{images.dtype} {images.shape} instead of uint8 {shape}"
+        raise corrupt(store.array, found, "delete it and load again")
+    return Decoded(torch.from_numpy(images), store.problems())
 
 
-def decode(path: Path, size: int, channels: int) -> np.ndarray:
+def decode(content: bytes, size: int, channels: int) -> np.ndarray:
     """One image as uint8 [channels, size, size]: upright, scaled to cover the square, cropped at its centre.
 
     Raises:
-        ConfigError: The file cannot be decoded, or has more than 8 bits per channel.
+        Exception: Of many kinds, by Pillow, if the content cannot be decoded; `ValueError` if it has more than 8 bits
+            per channel.
     """
-    try:
-        with Image.open(path) as opened:
-            image = ImageOps.exif_transpose(opened)
-            image.load()
-    except Exception as error:  # Pillow's readers raise many kinds for a broken file.
-        raise ConfigError(f"dataset.folder: cannot decode {path} ({one_line(error)}): replace or remove it") from error
+    with Image.open(io.BytesIO(content)) as opened:
+        image = ImageOps.exif_transpose(opened)
+        image.load()
     if image.mode.startswith(("I", "F")):
         # Pillow would clip these to 255 instead of scaling them.
-        raise ConfigError(f"dataset.folder: {path} has more than 8 bits per channel: convert it to 8 bits")
+        raise ValueError("more than 8 bits per channel: convert it to 8 bits")
     square = ImageOps.fit(image.convert("L" if channels == 1 else "RGB"), (size, size), Image.Resampling.BILINEAR)
     return np.asarray(square, np.uint8).reshape(size, size, channels).transpose(2, 0, 1)
 
 
-def _key(folder: Path, names: Sequence[str], size: int, channels: int) -> str:
-    digest = hashlib.sha256(repr((_REVISION, str(folder), size, channels)).encode())
-    for name in names:
-        status = (folder / name).stat()
-        digest.update(repr((name, status.st_size, status.st_mtime_ns)).encode())
-    return digest.hexdigest()[:16]
-
-
-def _decode_to(target: Path, paths: Sequence[Path], shape: tuple[int, ...]) -> None:
-    """Decode in parallel threads to a temporary name, then rename: a killed process leaves no half file behind."""
-    partial = target.with_suffix(".partial")
-    array = np.lib.format.open_memmap(partial, mode="w+", dtype=np.uint8, shape=shape)
-
-    def decode_from(start: int) -> None:
-        for index in range(start, min(start + _FILES_PER_TASK, len(paths))):
-            array[index] = decode(paths[index], size=shape[2], channels=shape[1])
-
-    try:
-        with ThreadPoolExecutor() as threads:
-            tasks = [threads.submit(decode_from, start) for start in range(0, len(paths), _FILES_PER_TASK)]
-            try:
-                for task in tasks:
-                    task.result()
-            finally:
-                threads.shutdown(wait=True, cancel_futures=True)
-    except BaseException:
-        partial.unlink()
-        raise
+def _fill(store: Store, source: Source, shape: tuple[int, ...]) -> None:
+    """Decode what is not decoded yet, in steps that survive a kill; then give the array its name."""
+    array, state = store.open_partial(shape)
+    problems = store.partial_problems()
+    for path, rows, there in decoded_before(store, np.flatnonzero(state == TODO).tolist()):
+        array[rows] = np.load(path, mmap_mode="r")[there]
+        array.flush()
+        state[rows] = DONE
+    todo = [row for row in np.flatnonzero(state == TODO).tolist() if source.hashes[row] is not None]
+    with warnings.catch_warnings(), ThreadPoolExecutor() as threads:
+        warnings.simplefilter("ignore")  # of large images, of broken EXIF data
+        try:
+            for start in range(0, len(todo), _FILES_PER_STEP):
+                step = todo[start : start + _FILES_PER_STEP]
+                parts = [step[i : i + _FILES_PER_TASK] for i in range(0, len(step), _FILES_PER_TASK)]
+                found = [f for part in threads.map(partial(_decode_rows, source, array), parts) for f in part]
+                problems |= {source.names[row]: why for row, why in found if why}
+                store.write_problems(problems)
+                array.flush()
+                for row, why in found:
+                    state[row] = FAILED if why else DONE
+                state.flush()
+        finally:
+            threads.shutdown(wait=True, cancel_futures=True)
     array.flush()
-    os.replace(partial, target)
+    store.finish(problems)
 
 
-def _write_listing(path: Path, names: Sequence[str]) -> None:
-    with path.open("w", newline="", encoding="utf-8") as file:
-        csv.writer(file).writerows([("id", "file"), *enumerate(names)])
+def _decode_rows(source: Source, array: np.ndarray, rows: Sequence[int]) -> list[tuple[int, str | None]]:
+    """Decode some images into their rows; returns for each why it could not be, or None."""
+    size, channels = array.shape[2], array.shape[1]
+    return [(row, _decode_row(source, row, lambda c: decode(c, size, channels), array)) for row in rows]
+
+
+def _decode_row(source: Source, row: int, read: Callable[[bytes], np.ndarray], array: np.ndarray) -> str | None:
+    try:
+        content = read_regular(f"{source.folder}{os.sep}{source.names[row]}", LARGEST_FILE)
+        if hashlib.sha256(content).hexdigest() != source.hashes[row]:
+            raise OSError(0, "it changed")
+    except OSError as error:  # says nothing about the image, so that it must not be kept
+        where = shown(f"{source.folder}{os.sep}{source.names[row]}")
+        reason = error.strerror or first_line(error)
+        raise ConfigError(f"dataset.folder: {where} cannot be read any more ({reason}): try again") from error
+    try:
+        array[row] = read(content)
+    except UnidentifiedImageError:  # whose message has an address in memory
+        return "not an image, or of a kind that Pillow cannot read"
+    except Exception as error:  # Pillow's readers raise many kinds for a broken file.
+        return one_line(error) or type(error).__name__
+    return None

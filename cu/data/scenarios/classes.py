@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
+from cu.data.scenarios.class_names import class_numbers
 from cu.data.scenarios.kind import ScenarioKind
 from cu.data.scenarios.types import Scenario
 from cu.errors import ConfigError
@@ -20,12 +22,16 @@ class ClassScenario(Scenario):
     """Forget every training sample of some classes.
 
     Attributes:
-        classes: The classes to forget, counted from 0.
+        classes: The classes to forget, by number, counted from 0, or by name.
     """
 
     kind: ClassVar[ScenarioKind] = "class"
 
-    classes: list[int]
+    classes: list[int | str]
+
+    def among(self, class_names: Sequence[str]) -> ClassScenario:
+        """The scenario with numbers for the names of classes."""
+        return replace(self, classes=class_numbers(self.classes, class_names, "scenario.classes"))
 
     def select(self, train: Split, num_classes: int, generator: torch.Generator) -> torch.Tensor:
         """Sorted int64 positions in `train` of all samples of the classes; nothing is random.
@@ -36,7 +42,7 @@ class ClassScenario(Scenario):
         """
         import torch
 
-        classes = list(self.classes)
+        classes = [int(label) for label in self.classes]
         if not classes:
             raise ConfigError(f"scenario.classes is empty: name at least one class from 0 to {num_classes - 1}")
         if absent := [label for label in classes if not 0 <= label < num_classes]:

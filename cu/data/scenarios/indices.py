@@ -1,14 +1,17 @@
-"""Forget a list of sample ids, and explain ids that cannot be forgotten."""
+"""Forget a list of samples, and explain those that cannot be forgotten."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from cu.data.scenarios.id_files import read_ids
+from cu.data.datasets.listing import examples
+from cu.data.scenarios.id_files import read_request
 from cu.data.scenarios.kind import ScenarioKind
+from cu.data.scenarios.matching import matched
 from cu.data.scenarios.types import Scenario
 from cu.disk.digest import file_hash
 from cu.errors import ConfigError
@@ -18,14 +21,16 @@ if TYPE_CHECKING:
 
     from cu.data.types import ImageData, Split
 
+log = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True, kw_only=True)
 class IndicesScenario(Scenario):
-    """Forget the training samples whose ids are in a file.
+    """Forget the training samples that a file names, by id or by file name.
 
     Attributes:
-        file: One sample id per line, or a CSV whose header names a column `id` or `index`. Blank lines and what
-            follows a `#` are skipped. Ids are positions in the data set's own file order.
+        file: Ids (positions in the data set's own file order), paths, file names or patterns; see
+            `cu.data.scenarios.id_files.read_request`.
     """
 
     kind: ClassVar[ScenarioKind] = "sample"
@@ -40,12 +45,16 @@ class IndicesScenario(Scenario):
         """Sorted int64 positions in `train` of the samples in the file; nothing is random.
 
         Raises:
-            ConfigError: The file cannot be read, or an id repeats, does not exist or is not in `train`
-                (`UntrainedIdsError`), or all of `train` would be forgotten.
+            ConfigError: The file cannot be read, or a sample does not exist, is not what the file says of it, or is
+                not in `train` (`UntrainedIdsError`), or all of `train` would be forgotten.
         """
         import torch
 
-        ids = read_ids(Path(self.file).expanduser())
+        path = Path(self.file).expanduser()
+        found = matched(read_request(path, train.files.names if train.files else ()), train.files, path)
+        ids = list(dict.fromkeys(found))
+        if len(ids) < len(found):
+            log.info("scenario.file: %d samples are named more than once; each counts once", len(found) - len(ids))
         end = max(len(train.images), int(train.ids.max()) + 1)
         if outside := [sample for sample in ids if not 0 <= sample < end]:
             raise ConfigError(
@@ -60,25 +69,52 @@ class IndicesScenario(Scenario):
 
 
 class UntrainedIdsError(ConfigError):
-    """Sample ids of a file that exist in the data set, but not among the samples models are trained on."""
+    """Samples of a file that exist in the data set, but not among the samples models are trained on.
 
-    def __init__(self, ids: list[int], reason: str = "not in the training split: remove them from the file"):
-        super().__init__(f"scenario.file: {_named(ids)} {reason}")
-        self.ids = ids
+    Attributes:
+        ids: Theirs.
+        held_out: Whether they are in a validation split that is cut from the training images.
+    """
+
+    def __init__(
+        self,
+        ids: list[int],
+        reason: str = "not in the training split: remove them from the file",
+        names: Sequence[str] = (),
+        held_out: bool = False,
+    ):
+        super().__init__(f"scenario.file: {_named(ids, names)} {reason}")
+        self.ids, self.held_out = ids, held_out
 
     def explained(self, data: ImageData) -> UntrainedIdsError:
-        """The same error for the ids that share one reason, and what to do about it."""
-        in_val = _among(self.ids, data.val)
-        if in_val:
-            remedy = "set dataset.val_fraction=0, or remove them from the file"
-            return UntrainedIdsError(in_val, f"held out in the validation split: {remedy}")
-        in_test = _among(self.ids, data.test) if data.test.images is data.train.images else []
-        if in_test:
+        """The same error for the samples that share one reason, and what to do about it."""
+        files, train = data.train.files, data.train
+        names = files.names if files else ()
+        of_val = _among(self.ids, data.val) if data.val.images is train.images else []
+        if of_val:
+            remedy = "set dataset.val_fraction=0 if they are to be forgotten"
+            return UntrainedIdsError(of_val, f"held out in the validation split: {remedy}", names, held_out=True)
+        if data.removed is not None and (before := _among(self.ids, data.removed)):
+            return UntrainedIdsError(before, "removed by an earlier request: remove them from the file", names)
+        of_test = _among(self.ids, data.test) if data.test.images is train.images else []
+        if of_test and files:
+            place = files.folder.with_name("test")
+            remedy = f"put test images of their own into {place}, then nothing is cut and all can be forgotten"
+            return UntrainedIdsError(of_test, f"in the test split that is cut from {files.folder}: {remedy}", names)
+        if of_test:
             return UntrainedIdsError(
-                in_test, "in the test split, which no model is trained on: remove them from the file"
+                of_test, "in the test split, which no model is trained on: remove them from the file"
             )
-        remedy = "set dataset.train_size=null, or remove them from the file"
-        return UntrainedIdsError(self.ids, f"left out by dataset.train_size or dataset.test_size: {remedy}")
+        if files and (broken := [sample for sample in self.ids if sample not in _readable(data)]):
+            remedy = "nothing is trained on them, remove them from the file"
+            return UntrainedIdsError(broken, f"left out by dataset.skip_unreadable: {remedy}", names)
+        remedy = "set dataset.train_size=null if they are to be forgotten"
+        return UntrainedIdsError(self.ids, f"left out by dataset.train_size or dataset.test_size: {remedy}", names)
+
+
+def _readable(data: ImageData) -> set[int]:
+    files = data.train.files
+    return set() if files is None else {number for number, own in enumerate(files.hashes) if own is not None}
 
 
 def _among(ids: list[int], split: Split) -> list[int]:
@@ -86,8 +122,10 @@ def _among(ids: list[int], split: Split) -> list[int]:
     return [sample for sample in ids if sample in members]
 
 
-def _named(ids: list[int], shown: int = 5) -> str:
-    """A subject and its verb: `id 3 is`, `ids 3, 7 and 9 more are`."""
+def _named(ids: list[int], names: Sequence[str] = (), shown: int = 5) -> str:
+    """A subject and its verb: `id 3 is`, `ids 3, 7 and 9 more are`, `cat/1.png is`."""
+    if names:
+        return f"{examples([names[i] for i in ids])} {'is' if len(ids) == 1 else 'are'}"
     if len(ids) == 1:
         return f"id {ids[0]} is"
     more = f" and {len(ids) - shown} more" if len(ids) > shown else ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
@@ -39,6 +39,14 @@ class Scenario(Protocol):
         """
         return data
 
+    def among(self, class_names: Sequence[str]) -> Scenario:
+        """A scenario that has numbers where this one has names of classes.
+
+        Raises:
+            ConfigError: There is no such class.
+        """
+        return self
+
     def informed_by(self, memorisation: Callable[[int], torch.Tensor]) -> Scenario:
         """A scenario that can select, for those that depend on how much models memorise each training sample.
 
@@ -48,5 +56,8 @@ class Scenario(Protocol):
         return self
 
     def select(self, train: Split, num_classes: int, generator: torch.Generator) -> torch.Tensor:
-        """Sorted int64 positions in `train` of the samples to forget; `generator` lives on the CPU."""
+        """Sorted int64 positions in `train` of the samples to forget; `generator` lives on the CPU.
+
+        Only a scenario that is `among` the classes of the data set can select.
+        """
         ...

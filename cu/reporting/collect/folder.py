@@ -52,8 +52,13 @@ def run_folders(root: Path) -> Iterator[Path]:
             names = set(os.listdir(folder))
         except OSError:
             names = set(_FILES)
-        if names & set(_FILES):
+        if names & set(_FILES) and not is_mistake(folder):
             yield folder
+
+
+def is_mistake(folder: Path) -> bool:
+    """Whether a run ended because a setting cannot be used, before there was anything to report."""
+    return bool(_load(folder / "status.json", json.loads)[0].get("mistake"))
 
 
 def _below(folder: Path, depth: int) -> Iterator[Path]:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torchvision import datasets
 
 from cu.data.datasets import decoding
 from cu.errors import ConfigError
@@ -147,10 +148,10 @@ def test_oblong_images_are_scaled_to_cover_and_cropped_at_the_centre(tmp_path):
     image = np.zeros((8, 24, 3), np.uint8)
     image[:, 8:16] = 200
     Image.fromarray(image).save(tmp_path / "a.png")
-    np.testing.assert_array_equal(decoding.decode(tmp_path / "a.png", 8, 3), np.full((3, 8, 8), 200))
+    np.testing.assert_array_equal(decoding.decode((tmp_path / "a.png").read_bytes(), 8, 3), np.full((3, 8, 8), 200))
     image[:] = 90
     Image.fromarray(image).save(tmp_path / "b.png")
-    np.testing.assert_array_equal(decoding.decode(tmp_path / "b.png", 4, 1), np.full((1, 4, 4), 90))
+    np.testing.assert_array_equal(decoding.decode((tmp_path / "b.png").read_bytes(), 4, 1), np.full((1, 4, 4), 90))
 
 
 def test_rotated_photos_are_set_upright(tmp_path):
@@ -159,25 +160,153 @@ def test_rotated_photos_are_set_upright(tmp_path):
     exif[0x0112] = 3  # upside down
     image.save(tmp_path / "a.png", exif=exif)
     upright = pixels(0)[::-1, ::-1].transpose(2, 0, 1)
-    np.testing.assert_array_equal(decoding.decode(tmp_path / "a.png", 8, 3), upright)
+    np.testing.assert_array_equal(decoding.decode((tmp_path / "a.png").read_bytes(), 8, 3), upright)
 
 
 @pytest.mark.parametrize("content", [b"", b"no image", None])
-def test_corrupt_image_is_named_and_leaves_no_cache(content, load, images, tmp_path):
+def test_a_corrupt_image_is_named_once_and_for_all(content, load, images, tmp_path):
     path = images / "train" / "cat" / "03.png"
     path.write_bytes(path.read_bytes()[:100] if content is None else content)
-    with pytest.raises(ConfigError, match=r"dataset\.folder: cannot decode") as caught:
+    with pytest.raises(ConfigError, match=r"1 file of .* cannot be read: train/cat/03\.png: ") as caught:
         load()
-    assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
-    assert not list((tmp_path / "data" / "image_folder").glob("*.npy"))
+    assert "0x" not in str(caught.value)
     assert not list((tmp_path / "data" / "image_folder").glob("*.partial"))
+    data = load(skip_unreadable=True)
+    assert sorted(set(range(30)) - set(data.train.ids.tolist())) == [13], "the ids of the others stay"
 
 
-def test_sixteen_bit_images_are_refused(load, images):
-    Image.fromarray(np.full((8, 8), 40000, np.uint16)).save(images / "train" / "cat" / "03.png")
-    with pytest.raises(ConfigError, match=r"cat/03\.png has more than 8 bits per channel"):
+def test_all_that_cannot_be_read_is_listed_at_once_and_nothing_hangs(load, images, tmp_path):
+    cat = images / "train" / "cat"
+    os.mkfifo(cat / "fifo.png")
+    (cat / "gone.png").symlink_to(tmp_path / "nowhere.png")
+    (cat / "self.png").symlink_to("self.png")
+    (cat / "device.png").symlink_to("/dev/zero")
+    (cat / "above").symlink_to(images / "train")
+    (cat / "deep.png").write_bytes(b"no image")
+    with (cat / "sparse.png").open("wb") as file:
+        file.truncate(1 << 40)
+    bomb = Image.new("1", (20000, 20000))
+    bomb.save(images / "test" / "dog" / "bomb.png")
+    Image.fromarray(np.full((8, 8), 40000, np.uint16)).save(cat / "deep16.png")
+    with pytest.raises(ConfigError, match=r"9 files of .* cannot be read") as caught:
         load()
+    assert "skip_unreadable=true" in str(caught.value)
+    told = (tmp_path / "data" / "image_folder" / "unreadable.txt").read_text(encoding="utf-8")
+    for name, why in {
+        "train/cat/fifo.png": "pipe",
+        "train/cat/gone.png": "broken link",
+        "train/cat/self.png": "broken link",
+        "train/cat/device.png": "device",
+        "train/cat/above": "leads back",
+        "train/cat/deep.png": "not an image",
+        "train/cat/sparse.png": "larger than 1 GiB",
+        "train/cat/deep16.png": "8 bits",
+        "test/dog/bomb.png": "exceeds limit",
+    }.items():
+        assert why in next(line for line in told.splitlines() if line.startswith(f"{name}: ")), name
+    data = load(skip_unreadable=True)
+    assert len(data.train) == 30
+    assert len(data.test) == 12
+
+
+def test_names_that_are_no_text_are_loaded_and_told_with_escapes(load, images, tmp_path):
+    folder = os.fsencode(images / "train" / "cat")
+    Image.fromarray(pixels(5)).save(images / "train" / "cat" / "ok.png")
+    os.rename(folder + b"/ok.png", folder + b"/caf\xe9\n.png")
+    data = load()
+    assert len(data.train) == 31
+    (listing,) = (tmp_path / "data" / "image_folder").glob("train-*.csv")
+    assert b"cat/caf\xe9\n.png" in listing.read_bytes()
+    os.truncate(folder + b"/caf\xe9\n.png", 30)
+    with pytest.raises(ConfigError) as caught:
+        load()
+    assert "caf\\udce9\\n.png" in str(caught.value)
+    str(caught.value).encode()
+
+
+def test_what_is_ignored_is_counted(load, images, caplog):
+    for name in ("a.heic", "b.jfif", ".hidden.png", ".DS_Store", "._00.png", "Thumbs.db"):
+        (images / "train" / "cat" / name).write_bytes(b"")
+    (images / "train" / "loose.png").write_bytes(b"")
+    with caplog.at_level("INFO", logger="cu"):
+        load()
+    (line,) = [r.getMessage() for r in caplog.records if "ignored" in r.getMessage()]
+    assert line.startswith("5 files ignored, no images by name or place: train/cat/.hidden.png, train/cat/Thumbs.db")
+
+
+def test_a_validation_folder_is_read(load, images):
+    (images / "test").rename(images / "valid")
+    data = load(val_fraction=0.1)
+    assert (len(data.val), len(data.train) + len(data.test)) == (12, 30)
+    np.testing.assert_array_equal(data.val.images[0].numpy(), pixels(0).transpose(2, 0, 1))
+    (images / "val").mkdir()
+    with pytest.raises(ConfigError, match=r"images/val and .*images/valid are both there"):
+        load()
+
+
+def test_classes_in_the_order_of_a_checkpoint(load):
+    plain, data = load(), load(class_names=["dog", "bird", "cat"])
+    assert data.class_names == ("dog", "bird", "cat")
+    assert data.train.ids.equal(plain.train.ids)
+    assert data.train.labels.tolist() == [1] * 10 + [2] * 10 + [0] * 10
+    with pytest.raises(ConfigError, match=r"class_names: 'cow' is no class folder; the folders are bird, cat, dog"):
+        load(class_names=["dog", "bird", "cow", "cat"])
+    with pytest.raises(ConfigError, match=r"class_names: 'cat' is missing"):
+        load(class_names=["dog", "bird"])
+
+
+def test_the_order_is_that_of_torchvision(load, images):
+    train = images / "train"
+    for name in ("cat/a/x.png", "cat/a b/x.png", "cat/a/b/y.JPG", "cat-fish/1.png", "cat/10.jpeg", "Zebra/é.webp"):
+        (train / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels(3)).save(train / name)
+    (train / "eel").symlink_to(train / "dog")
+    Image.fromarray(pixels(3)).save(train / "cat" / "05.gif")
+    data, theirs = load(), datasets.ImageFolder(train)
+    assert data.class_names == tuple(theirs.classes)
+    names = [os.path.relpath(path, train) for path, _ in theirs.samples]
+    assert data.train.files.names == (*names, "cat/05.gif"), "what torchvision does not read comes last"
+    assert data.train.labels[:-1].tolist() == theirs.targets
+
+
+def test_a_killed_decoding_goes_on_where_it_was(load, images, tmp_path, monkeypatch):
+    monkeypatch.setattr(decoding, "_FILES_PER_STEP", 10)
+    read, whole = decoding.read_regular, load(folder=str(images)).train.images.clone()
+    for path in (tmp_path / "data" / "image_folder").iterdir():
+        path.unlink()
+    opened = []
+
+    def kill_later(path, limit):
+        opened.append(path)
+        if len(opened) == 25:
+            raise KeyboardInterrupt
+        return read(path, limit)
+
+    monkeypatch.setattr(decoding, "read_regular", kill_later)
+    with pytest.raises(KeyboardInterrupt):
+        load()
+    opened.clear()
+    assert load().train.images.equal(whole)
+    assert len(opened) == 10, "two steps are not done again, and the test images are the same pictures"
+
+
+def test_only_new_pictures_are_decoded(load, images, monkeypatch):
+    load()
+    Image.fromarray(pixels(998)).save(images / "train" / "dog" / "99.png")
+    read, opened = decoding.read_regular, []
+    monkeypatch.setattr(decoding, "read_regular", lambda path, limit: opened.append(path) or read(path, limit))
+    data = load()
+    assert [os.path.basename(path) for path in opened] == ["99.png"]
+    np.testing.assert_array_equal(data.train.images[30].numpy(), pixels(998).transpose(2, 0, 1))
+    np.testing.assert_array_equal(data.train.images[12].numpy(), pixels(102).transpose(2, 0, 1))
+
+
+def test_what_is_written_must_not_become_a_class(load, build_dataset, images):
+    with pytest.raises(ConfigError, match=r"paths\.data=.* is inside the images' own .*train"):
+        build_dataset("image_folder", folder=str(images), val_fraction=0.0).load(images / "train" / "data")
+    build_dataset("image_folder", folder=str(images), image_size=8, val_fraction=0.0).load(images)
+    assert len(load().train) == 30
 
 
 def test_a_damaged_cache_is_named(load, tmp_path):
@@ -214,6 +343,7 @@ from cu.data.datasets.folder import ImageFolder
 data = ImageFolder(
     train_size=None, test_size=None, val_fraction=0.0, augment=False, crop=0, flip=False, download=False,
     mean=[0.0] * 3, std=[1.0] * 3, folder={str(images)!r}, image_size=8, channels=3, test_fraction=0.2,
+    class_names=None, skip_unreadable=False,
 ).load(Path({str(tmp_path / "data")!r}))
 print(len(data.train), int(data.train.images.long().sum()))
 """

@@ -196,7 +196,6 @@ def test_ids_are_file_positions_not_positions_in_the_split(ids_file):
         ("name,id\nx,3\ny\n", r"line 3: '' is not a sample id"),
         ("3,4\n5,6\n", r"line 1: several columns, but no header"),
         ("name,label\nx,3\n", r"line 1: several columns, but no header"),
-        ("3\n5\n3\n", r"line 3: id 3 is already on line 1"),
         ("3\n200\n", r"scenario\.file: id 200 is out of range: ids run from 0 to 199"),
         ("-1\n999999999999999999\n", r"ids -1, 999999999999999999 are out of range"),
         ("9" * 30, r"line 1: '9{30}' is not a sample id"),
