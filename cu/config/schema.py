@@ -113,9 +113,14 @@ class TrainConfig:
         return self.model.get("checkpoint")
 
     @property
+    def checkpoint_key(self) -> str | None:
+        """Where in that file the weights are; None to look for them."""
+        return self.model.get("checkpoint_key")
+
+    @property
     def network(self) -> Component:
         """The network without its weights."""
-        return self.model.without("checkpoint")
+        return self.model.without("checkpoint", "checkpoint_key")
 
     def components(self) -> dict[str, Component]:
         """All objects that the config names, by the key where they stand."""
@@ -133,7 +138,7 @@ class RunConfig(TrainConfig):
     Attributes:
         forget_seed: Who is forgotten, in random scenarios.
         method_seed: Batches and draws of the method.
-        save_model: Whether the unlearned weights are kept.
+        save_model: Whether the unlearned weights are kept; None where the original is the user's own file.
         objective: The metric that a sweeper gets to see.
         objective_is_gap: Its gap to retraining instead of its value.
         scenario: Who is forgotten.
@@ -144,13 +149,18 @@ class RunConfig(TrainConfig):
 
     forget_seed: Seed
     method_seed: Seed
-    save_model: bool
+    save_model: bool | None
     objective: str | None
     objective_is_gap: bool
     scenario: Component
     method: Component
     evaluation: EvaluationConfig
     reference: ReferenceConfig
+
+    @property
+    def keeps_model(self) -> bool:
+        """Whether the unlearned weights are kept."""
+        return bool(self.checkpoint) if self.save_model is None else self.save_model
 
     def components(self) -> dict[str, Component]:
         """All objects that the config names, by the key where they stand."""

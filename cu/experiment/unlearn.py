@@ -15,6 +15,7 @@ from cu.data.types import UnlearningTask
 from cu.disk.files import Damaged, JsonLines, read_json, read_rows, write_json
 from cu.engine.clock import Clock
 from cu.engine.outputs import score
+from cu.experiment.adoption import hand_back_weights
 from cu.experiment.audits.context import AuditContext
 from cu.experiment.compare import compare_with_references
 from cu.experiment.memorisation import resolve_scenario
@@ -45,6 +46,8 @@ def unlearn(plan: RunPlan, tracker: Tracker) -> RunResult:
         original = workspace.original()
         references = [workspace.reference(task.retain, k) for k in range(config.reference.k)]
         arrays, cost, unlearned = forget(workspace, plan, method, task, original, tracker)
+        if config.checkpoint and config.keeps_model:
+            hand_back_weights(config, workspace.context(workspace.seed), plan.folder.path)
         context = AuditContext(workspace, plan, task, method, original, tuple(references), unlearned)
         metrics, seconds = compare_with_references(workspace, task, arrays, cost, original, references, context)
     return RunResult(
@@ -102,7 +105,7 @@ def forget(
     with scoring.running():
         arrays = score(unlearned, workspace.data, workspace.hardware)
     cost |= {"scoring_seconds": scoring.seconds} | ({"retrain_seconds_per_sample": pace} if pace else {})
-    if plan.config.save_model:
+    if plan.config.keeps_model:
         write_model(folder, unlearned, {"fingerprint": plan.fingerprint, "identity": plan.identity})
     if evaluation.save_predictions:
         save_scores(folder / "predictions.npz", arrays)

@@ -19,7 +19,7 @@ from cu.disk.digest import file_hash, sha256
 from cu.errors import ConfigError
 
 # Settings that say where or how to get something, not what it is.
-WITHOUT_EFFECT = {"dataset": {"download", "folder"}, "model": {"checkpoint"}}
+WITHOUT_EFFECT = {"dataset": {"download", "folder"}, "model": {"checkpoint", "checkpoint_key"}}
 READ_OF_FOLDER = 64  # files whose content is looked at, besides the names and sizes of all
 
 
@@ -88,12 +88,14 @@ def original_identity(config: TrainConfig, precision: str, prepared: Mapping[str
         identity["prepared"] = dict(prepared)
     if config.checkpoint:
         identity["checkpoint"] = file_hash(config.checkpoint, "model.checkpoint")
+        if config.checkpoint_key is not None:
+            identity["checkpoint_key"] = config.checkpoint_key
     return identity
 
 
 def trained_identity(original: Mapping[str, Any]) -> dict[str, Any]:
     """What a model depends on that is trained as the original, were that not given as a file of weights."""
-    return {key: value for key, value in original.items() if key != "checkpoint"}
+    return {key: value for key, value in original.items() if key not in ("checkpoint", "checkpoint_key")}
 
 
 def retrained_identity(original: Mapping[str, Any], seed: int, forget_ids: Iterable[int]) -> dict[str, Any]:

@@ -136,7 +136,7 @@ def plan_unlearning(config: Mapping[str, Any], names: Mapping[str, str]) -> RunP
         original=original,
         identity=identity,
         folder=RunFolder(path),
-        product=path / "model.safetensors" if typed.save_model else None,
+        product=path / "model.safetensors" if typed.keeps_model else None,
         forgotten=forgotten,
     )
 
