@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
@@ -26,9 +26,11 @@ def parse(kind: type[C], config: Mapping[str, Any], key: str = "") -> C:
         ConfigError: One line that names the first wrong key and what it may be.
     """
     hints = get_type_hints(kind, include_extras=True)
-    names = [f.name for f in fields(kind)]  # type: ignore[arg-type]
+    own = {f.name: (f.default, f.default_factory) != (MISSING, MISSING) for f in fields(kind)}  # type: ignore[arg-type]
     values = {}
-    for name in names:
+    for name, has_default in own.items():
+        if has_default and name not in config:  # newer than the record of an earlier run
+            continue
         place = f"{key}.{name}" if key else name
         if name not in config and name != "audits":
             raise ConfigError(f"{place} is missing")

@@ -9,6 +9,8 @@ from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, Lt
 
+from cu.config.reference import ReferenceConfig
+
 Seed = Annotated[int, Ge(0), Lt(2**63)]
 
 
@@ -70,13 +72,6 @@ class EvaluationConfig:
         """Both, by the key where they stand."""
         suite = {f"evaluation.metrics.{name}": metric for name, metric in self.chosen().items()}
         return {**suite, **{f"evaluation.audits.{name}": audit for name, audit in self.chosen_audits().items()}}
-
-
-@dataclass(frozen=True, kw_only=True)
-class ReferenceConfig:
-    """How many retrained models a run is compared with."""
-
-    k: Annotated[int, Ge(0)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,7 +139,8 @@ class RunConfig(TrainConfig):
         scenario: Who is forgotten.
         method: How.
         evaluation: How the outcome is judged.
-        reference: By how many retrained models.
+        reference: The retrained models that it is set against.
+        sanity: What happens if original or references are not what they seem to be.
     """
 
     forget_seed: Seed
@@ -156,6 +152,7 @@ class RunConfig(TrainConfig):
     method: Component
     evaluation: EvaluationConfig
     reference: ReferenceConfig
+    sanity: Literal["error", "warn", "off"] = "off"
 
     @property
     def keeps_model(self) -> bool:

@@ -24,17 +24,26 @@ log = logging.getLogger(__name__)
 
 
 def adopted(
-    config: TrainConfig, context: MethodContext, checkpoint: EpochCheckpoint, rows: JsonLines
+    path: Path, key: str | None, setting: str, context: MethodContext, checkpoint: EpochCheckpoint, rows: JsonLines
 ) -> tuple[Classifier, Mapping[str, Any]]:
-    """A network with the weights of a user's file, and what to record about it; one line says what was used of it."""
-    model, path = context.new_model(), Path(config.checkpoint or "")
-    found = load_checkpoint(path, config.checkpoint_key, model)
-    load_into(model, found.weights, f"model.checkpoint={path}")
+    """A network with the weights of a user's file, and what to record about it; one line says what was used of it.
+
+    Args:
+        path: Of the file.
+        key: Of the weights in it; None to look for them.
+        setting: What names the file.
+        context: Makes the network.
+        checkpoint: Not needed, as nothing is trained.
+        rows: Likewise.
+    """
+    model = context.new_model()
+    found = load_checkpoint(path, key, model, setting)
+    load_into(model, found.weights, f"{setting}={path}")
     log.info("%s: %s", path, found.described())
     return model, {
         "cost": None,
         "source": str(path),
-        "source_sha256": file_hash(str(path), "model.checkpoint"),
+        "source_sha256": file_hash(str(path), setting),
         "used": found.described(),
         **asdict(provenance(context.hardware.describe())),
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from threadpoolctl import threadpool_limits
@@ -15,10 +15,14 @@ from cu.data.types import UnlearningTask
 from cu.disk.files import Damaged, JsonLines, read_json, read_rows, write_json
 from cu.engine.clock import Clock
 from cu.engine.outputs import score
+from cu.errors import ConfigError
+from cu.evaluation.cases import by_split
+from cu.evaluation.sanity import doubts
 from cu.experiment.adoption import hand_back_weights
 from cu.experiment.audits.context import AuditContext
 from cu.experiment.compare import compare_with_references
 from cu.experiment.memorisation import resolve_scenario
+from cu.experiment.references import references
 from cu.experiment.workspace import Workspace, replay, set_up
 from cu.methods.types import Method
 from cu.models.types import Classifier
@@ -44,12 +48,13 @@ def unlearn(plan: RunPlan, tracker: Tracker) -> RunResult:
         task = make_task(workspace.data, scenario, generator(config.forget_seed, "forget"))
         write_forget_ids(plan.folder.path, task.forget.ids.tolist())
         original = workspace.original()
-        references = [workspace.reference(task.retain, k) for k in range(config.reference.k)]
+        stored = references(workspace, task.retain)
+        doubted = look_twice(workspace, plan, task, original, stored)
         arrays, cost, unlearned = forget(workspace, plan, method, task, original, tracker)
         if config.checkpoint and config.keeps_model:
             hand_back_weights(config, workspace.context(workspace.seed), plan.folder.path)
-        context = AuditContext(workspace, plan, task, method, original, tuple(references), unlearned)
-        metrics, seconds = compare_with_references(workspace, task, arrays, cost, original, references, context)
+        context = AuditContext(workspace, plan, task, method, original, tuple(stored), unlearned)
+        metrics, seconds = compare_with_references(workspace, task, arrays, cost, original, stored, context)
     return RunResult(
         fingerprint=plan.fingerprint,
         evaluation_id=plan.evaluation_id,
@@ -58,15 +63,39 @@ def unlearn(plan: RunPlan, tracker: Tracker) -> RunResult:
         forget_classes=tuple(task.forget_classes),
         class_names=tuple(workspace.data.class_names),
         seeds=Seeds(seed=config.seed, forget_seed=config.forget_seed, method_seed=config.method_seed),
-        references=len(references),
-        models=Models(original=original.folder.name, retrained=tuple(r.folder.name for r in references)),
+        references=len(stored),
+        models=Models(original=original.folder.name, retrained=tuple(r.folder.name for r in stored)),
         split_sizes={n: len(getattr(task, n)) for n in ("retain", "forget", "val", "test", "test_forget")},
         timings={**{k: v for k, v in cost.items() if k.endswith("seconds")}, **seconds},
         cost=cost,
         evaluation=config.evaluation.name,
         metrics=metrics,
+        doubts=tuple(doubted),
         provenance=provenance(workspace.hardware.describe()),
     )
+
+
+def look_twice(
+    workspace: Workspace[RunConfig],
+    plan: RunPlan,
+    task: UnlearningTask,
+    original: StoredModel,
+    retrained: Sequence[StoredModel],
+) -> list[str]:
+    """Say, before anything is forgotten, why original or references may not be what they are taken for.
+
+    Raises:
+        ConfigError: They may not, and `sanity=error`.
+    """
+    if plan.config.sanity == "off":
+        return []
+    seen = [by_split(workspace.scores(model), task) for model in (original, *retrained)]
+    lines = doubts(seen[0], seen[1:], workspace.data.class_names, str(plan.names.get("recipe")))
+    if lines and plan.config.sanity == "error":
+        raise ConfigError(f"sanity=error: {lines[0]}")
+    for line in lines:
+        log.warning("warning: %s", line)
+    return lines
 
 
 def forget(
@@ -97,7 +126,7 @@ def forget(
     )
     model = workspace.load(original)
     workspace.warm_up(model, (task.forget, task.retain), getattr(method, "recipe", workspace.recipe))
-    pace = workspace.pace if plan.config.reference.k else None
+    pace = workspace.pace if plan.config.reference.count else None
     log.info("%s forgets %d of %d samples", plan.names["method"], len(task.forget), len(workspace.data.train))
     with context.ledger.running():
         unlearned = method.unlearn(model, task, context)

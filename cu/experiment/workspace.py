@@ -122,8 +122,9 @@ class Workspace(Generic[C]):
 
     def original(self, log_row: Log = silent) -> StoredModel:
         """The original model, trained or loaded; from the user's own file if the config names one."""
-        if self.config.checkpoint:
-            train = partial(adopted, self.config, self.context(self.seed))
+        if path := self.config.checkpoint:
+            context = self.context(self.seed)
+            train = partial(adopted, Path(path), self.config.checkpoint_key, "model.checkpoint", context)
         else:
             train = self.trainer(self.data.train, self.seed, "original", log_row)
         return self.store.obtain(self.original_identity, train)

@@ -47,7 +47,7 @@ class UserModel:
         Raises:
             ConfigError: The factory cannot be found or called, or makes no network.
         """
-        factory = _find(self.factory)
+        factory = find(self.factory, "model.factory")
         try:
             inspect.signature(factory).bind(**self.settings)
         except TypeError as error:
@@ -98,19 +98,24 @@ def _logits_of(module: nn.Module, images: Any, output: Any) -> Any:
     return getattr(output, "logits", output)
 
 
-def _find(path: str) -> Callable[..., Any]:
+def find(path: str, key: str) -> Callable[..., Any]:
+    """The user's function or class at `package.module:function`; `key` is the setting that names it.
+
+    Raises:
+        ConfigError: There is none.
+    """
     module_name, _, name = path.rpartition(":" if ":" in path else ".")
     if not module_name or not name:
-        raise ConfigError(f"model.factory={path} must read package.module:function")
+        raise ConfigError(f"{key}={path} must read package.module:function")
     try:
         module = importlib.import_module(module_name)
     except ImportError as error:
         raise ConfigError(
-            f"model.factory={path} cannot be imported ({error}); install it or put its folder on PYTHONPATH"
+            f"{key}={path} cannot be imported ({error}); install it or put its folder on PYTHONPATH"
         ) from error
     factory = getattr(module, name, None)
     if not callable(factory):
-        raise ConfigError(f"model.factory={path}: module {module_name} has no function or class {name}")
+        raise ConfigError(f"{key}={path}: module {module_name} has no function or class {name}")
     return factory
 
 

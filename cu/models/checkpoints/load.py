@@ -51,19 +51,20 @@ class Checkpoint:
         return ", ".join(parts)
 
 
-def load_checkpoint(path: Path, key: str | None, model: Classifier) -> Checkpoint:
+def load_checkpoint(path: Path, key: str | None, model: Classifier, setting: str = "model.checkpoint") -> Checkpoint:
     """The weights in a user's file that belong to a network.
 
     Args:
         path: Of the file, or of a folder as Hugging Face writes them.
         key: Of the weights in the file; None to look for them.
         model: The network, which stays as it is.
+        setting: What names the file, for messages.
 
     Raises:
         ConfigError: One line, in the file's own names: it cannot be read, holds no such weights, or does not fit.
     """
-    what = f"model.checkpoint={path}"
-    content = read_content(path, "model.checkpoint")
+    what = f"{setting}={path}"
+    content = read_content(path, setting)
     chosen = choose(content, key, what)
     own = model.state_dict()
     try:
