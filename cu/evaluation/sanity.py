@@ -14,6 +14,7 @@ FEWEST = 20  # samples below which nothing is said
 ERRORS = 4.0  # standard errors that a difference must have
 APART = 0.05  # difference in accuracy from which gaps show two recipes instead of forgetting
 ONE_CLASS = 0.9  # share of predictions from which a model is said to know one answer
+LEARNED = 0.7  # accuracy in another class order from which it is no accident
 NORMALISATION = "mean and std (dataset.mean, dataset.std), image size, or a checkpoint that was never trained"
 
 
@@ -46,7 +47,7 @@ def original_doubt(original: ModelPredictions, class_names: Sequence[str]) -> st
     rows, columns = linear_sum_assignment(-table)
     accuracy, matched = np.trace(table) / len(seen), table[rows, columns].sum() / len(seen)
     numbers = f"the original's accuracy is {spoken(accuracies(original))}"
-    if matched > 0.5 and matched - accuracy > 0.3:
+    if matched > LEARNED and matched - accuracy > 0.3:
         places = {int(column): int(row) for row, column in zip(rows, columns, strict=True)}
         order = ",".join(class_names[places[i]] for i in range(len(class_names)))
         return (

@@ -29,7 +29,9 @@ from cu.store.cached import cached
 from cu.store.identity import fingerprint
 from cu.store.models import StoredModel
 
-UNKNOWN: dict[str, float] = dict.fromkeys((*COSTS, "flops"), float("nan"))  # what the training of the user's own reference took
+UNKNOWN: dict[str, float] = dict.fromkeys(
+    (*COSTS, "flops"), float("nan")
+)  # what the training of the user's own reference took
 FORM = 2  # of what is kept beside a stored model
 
 
