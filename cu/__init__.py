@@ -14,10 +14,31 @@ above; rooms of one floor do not know each other.
     store                          identities, plans and files of models and runs
     tracking                       Weights & Biases
     experiment, reporting          train, unlearn, compare, audit; tables, figures and the page
+    notebook                       the same for any network and data set, without configs and files
     api                            what notebooks and authors of methods and metrics import
     jobs                           one job of a command or a sweep, and how it ended
     cli                            the commands
     __main__                       the same, as `python -m cu`
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from cu.notebook.auditing import Audit, audit
+    from cu.notebook.unlearning import unlearn
+
 __version__ = "0.1.0"
+__all__ = ["Audit", "audit", "unlearn"]
+
+
+def __getattr__(name: str) -> Any:
+    # Torch takes seconds to import, and the command line starts without it.
+    if name not in __all__:
+        raise AttributeError(
+            f"module 'cu' has no attribute {name!r}; it has {', '.join(__all__)}, and cu.api has the rest"
+        )
+    from importlib import import_module
+
+    return getattr(import_module("cu.api"), name)

@@ -1,4 +1,4 @@
-"""What authors of methods, metrics, audits, networks and scenarios import: names from the rooms, and nothing else.
+"""What notebooks, and authors of methods, metrics, audits and networks, import: names from the rooms, nothing else.
 
 A method is a frozen dataclass with one verb, and a YAML file that names it:
 
@@ -41,9 +41,12 @@ from cu.metrics.case import Case, ModelPredictions, Predictions
 from cu.metrics.spec import MetricSpec, metric
 from cu.models.adapt import adapt
 from cu.models.types import Classifier, Output
+from cu.notebook.auditing import Audit, audit
+from cu.notebook.unlearning import unlearn
 from cu.store.result import RunResult, read_run_result
 
 __all__ = [
+    "Audit",
     "Case",
     "Classifier",
     "Comparison",
@@ -61,9 +64,11 @@ __all__ = [
     "Split",
     "UnlearningTask",
     "adapt",
+    "audit",
     "contrastive_unlearning_loss",
     "cross_entropy",
     "fit",
     "metric",
     "read_run_result",
+    "unlearn",
 ]

@@ -248,7 +248,7 @@ def start():
 
 TINY = (
     *("dataset.train_size=300", "model.width=4", "recipe.epochs=2", "method=finetune", "method.recipe.epochs=1"),
-    *("evaluation=paper", "tracking=none", "hardware.num_threads=1"),
+    *("evaluation=paper", "tracking=none", "hardware.num_threads=1", "sanity=off"),
 )
 
 

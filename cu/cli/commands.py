@@ -26,6 +26,7 @@ from cu.errors import ConfigError
 from cu.jobs.job import JobFailed, work
 from cu.jobs.preemption import Preempted, preemptible
 from cu.jobs.sweep_status import exit_code, summary, tally
+from cu.store.handed_back import told
 from cu.store.plan import NAMED, plan_training, plan_unlearning
 
 AGAIN = "type the command again to go on"
@@ -115,6 +116,8 @@ def unlearning_job(cfg: DictConfig) -> Ended:
         from cu.reporting.summary import show
 
         show(result, sys.stdout)
+    for line in told(plan.folder.path):
+        print(line)
     return state, objective_value(plan.config, result.metrics)
 
 

@@ -26,9 +26,10 @@ def parse(kind: type[C], config: Mapping[str, Any], key: str = "") -> C:
         ConfigError: One line that names the first wrong key and what it may be.
     """
     hints = get_type_hints(kind, include_extras=True)
+    own = {f.name: (f.default, f.default_factory) != (MISSING, MISSING) for f in fields(kind)}  # type: ignore[arg-type]
     values = {}
-    for name, has_default in {f.name: f.default is not MISSING for f in fields(kind)}.items():  # type: ignore[arg-type]
-        if name not in config and has_default:
+    for name, has_default in own.items():
+        if has_default and name not in config:  # newer than the record of an earlier run
             continue
         place = f"{key}.{name}" if key else name
         if name not in config and name != "audits":

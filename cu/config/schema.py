@@ -9,6 +9,8 @@ from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, Lt
 
+from cu.config.reference import ReferenceConfig
+
 Seed = Annotated[int, Ge(0), Lt(2**63)]
 
 
@@ -73,13 +75,6 @@ class EvaluationConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ReferenceConfig:
-    """How many retrained models a run is compared with."""
-
-    k: Annotated[int, Ge(0)]
-
-
-@dataclass(frozen=True, kw_only=True)
 class TrainConfig:
     """What `cu-train` is told.
 
@@ -116,9 +111,14 @@ class TrainConfig:
         return self.model.get("checkpoint")
 
     @property
+    def checkpoint_key(self) -> str | None:
+        """Where in that file the weights are; None to look for them."""
+        return self.model.get("checkpoint_key")
+
+    @property
     def network(self) -> Component:
         """The network without its weights."""
-        return self.model.without("checkpoint")
+        return self.model.without("checkpoint", "checkpoint_key")
 
     def components(self) -> dict[str, Component]:
         """All objects that the config names, by the key where they stand."""
@@ -136,24 +136,31 @@ class RunConfig(TrainConfig):
     Attributes:
         forget_seed: Who is forgotten, in random scenarios.
         method_seed: Batches and draws of the method.
-        save_model: Whether the unlearned weights are kept.
+        save_model: Whether the unlearned weights are kept; None where the original is the user's own file.
         objective: The metric that a sweeper gets to see.
         objective_is_gap: Its gap to retraining instead of its value.
         scenario: Who is forgotten.
         method: How.
         evaluation: How the outcome is judged.
-        reference: By how many retrained models.
+        reference: The retrained models that it is set against.
+        sanity: What happens if original or references are not what they seem to be.
     """
 
     forget_seed: Seed
     method_seed: Seed
-    save_model: bool
+    save_model: bool | None
     objective: str | None
     objective_is_gap: bool
     scenario: Component
     method: Component
     evaluation: EvaluationConfig
     reference: ReferenceConfig
+    sanity: Literal["error", "warn", "off"] = "off"
+
+    @property
+    def keeps_model(self) -> bool:
+        """Whether the unlearned weights are kept."""
+        return bool(self.checkpoint) if self.save_model is None else self.save_model
 
     def components(self) -> dict[str, Component]:
         """All objects that the config names, by the key where they stand."""

@@ -22,6 +22,7 @@ from cu.experiment.audits.run_audits import run_audits, with_findings
 from cu.experiment.audits.types import AuditFindings
 from cu.experiment.workspace import Workspace
 from cu.metrics.case import Case
+from cu.metrics.cost import COSTS
 from cu.metrics.drawn import packed, unpacked
 from cu.metrics.spec import named
 from cu.seeds import derive_seed
@@ -29,6 +30,9 @@ from cu.store.cached import cached
 from cu.store.identity import fingerprint
 from cu.store.models import StoredModel
 
+UNKNOWN: dict[str, float] = dict.fromkeys(
+    (*COSTS, "flops"), float("nan")
+)  # what the training of the user's own reference took
 FORM = 2  # of what is kept beside a stored model
 
 
@@ -91,7 +95,9 @@ def case_of(
         confused_classes=workspace.data.confused_classes,
         seed=derive_seed(workspace.config.forget_seed, "evaluation"),
         cost=cost,
-        retrained_cost=tuple(retimed(r.record["cost"], cost.get("retrain_seconds_per_sample")) for r in references),
+        retrained_cost=tuple(
+            retimed(r.record["cost"] or UNKNOWN, cost.get("retrain_seconds_per_sample")) for r in references
+        ),
     )
 
 

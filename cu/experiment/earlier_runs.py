@@ -29,7 +29,7 @@ def cost_of(result: RunResult) -> dict[str, float]:
 def limits(result: RunResult, references: Sequence[StoredModel]) -> list[str]:
     """What cannot be had without training, each in a few words; empty for a run of this version."""
     found = []
-    seeds = [stored.record["identity"]["seed"] for stored in references]
+    seeds = [stored.record["identity"]["seed"] for stored in references if not own(stored)]
     if not set(seeds) <= {member_seed(result.seeds.seed, "reference", k) for k in range(len(result.models.retrained))}:
         found.append("its retrained models also belong to other seeds, so that no test over seeds holds")
     if len(references) < len(result.models.retrained):
@@ -39,3 +39,8 @@ def limits(result: RunResult, references: Sequence[StoredModel]) -> list[str]:
     if references and "retrain_seconds_per_sample" not in result.cost:
         found.append("retraining was not timed beside it, so that there is no speed-up")
     return found
+
+
+def own(stored: StoredModel) -> bool:
+    """Whether a reference is the user's own, from a file."""
+    return "checkpoint" in stored.record["identity"]

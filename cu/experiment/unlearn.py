@@ -15,10 +15,13 @@ from cu.disk.files import Damaged, JsonLines, read_json, read_rows, write_json
 from cu.engine.clock import Clock
 from cu.engine.outputs import score
 from cu.engine.surroundings import surroundings_kept
+from cu.experiment.adoption import hand_back_weights
 from cu.experiment.audits.context import AuditContext
 from cu.experiment.compare import compare_with_references
 from cu.experiment.memorisation import resolve_scenario
+from cu.experiment.references import references
 from cu.experiment.request import held_out_of_checkpoint, keep_request, requested
+from cu.experiment.sanity import look_twice
 from cu.experiment.workspace import Workspace, replay, set_up
 from cu.methods.types import Method
 from cu.models.types import Classifier
@@ -45,10 +48,13 @@ def unlearn(plan: RunPlan, tracker: Tracker) -> RunResult:
         original = workspace.original()
         if (doubt := held_out_of_checkpoint(config, workspace.data)) is not None:
             log.warning("warning: %s", doubt)
-        references = [workspace.reference(task.retain, k) for k in range(config.reference.k)]
+        stored = references(workspace, task.retain)
+        doubted = look_twice(workspace, plan, task, original, stored)
         arrays, cost, unlearned = forget(workspace, plan, method, task, original, tracker)
-        context = AuditContext(workspace, plan, task, method, original, tuple(references), unlearned)
-        metrics, seconds = compare_with_references(workspace, task, arrays, cost, original, references, context)
+        if config.checkpoint and config.keeps_model:
+            hand_back_weights(config, workspace.context(workspace.seed), plan.folder.path)
+        context = AuditContext(workspace, plan, task, method, original, tuple(stored), unlearned)
+        metrics, seconds = compare_with_references(workspace, task, arrays, cost, original, stored, context)
     return RunResult(
         fingerprint=plan.fingerprint,
         evaluation_id=plan.evaluation_id,
@@ -57,13 +63,14 @@ def unlearn(plan: RunPlan, tracker: Tracker) -> RunResult:
         forget_classes=tuple(task.forget_classes),
         class_names=tuple(workspace.data.class_names),
         seeds=Seeds(seed=config.seed, forget_seed=config.forget_seed, method_seed=config.method_seed),
-        references=len(references),
-        models=Models(original=original.folder.name, retrained=tuple(r.folder.name for r in references)),
+        references=len(stored),
+        models=Models(original=original.folder.name, retrained=tuple(r.folder.name for r in stored)),
         split_sizes=sizes(task, workspace.data),
         timings={**{k: v for k, v in cost.items() if k.endswith("seconds")}, **seconds},
         cost=cost,
         evaluation=config.evaluation.name,
         metrics=metrics,
+        doubts=tuple(doubted),
         provenance=provenance(workspace.hardware.describe()),
     )
 
@@ -102,7 +109,7 @@ def forget(
     )
     model = workspace.load(original)
     workspace.warm_up(model, (task.forget, task.retain), getattr(method, "recipe", workspace.recipe))
-    pace = workspace.pace if plan.config.reference.k else None
+    pace = workspace.pace if plan.config.reference.count else None
     log.info("%s forgets %d of %d samples", plan.names["method"], len(task.forget), len(workspace.data.train))
     with surroundings_kept(), context.ledger.running():
         unlearned = method.unlearn(model, task, context)
@@ -110,7 +117,7 @@ def forget(
     with scoring.running():
         arrays = score(unlearned, workspace.data, workspace.hardware)
     cost |= {"scoring_seconds": scoring.seconds} | ({"retrain_seconds_per_sample": pace} if pace else {})
-    if plan.config.save_model:
+    if plan.config.keeps_model:
         write_model(folder, unlearned, {"fingerprint": plan.fingerprint, "identity": plan.identity})
     if evaluation.save_predictions:
         save_scores(folder / "predictions.npz", arrays)

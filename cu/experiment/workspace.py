@@ -24,13 +24,13 @@ from cu.engine.passes import Flops, flops_per_image
 from cu.engine.recipe import Recipe
 from cu.engine.warm_up import warm_up
 from cu.errors import ConfigError
+from cu.experiment.adoption import adopted
 from cu.experiment.data import data_of
-from cu.models.adapt import adapted_names
 from cu.models.types import Classifier
 from cu.seeds import member_seed
 from cu.store.checkpoint import EpochCheckpoint
 from cu.store.identity import retrained_identity
-from cu.store.models import KeptModels, ModelStore, StoredModel, load_into, load_weights
+from cu.store.models import KeptModels, ModelStore, StoredModel, load_into
 from cu.store.outputs import cached_outputs
 from cu.store.provenance import provenance
 
@@ -122,10 +122,11 @@ class Workspace(Generic[C]):
 
     def original(self, log_row: Log = silent) -> StoredModel:
         """The original model, trained or loaded; from the user's own file if the config names one."""
-        path = self.config.checkpoint
-        train = (
-            partial(self.adopt, Path(path)) if path else self.trainer(self.data.train, self.seed, "original", log_row)
-        )
+        if path := self.config.checkpoint:
+            context = self.context(self.seed)
+            train = partial(adopted, Path(path), self.config.checkpoint_key, "model.checkpoint", context)
+        else:
+            train = self.trainer(self.data.train, self.seed, "original", log_row)
         return self.store.obtain(self.original_identity, train)
 
     def retrained(self, retain: Split, seed: int, level: int = logging.INFO) -> StoredModel:
@@ -157,14 +158,6 @@ class Workspace(Generic[C]):
             return model, {"cost": self.cost_of(context.ledger), **asdict(provenance(self.hardware.describe()))}
 
         return train
-
-    def adopt(self, path: Path, checkpoint: EpochCheckpoint, rows: JsonLines) -> tuple[Classifier, Mapping[str, Any]]:
-        """The user's own weights as the original model, named as in their own network or as in `cu`."""
-        model, weights = self.context(self.seed).new_model(), load_weights(path, "model.checkpoint")
-        if self.config.model.get("factory") and not weights.keys() & model.state_dict().keys():
-            weights = adapted_names(weights, self.config.model.get("head"))
-        load_into(model, weights, f"model.checkpoint={path}")
-        return model, {"cost": None, "source": str(path), **asdict(provenance(self.hardware.describe()))}
 
     def scores(self, stored: StoredModel) -> dict[str, Any]:
         """A stored model's outputs on the whole data set, computed once and kept beside its weights."""

@@ -23,7 +23,7 @@ from cu.tracking.types import RunLabel, Tracker
 log = logging.getLogger("cu")
 tracebacks = logging.getLogger("cu.traceback")
 LEFT_SECONDS = 3600.0  # after which a temporary file has no writer any more
-LEFT_BEHIND = ("predictions.npz", "cost.json", "model.safetensors", "model.json")
+LEFT_BEHIND = ("predictions.npz", "cost.json", "model.safetensors", "model.json", "unlearned.json")
 
 
 class JobFailed(RuntimeError):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
 
 from torch import Tensor, nn
 
@@ -16,11 +15,13 @@ class LastLayer(nn.Module):
 
     Attributes:
         classifier: The layer itself.
+        path: Where the network has it, such as `fc`.
     """
 
-    def __init__(self, layer: nn.Module) -> None:
+    def __init__(self, layer: nn.Module, path: str) -> None:
         super().__init__()
         self.classifier = layer
+        self.path = path
 
     def forward(self, features: Tensor) -> Output:
         """Logits [B, C] and embedding [B, D] of features [B, D].
@@ -60,16 +61,7 @@ def adapt(module: nn.Module, head: str) -> Classifier:
     encoder = copy.deepcopy(module)
     layer = encoder.get_submodule(head)
     encoder.set_submodule(head, nn.Identity())
-    model = Classifier(encoder, LastLayer(layer))
+    model = Classifier(encoder, LastLayer(layer, head))
     # The parts carry the network's own modes; Module.train() on the whole would also wake what its owner had frozen.
     model.training = model.head.training = module.training
     return model
-
-
-def adapted_names(weights: Mapping[str, Tensor], head: str) -> dict[str, Tensor]:
-    """A plain network's weights under the names that `adapt` gives them."""
-    own = f"{head}."
-    return {
-        f"head.classifier.{name.removeprefix(own)}" if name.startswith(own) else f"encoder.{name}": weight
-        for name, weight in weights.items()
-    }

@@ -35,28 +35,11 @@ class UserModel:
     def build(self, num_classes: int, shape: tuple[int, int, int]) -> Classifier:
         """The user's network as a classifier of images of `shape` (channels, height, width).
 
-        Two images are sent through both forms, in evaluation mode, to see that their logits agree.
-
         Raises:
             ConfigError: The factory cannot be found or called or makes no network, the network does not take such
                 images or has another number of classes, or `head` is not its last layer.
         """
-        module = self.network()
-        model = adapt(module, self.head)
-        images = torch.linspace(-1, 1, 2 * math.prod(shape)).reshape(2, *shape)
-        wrong_images = f"model.factory={self.factory} does not take images of shape {tuple(shape)}"
-        logits = _evaluated(module, images, wrong_images)
-        found = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
-        if found != (2, num_classes):
-            raise ConfigError(
-                f"model.factory={self.factory} returns {found} for 2 images; with {num_classes} classes it must return "
-                f"a tensor {(2, num_classes)}: see model.settings"
-            )
-        wrong_head = f"model.head={self.head} must be the last layer of model.factory={self.factory}"
-        adapted = _evaluated(model, images, wrong_head).logits
-        if adapted.shape != logits.shape or not torch.allclose(adapted, logits, rtol=1e-4, atol=1e-5, equal_nan=True):
-            raise ConfigError(f"{wrong_head}: without it in its place the logits change")
-        return model
+        return as_classifier(self.network(), self.head, num_classes, shape, f"model.factory={self.factory}")
 
     def network(self) -> nn.Module:
         """What the factory makes, as it is.
@@ -64,7 +47,7 @@ class UserModel:
         Raises:
             ConfigError: The factory cannot be found or called, or makes no network.
         """
-        factory = _find(self.factory)
+        factory = find(self.factory, "model.factory")
         try:
             inspect.signature(factory).bind(**self.settings)
         except TypeError as error:
@@ -75,19 +58,64 @@ class UserModel:
         return module
 
 
-def _find(path: str) -> Callable[..., Any]:
+def as_classifier(module: nn.Module, head: str, num_classes: int, shape: tuple[int, int, int], what: str) -> Classifier:
+    """A network as a classifier of images of `shape`, checked with two images in evaluation mode.
+
+    Args:
+        module: From images to logits, or to an object that has `logits`, as those of Hugging Face.
+        head: Path of its last layer.
+        num_classes: How many logits there must be.
+        shape: (channels, height, width).
+        what: The setting that names the network, for messages.
+
+    Raises:
+        ConfigError: It does not take such images, has another number of classes, or `head` is not its last layer.
+    """
+    show_logits(module)
+    model = adapt(module, head)
+    images = torch.linspace(-1, 1, 2 * math.prod(shape)).reshape(2, *shape)
+    logits = _evaluated(module, images, f"{what} does not take images of shape {tuple(shape)}")
+    found = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+    if found != (2, num_classes):
+        raise ConfigError(
+            f"{what} returns {found} for 2 images; with {num_classes} classes it must return "
+            f"a tensor {(2, num_classes)}: see model.settings"
+        )
+    wrong_head = f"model.head={head} must be the last layer of {what}"
+    adapted = _evaluated(model, images, wrong_head).logits
+    if adapted.shape != logits.shape or not torch.allclose(adapted, logits, rtol=1e-4, atol=1e-5, equal_nan=True):
+        raise ConfigError(f"{wrong_head}: without it in its place the logits change")
+    return model
+
+
+def show_logits(module: nn.Module) -> None:
+    """Make a network that returns an object with `logits` return these; no other network is changed."""
+    if module.__class__.__module__.startswith("transformers."):
+        module.register_forward_hook(_logits_of)
+
+
+def _logits_of(module: nn.Module, images: Any, output: Any) -> Any:
+    return getattr(output, "logits", output)
+
+
+def find(path: str, key: str) -> Callable[..., Any]:
+    """The user's function or class at `package.module:function`; `key` is the setting that names it.
+
+    Raises:
+        ConfigError: There is none.
+    """
     module_name, _, name = path.rpartition(":" if ":" in path else ".")
     if not module_name or not name:
-        raise ConfigError(f"model.factory={path} must read package.module:function")
+        raise ConfigError(f"{key}={path} must read package.module:function")
     try:
         module = importlib.import_module(module_name)
     except ImportError as error:
         raise ConfigError(
-            f"model.factory={path} cannot be imported ({error}); install it or put its folder on PYTHONPATH"
+            f"{key}={path} cannot be imported ({error}); install it or put its folder on PYTHONPATH"
         ) from error
     factory = getattr(module, name, None)
     if not callable(factory):
-        raise ConfigError(f"model.factory={path}: module {module_name} has no function or class {name}")
+        raise ConfigError(f"{key}={path}: module {module_name} has no function or class {name}")
     return factory
 
 

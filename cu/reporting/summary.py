@@ -157,7 +157,8 @@ def _interval(result: RunResult) -> str | None:
 
 
 def _notes(result: RunResult, entries: dict[str, Comparison]) -> list[str]:
-    notes = [interval] if (interval := _interval(result)) else []
+    notes = [f"doubt    {line}" for line in result.doubts]
+    notes += [interval] if (interval := _interval(result)) else []
     if result.references == 0:
         notes.append("No retrained model to compare with: set reference.k=1, or 2 for a noise floor.")
     elif result.references == 1:

@@ -4,26 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import pickle
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 
 from cu.disk.files import writing
 from cu.errors import first_line
+from cu.models.checkpoints.read import UNREADABLE
 
 log = logging.getLogger(__name__)
-# Whatever unpickling damaged bytes may raise, be it torch's own checks.
-UNREADABLE = (
-    *(SafetensorError, RuntimeError, pickle.UnpicklingError, EOFError, LookupError, ValueError, OSError),
-    *(TypeError, AttributeError, AssertionError),
-)
-
-
 DIGEST = hashlib.sha256().digest_size
 
 

@@ -21,7 +21,10 @@ from cu.disk.hash_cache import content_hashes, signature
 from cu.errors import ConfigError
 
 # Settings that say where or how to get something, not what it is.
-WITHOUT_EFFECT = {"dataset": {"download", "folder", "skip_unreadable"}, "model": {"checkpoint"}}
+WITHOUT_EFFECT = {
+    "dataset": {"download", "folder", "skip_unreadable"},
+    "model": {"checkpoint", "checkpoint_key"},
+}
 
 
 def fingerprint(content: Any) -> str:
@@ -94,12 +97,14 @@ def original_identity(
         identity["removed"] = fingerprint(removed)
     if config.checkpoint:
         identity["checkpoint"] = file_hash(config.checkpoint, "model.checkpoint")
+        if config.checkpoint_key is not None:
+            identity["checkpoint_key"] = config.checkpoint_key
     return identity
 
 
 def trained_identity(original: Mapping[str, Any]) -> dict[str, Any]:
     """What a model depends on that is trained as the original, were that not given as a file of weights."""
-    return {key: value for key, value in original.items() if key != "checkpoint"}
+    return {key: value for key, value in original.items() if key not in ("checkpoint", "checkpoint_key")}
 
 
 def retrained_identity(original: Mapping[str, Any], seed: int, forget_ids: Iterable[int]) -> dict[str, Any]:

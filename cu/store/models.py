@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from cu.disk.files import Damaged, JsonLines, read_json, remove_leftovers, write_json, writing
 from cu.disk.locks import locked
 from cu.errors import ConfigError, first_line
-from cu.store.checkpoint import UNREADABLE, EpochCheckpoint
+from cu.models.checkpoints.read import UNREADABLE
+from cu.store.checkpoint import EpochCheckpoint
 from cu.store.identity import fingerprint, sha256
 
 log = logging.getLogger(__name__)
@@ -143,31 +143,6 @@ def load_model(folder: Path) -> StoredModel | None:
     if record["sha256"] != sha256(path):
         raise Damaged(f"{path} does not match its record")
     return StoredModel(load_file(path), record, folder)
-
-
-def load_weights(path: Path, key: str) -> dict[str, Tensor]:
-    """A user's weights: safetensors, or a torch file that holds nothing but tensors and plain containers.
-
-    Raises:
-        ConfigError: If there is no such file, or it is damaged or would need unpickling of arbitrary objects.
-    """
-    file = path.expanduser()
-    if not file.is_file():
-        raise ConfigError(f"{key}={path} {'is not a file' if file.exists() else 'does not exist'}")
-    try:
-        safe = file.suffix == ".safetensors"
-        content = load_file(file) if safe else torch.load(file, map_location="cpu", weights_only=True)
-    except UNREADABLE as error:  # torch's own message recommends to unpickle the file all the same
-        raise ConfigError(
-            f"{key}={path} is damaged or holds more than weights ({type(error).__name__}); "
-            "save it as safetensors, or as a state_dict with torch.save"
-        ) from error
-    for name in ("state_dict", "model", "model_state_dict"):
-        if isinstance(content, Mapping) and isinstance(content.get(name), Mapping):
-            content = content[name]
-    if not isinstance(content, Mapping) or not all(isinstance(v, Tensor) for v in content.values()):
-        raise ConfigError(f"{key}={path} holds no state_dict (a mapping of names to tensors)")
-    return {str(k).removeprefix("module."): v for k, v in content.items()}
 
 
 def load_into(model: nn.Module, weights: Mapping[str, Tensor], key: str) -> None:

@@ -13,12 +13,12 @@ from cu.config.schema import Paths, RunConfig, TrainConfig
 from cu.config.trust import require_trusted
 from cu.config.validate import check
 from cu.data.scenarios.types import Scenario
-from cu.disk.digest import sha256
+from cu.disk.digest import file_hash, sha256
 from cu.disk.files import Damaged, read_json
 from cu.engine.precision import resolve_precision
 from cu.errors import ConfigError
 from cu.evaluation.comparison import YARDSTICKS
-from cu.store.identity import fingerprint, forgotten_by, original_identity, unlearned_identity
+from cu.store.identity import fingerprint, forgotten_by, original_identity, source_of, unlearned_identity
 from cu.store.removed import removal_of
 from cu.store.result import RunResult, TrainResult, read_run_result, read_train_result
 from cu.store.runs import RunFolder
@@ -139,7 +139,7 @@ def plan_unlearning(config: Mapping[str, Any], names: Mapping[str, str]) -> RunP
         original=original,
         identity=identity,
         folder=RunFolder(path),
-        product=path / "model.safetensors" if typed.save_model else None,
+        product=path / "model.safetensors" if typed.keeps_model else None,
         forgotten=forgotten,
     )
 
@@ -180,8 +180,12 @@ def scenario_of(config: RunConfig) -> Scenario:
 
 def evaluation_id(config: RunConfig) -> str:
     """Fingerprint of how outcomes are evaluated: the suite and the number of retrained models."""
-    suite, k = config.evaluation, config.reference.k
-    return fingerprint([YARDSTICKS, suite.name, suite.trajectory_every, suite.metrics, suite.audits, k])
+    suite, reference = config.evaluation, config.reference
+    own: list[Any] = [file_hash(file, "reference.checkpoints") for file in reference.checkpoints]
+    if reference.train is not None:
+        own.append([reference.train, source_of(reference.train.replace(":", ".").rpartition(".")[0])])
+    suite_and_k = [YARDSTICKS, suite.name, suite.trajectory_every, suite.metrics, suite.audits, reference.k]
+    return fingerprint([*suite_and_k, *([own] if own else [])])
 
 
 def intact(weights: Path) -> bool:

@@ -93,6 +93,7 @@ class RunResult:
         evaluation: Name of the suite.
         metrics: By key.
         provenance: Versions, commit and machine.
+        doubts: Why original or references may not be what they were taken for.
         schema: Of this file.
     """
 
@@ -111,6 +112,7 @@ class RunResult:
     evaluation: str
     metrics: Mapping[str, Comparison]
     provenance: Provenance
+    doubts: tuple[str, ...] = ()
     schema: int = SCHEMA
 
 

@@ -109,7 +109,7 @@ DATA_MISTAKES = [
     ("dataset=cifar10 dataset.download=false", None, "dataset:", "is missing: set dataset.download=true"),
     ("model.checkpoint=weights.safetensors", truncated, "model.checkpoint=weights.safetensors", "damaged"),
     ("model.checkpoint=weights.safetensors", foreign, "model.checkpoint=weights.safetensors", "does not fit the model"),
-    ("model.checkpoint=weights.pt", pickled, "model.checkpoint=weights.pt", "holds more than weights"),
+    ("model.checkpoint=weights.pt", pickled, "model.checkpoint=weights.pt", "holds no state_dict"),
     ("model.checkpoint=weights.pt", text, "model.checkpoint=weights.pt", "damaged"),
     ("hardware.device=warp", None, "hardware.device='warp'", "try auto or cpu"),
 ]

@@ -17,13 +17,13 @@ def nodes(node):
 
 @pytest.fixture(scope="session")
 def assert_keys_are_fields():
-    """Each dataclass gets all of its fields, and nothing else; `checkpoint` belongs to the runner."""
+    """Each dataclass gets all of its fields, and nothing else; `checkpoint` and its key belong to the runner."""
 
     def check(config):
         for node in nodes(config):
             target = locate(node["_target_"], "")
             if is_dataclass(target):
-                own = {"checkpoint"} if node is config.get("model") else set()
+                own = {"checkpoint", "checkpoint_key"} if node is config.get("model") else set()
                 assert node.keys() - HYDRA_KEYS - own == {field.name for field in fields(target) if field.init}
 
     return check

@@ -23,6 +23,8 @@ pytestmark = pytest.mark.slow  # a hundred configs
 NEEDED = {
     "image_folder": "dataset.folder=images",
     "user": "model.factory=torchvision.models:resnet18 +model.settings.num_classes=10",
+    "timm": "model.name=resnet18",
+    "torchvision": "model.name=resnet18",
     "indices": "scenario.file=ids.csv",
     "baselines/search": "trial=a",
 }
@@ -108,7 +110,7 @@ def test_optimizers_fit_into_every_recipe(option):
 
 @pytest.mark.parametrize("option", sorted(set(options("model")) - SLOW))
 def test_models_become_classifiers(option):
-    model = {k: v for k, v in having("model", option)["model"].items() if k != "checkpoint"}
+    model = {k: v for k, v in having("model", option)["model"].items() if not k.startswith("checkpoint")}
     small = {"width": 2} if "width" in model else {}
     assert isinstance(built({**model, **small}).build(10, (3, 32, 32)), Classifier)
 

@@ -6,7 +6,8 @@ import torchvision
 from torch import nn
 
 from cu.errors import ConfigError
-from cu.models.adapt import adapt, adapted_names
+from cu.models.adapt import adapt
+from cu.models.checkpoints.load import plain_names
 
 
 def nested():
@@ -89,6 +90,7 @@ def test_a_head_on_feature_maps_is_refused():
 def test_weights_of_the_plain_network_fit_under_their_adapted_names(make, head):
     network, other = make().eval(), make().eval()
     model = adapt(other, head).eval()
-    model.load_state_dict(adapted_names(network.state_dict(), head))
+    names = plain_names(list(model.state_dict()), head)
+    model.load_state_dict({names[name]: weight for name, weight in network.state_dict().items()})
     images = torch.randn(2, 3, 16, 16)
     torch.testing.assert_close(model(images).logits, network(images))

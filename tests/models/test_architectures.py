@@ -31,7 +31,7 @@ NETWORKS = [(ResNet, depth) for depth in (18, 34, 50, 101)] + [(VGG, depth) for 
 
 def from_yaml(name, **changes):
     settings = dict(OmegaConf.load(config_folder() / "model" / f"{name}.yaml"))
-    assert settings.pop("checkpoint") is None
+    assert settings.pop("checkpoint") is settings.pop("checkpoint_key") is None
     module, _, target = settings.pop("_target_").rpartition(".")
     return getattr(importlib.import_module(module), target)(**settings | changes)
 

@@ -102,5 +102,5 @@ def test_errors_inside_the_users_code_stay_visible(tmp_path):
 
 def test_yaml_lists_exactly_the_settings():
     settings = OmegaConf.load(config_folder() / "model" / "user.yaml")
-    assert set(settings) == {"_target_", "factory", "settings", "head", "checkpoint"}
+    assert set(settings) == {"_target_", "factory", "settings", "head", "checkpoint", "checkpoint_key"}
     assert OmegaConf.is_missing(settings, "factory")

@@ -1,20 +1,16 @@
 import logging
 import multiprocessing
-import pickle
 import threading
 import time
-from collections import Counter, OrderedDict
-from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import save_file
 from torch import nn
 
 from cu.disk.files import Damaged
 from cu.errors import ConfigError
 from cu.store.checkpoint import EpochCheckpoint
-from cu.store.models import ModelStore, load_into, load_weights, read_model, save_weights, write_model
+from cu.store.models import ModelStore, load_into, read_model, save_weights, write_model
 
 IDENTITY = {"kind": "original", "seed": 0}
 
@@ -183,95 +179,6 @@ def test_a_damaged_checkpoint_starts_again_with_a_warning(tmp_path, caplog, cont
     checkpoint.path.write_bytes(whole[: len(whole) // 2] if content is None else content)
     assert checkpoint.load() is None
     assert "training starts again" in caplog.text
-
-
-@pytest.fixture
-def user_file(tmp_path):
-    """Write a user's checkpoint: `(name, object or bytes) -> path`."""
-
-    def write(name, content):
-        path = tmp_path / name
-        if isinstance(content, bytes):
-            path.write_bytes(content)
-        elif path.suffix == ".safetensors":
-            save_file(content, path)
-        else:
-            torch.save(content, path)
-        return path
-
-    return write
-
-
-def prefixed(prefix):
-    return {f"{prefix}{name}": value for name, value in network().state_dict().items()}
-
-
-@pytest.mark.parametrize(
-    ("name", "content"),
-    [
-        ("a.safetensors", prefixed("")),
-        ("a.pt", network().state_dict()),
-        ("a.pth", {"state_dict": network().state_dict(), "epoch": 3, "optimizer": {"lr": 0.1}}),
-        ("b.pt", {"model": dict(network().state_dict())}),
-        ("c.pt", OrderedDict(model_state_dict=prefixed("module."))),
-        ("d.safetensors", prefixed("module.")),
-    ],
-)
-def test_the_usual_files_of_weights_are_read(user_file, name, content):
-    weights = load_weights(user_file(name, content), "model.checkpoint")
-    model = network(9)
-    load_into(model, weights, "model.checkpoint")
-    assert same(model.state_dict(), network())
-
-
-def safetensors_bytes(tmp_path):
-    path = tmp_path / "whole.safetensors"
-    save_file(prefixed(""), path)
-    return path.read_bytes()
-
-
-class Harmful:
-    """What runs code when it is unpickled."""
-
-    def __reduce__(self):
-        return (Path("/tmp/cu-was-here").touch, ())
-
-
-@pytest.mark.parametrize(
-    "name", ["text.pt", "empty.pt", "cut.pt", "object.pt", "network.pt", "plain.pkl", "cut.safetensors"]
-)
-def test_foreign_and_damaged_checkpoints_are_refused_in_one_line(user_file, tmp_path, name):
-    whole = user_file("whole.pt", network().state_dict()).read_bytes()
-    contents = {
-        "text.pt": b"hello world",
-        "empty.pt": b"",
-        "cut.pt": whole[: len(whole) // 2],
-        "object.pt": {"state_dict": network().state_dict(), "extra": Harmful()},
-        "network.pt": network(),
-        "plain.pkl": pickle.dumps(Harmful(), protocol=2),
-        "cut.safetensors": safetensors_bytes(tmp_path)[:-5],
-    }
-    path = user_file(name, contents[name])
-    with pytest.raises(ConfigError) as caught:
-        load_weights(path, "model.checkpoint")
-    message = str(caught.value)
-    assert message.startswith(f"model.checkpoint={path} is damaged or holds more than weights (")
-    assert message.endswith("; save it as safetensors, or as a state_dict with torch.save")
-    assert "\n" not in message
-    assert "\x1b" not in message
-    assert not Path("/tmp/cu-was-here").exists()
-
-
-@pytest.mark.parametrize("content", [[1, 2], torch.zeros(3), {"a": 1}, Counter("abc"), {"state_dict": {"a": "text"}}])
-def test_files_without_weights_are_refused(user_file, content):
-    with pytest.raises(ConfigError, match="holds no state_dict"):
-        load_weights(user_file("a.pt", content), "model.checkpoint")
-
-
-def test_what_is_no_file_is_refused(tmp_path):
-    for name, reason in (("none.pt", "does not exist"), ("none.safetensors", "does not exist"), (".", "is not a file")):
-        with pytest.raises(ConfigError, match=f"^model.checkpoint=.*{reason}$"):
-            load_weights(tmp_path / name, "model.checkpoint")
 
 
 def test_weights_must_fit_exactly():

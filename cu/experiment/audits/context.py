@@ -20,7 +20,7 @@ from cu.models.types import Classifier
 from cu.seeds import member_seed
 from cu.store.checkpoint import EpochCheckpoint
 from cu.store.identity import fingerprint, forgotten_ids, trained_identity, unlearned_identity
-from cu.store.models import StoredModel, load_into, load_weights
+from cu.store.models import StoredModel, load_into, read_model
 from cu.store.outputs import cached_outputs
 from cu.store.plan import RunPlan
 from cu.store.provenance import provenance
@@ -106,13 +106,13 @@ class AuditContext:
 
     def kept(self) -> Classifier | None:
         """The run's own unlearned model, if it is at hand or was saved."""
-        path = self.plan.folder.path / "model.safetensors"
-        if self.outcome is None and not path.exists():
-            log.info("an audit needs the unlearned model, which was not kept: the method runs again")
-        if self.outcome is not None or not path.exists():
+        if self.outcome is not None:
             return self.outcome
+        if (stored := read_model(self.plan.folder.path)) is None:
+            log.info("an audit needs the unlearned model, which was not kept: the method runs again")
+            return None
         model = self.workspace.context(self.workspace.seed).new_model()
-        load_into(model, load_weights(path, "save_model"), str(path))
+        load_into(model, stored.weights, str(stored.folder))
         return model.eval()
 
     def logits(self, stored: StoredModel, split: Split) -> np.ndarray:
