@@ -87,7 +87,8 @@ class Contrastive:
             retain_logits = output.logits[len(pair.forget.labels) :]
         else:
             anchors = model(pair.forget.images).embedding
-            retain_logits, remain = model(pair.retain.images)
+            kept = model(pair.retain.images)
+            retain_logits, remain = kept.logits, kept.embedding
         contrast = contrastive_unlearning_loss(
             self.space(anchors),
             pair.forget.labels,

@@ -13,6 +13,7 @@ Direction = Literal["match_retrained", "higher", "lower"]
 Need = Literal[
     "retrained",
     "original",
+    "features",
     "confusion",
     "head",
     "cost",

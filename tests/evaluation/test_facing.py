@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from cu.evaluation.facing import facing, in_place, judge, judge_pairs, judge_reference, mean
-from cu.metrics.case import Case, ModelPredictions, Predictions
+from cu.metrics.case import Case
 from cu.metrics.drawn import Drawn, packed, unpacked
 from cu.metrics.findings import Layers, Relearning, Segment, Weights
+from cu.metrics.predictions import ModelPredictions, Predictions
 from cu.metrics.spec import metric
 
 

@@ -232,7 +232,7 @@ def released_loop(model, forget_batches, retain, size, omega, lr):
         for k in range(omega):
             chosen = torch.arange(k * size, (k + 1) * size)
             retain_images, retain_labels = retain.eval_view(chosen)[: len(labels)], retain.labels[chosen][: len(labels)]
-            logits, embedding = model(torch.cat([images, retain_images]))
+            logits, embedding, _ = model(torch.cat([images, retain_images]))
             rectified = embedding.relu()
             anchors, others = rectified[: len(labels)], rectified[len(labels) :]
             similarity = anchors @ others.T / 0.7

@@ -12,7 +12,7 @@ from cu.disk.files import JsonLines
 from cu.evaluation.cases import by_split
 from cu.experiment.audits.context import AuditContext
 from cu.experiment.audits.types import Findings
-from cu.metrics.case import ModelPredictions
+from cu.metrics.predictions import ModelPredictions
 from cu.metrics.spec import Need
 from cu.models.types import Classifier
 from cu.store.checkpoint import EpochCheckpoint

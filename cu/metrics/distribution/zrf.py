@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from cu.metrics.case import Case, Floats
+from cu.metrics.case import Case
+from cu.metrics.findings import Floats
 from cu.metrics.primitives import jensen_shannon, softmax
 from cu.metrics.spec import Margin, metric
 

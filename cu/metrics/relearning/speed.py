@@ -8,7 +8,9 @@ import numpy as np
 from annotated_types import Ge, Lt
 from numpy.typing import NDArray
 
-from cu.metrics.case import Case, Floats, Integers
+from cu.metrics.case import Case
+from cu.metrics.findings import Floats
+from cu.metrics.predictions import Integers
 from cu.metrics.spec import RATE, UNDECIDABLE, metric
 
 
