@@ -19,7 +19,7 @@ from cu.engine.fit import fit
 from cu.engine.freezing import frozen_teacher
 from cu.engine.recipe import Recipe
 from cu.losses.discrepancy import sliced_wasserstein2, weighted_mmd2
-from cu.methods.matching_target import balanced_weights, joined, masked_shares
+from cu.methods.matching_target import balanced_weights, denial, joined, masked_shares
 from cu.methods.types import BOTH_SETS, Need
 from cu.models.types import Classifier, Output
 
@@ -41,8 +41,9 @@ class ContrastiveMatching:
     label, margin) of held-out samples, each class weighted as the forget batch has it.
 
     **The loss.** Cross-entropy of the retain batch + `embedding_weight` D(z_f, target) + `feature_weight` D(h_f,
-    target) + `anchor_weight` mean(1 - cos(z_r, z_r of the original)); h is what enters the head, left out where it is
-    the embedding. D is the squared MMD: its cross term pulls forget samples to the target by kernel similarity, its own
+    target) + `anchor_weight` mean(1 - cos(z_r, z_r of the original)) + `denial_weight` mean(-log P(not f | x_f)); h is
+    what enters the head, left out where it is the embedding. The denial says what a model that never saw f says of
+    every image, and not which class it is instead. D is the squared MMD: its cross term pulls forget samples to the target by kernel similarity, its own
     term pushes them from each other, the two halves of a contrastive loss, but with a minimum of 0 that is reached when
     the distributions agree. That is not where the retrained model is, which still tells a class it never saw from the
     others by features it learnt for them: passes and weights bound how far it goes, and more of them overshoot. The
@@ -62,6 +63,7 @@ class ContrastiveMatching:
         embedding_weight: Of the distance in the embedding; 0 leaves it out.
         feature_weight: Of the distance in the features; 0 leaves it out.
         anchor_weight: Of the anchor; 0 leaves it out.
+        denial_weight: Of the denial, in class scenarios; 0 leaves it out.
     """
 
     recipe: Recipe
@@ -73,6 +75,7 @@ class ContrastiveMatching:
     embedding_weight: Annotated[float, Ge(0)]
     feature_weight: Annotated[float, Ge(0)]
     anchor_weight: Annotated[float, Ge(0)]
+    denial_weight: Annotated[float, Ge(0)]
 
     @property
     def needs(self) -> tuple[Need, ...]:
@@ -109,6 +112,7 @@ class ContrastiveMatching:
             target, labels = kept, retain.labels
             with torch.no_grad():
                 shares = masked_shares(teacher(forget.images).logits, gone)
+            total = total + self.denial_weight * denial(lost.logits, gone)
         else:
             target, labels = others[0], unseen.labels
             shares = F.one_hot(forget.labels, whole.logits.shape[1]).to(whole.logits)

@@ -14,6 +14,12 @@ def masked_shares(logits: Tensor, gone: tuple[int, ...]) -> Tensor:
     return masked.softmax(1)
 
 
+def denial(logits: Tensor, gone: tuple[int, ...]) -> Tensor:
+    """Mean of -log P(none of the classes `gone`) by logits [n, C]; at least 0."""
+    masked = logits.index_fill(1, torch.tensor(gone, device=logits.device), -torch.inf)
+    return (logits.logsumexp(1) - masked.logsumexp(1)).mean()
+
+
 def balanced_weights(shares: Tensor, labels: Tensor) -> Tensor:
     """Weights [m] of targets with which each class weighs its mean share, as far as the batch has samples of it.
 

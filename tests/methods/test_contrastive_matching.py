@@ -16,7 +16,7 @@ from cu.methods.matching_target import balanced_weights, joined, label_margin, m
 
 def matching(recipe, **settings):
     plain = {"forget_size": 16, "omega": 2, "match": "weighted", "distance": "mmd", "widths": (0.3, 1.0, 3.0)}
-    weights = {"embedding_weight": 5.0, "feature_weight": 1.0, "anchor_weight": 3.0}
+    weights = {"embedding_weight": 5.0, "feature_weight": 1.0, "anchor_weight": 3.0, "denial_weight": 0.5}
     return ContrastiveMatching(**{"recipe": recipe, **plain, **weights, **settings})
 
 
@@ -79,6 +79,7 @@ def test_the_loss_is_the_weighted_sum(original, toy_tasks, make_run, make_recipe
         p = original(forget.images).logits.softmax(1)
         p[:, 2] = 0
         shares = (p / p.sum(1, keepdim=True)).mean(0)
+        expected -= 0.5 * (1 - lost.logits.softmax(1)[:, 2]).log().mean()
     else:
         shares = torch.bincount(forget.labels, minlength=4) / 6
     weights = (shares / torch.bincount(labels, minlength=4)).detach()[labels]
