@@ -43,11 +43,12 @@ class ContrastiveMatching:
     **The loss.** Cross-entropy of the retain batch + `embedding_weight` D(z_f, target) + `feature_weight` D(h_f,
     target) + `anchor_weight` mean(1 - cos(z_r, z_r of the original)) + `denial_weight` mean(-log P(not f | x_f)); h is
     what enters the head, left out where it is the embedding. The denial says what a model that never saw f says of
-    every image, and not which class it is instead. D is the squared MMD: its cross term pulls forget samples to the target by kernel similarity, its own
-    term pushes them from each other, the two halves of a contrastive loss, but with a minimum of 0 that is reached when
-    the distributions agree. That is not where the retrained model is, which still tells a class it never saw from the
-    others by features it learnt for them: passes and weights bound how far it goes, and more of them overshoot. The
-    target is a constant, so that nothing is gained by moving retained samples; the anchor keeps them where they are.
+    every image, and not which class it is instead. D is the squared MMD: its cross term pulls forget samples to the
+    target by kernel similarity, its own term pushes them from each other, the two halves of a contrastive loss, but
+    with a minimum of 0 that is reached when the distributions agree. That is not where the retrained model is, which
+    still tells a class it never saw from the others by features it learnt for them: passes and weights bound how far it
+    goes, and more of them overshoot. The target is a constant, so that nothing is gained by moving retained samples;
+    the anchor keeps them where they are.
 
     **Weights and passes** were chosen on classes and a seed that no report shows, by probes beside retrained models.
     No retrained model takes part in unlearning.

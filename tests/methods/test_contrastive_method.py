@@ -33,6 +33,9 @@ def make(make_recipe):
             "joint_forward": True,
             "stop_on": "never",
             "stop_every": None,
+            "keep_best": False,
+            "queue": 0,
+            "momentum": 0.99,
         }
         return Contrastive(**{**plain, **settings})
 
