@@ -15,7 +15,7 @@ from cu.metrics.predictions import ModelPredictions
 from cu.metrics.spec import MetricSpec
 
 # The needs of metrics that look at the retrained models besides the judged one.
-RETRAINED_SEEN = frozenset({"retrained", "relearning", "layers", "weights"})
+RETRAINED_SEEN = frozenset({"retrained", "relearning", "layers", "stages", "weights"})
 Pairs = Mapping[tuple[int, int], Values]
 
 
@@ -33,6 +33,7 @@ def facing(case: Case, others: Sequence[int]) -> Case:
         retrained_cost=tuple(case.retrained_cost[i] for i in there) if case.retrained_cost else (),
         relearning=case.relearning and replace(case.relearning, retrained=case.relearning.retrained[there]),
         layers=case.layers and replace(case.layers, retrained=tuple(case.layers.retrained[i] for i in there)),
+        stages=case.stages and replace(case.stages, retrained=tuple(case.stages.retrained[i] for i in there)),
         weights=case.weights and replace(case.weights, to_retrained=tuple(case.weights.to_retrained[i] for i in there)),
     )
 

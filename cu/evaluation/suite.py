@@ -12,7 +12,17 @@ from cu.metrics.spec import MetricSpec
 
 Metrics = Mapping[str, Any]
 Values = Mapping[str, float | str]
-AUDITED = ("relearning", "shadows", "ensembles", "over_unlearning", "layers", "retain_relearning", "weights", "poison")
+AUDITED = (
+    "relearning",
+    "shadows",
+    "ensembles",
+    "over_unlearning",
+    "layers",
+    "stages",
+    "retain_relearning",
+    "weights",
+    "poison",
+)
 
 
 def measure(metrics: Metrics, case: Case) -> dict[str, float | str]:

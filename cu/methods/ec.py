@@ -60,8 +60,9 @@ class EraseAtTheCore:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(derive_seed(context.seed, "ec"))
             supervised = DeeplySupervised(model, task, self.dim)
-        sides = (context.batches(split, self.recipe) for split in (task.forget, task.retain))
-        student = fit(supervised, PairedBatches(*sides, self.omega, "random"), self.loss, self.recipe, context)
+        forget, retain = (context.batches(split, self.recipe) for split in (task.forget, task.retain))
+        pairs = PairedBatches(forget, retain, self.omega, "random")
+        student = fit(supervised, pairs, self.loss, self.recipe, context)
         return Classifier(student.encoder, student.head).eval()
 
     def loss(self, model: Classifier, pair: Pair) -> Tensor:

@@ -18,6 +18,7 @@ from cu.metrics.findings import (
     Relearning,
     RetainRelearning,
     Shadows,
+    Stages,
     Weights,
 )
 from cu.metrics.predictions import ModelPredictions, Predictions
@@ -47,6 +48,7 @@ class Case:
         ensembles: Models like the judged one, and retrained models, from many seeds.
         over_unlearning: Outputs on images around the forget set.
         layers: What the blocks of the encoder make of some images.
+        stages: Models at several depths of their encoders.
         retain_relearning: The judged model trained on retained samples alone.
         weights: How it lies in weight space to the original and to retrained models.
         poison: Traces of the noise its forget samples were poisoned with.
@@ -68,6 +70,7 @@ class Case:
     ensembles: Ensembles | None = None
     over_unlearning: OverUnlearning | None = None
     layers: Layers | None = None
+    stages: Stages | None = None
     retain_relearning: RetainRelearning | None = None
     weights: Weights | None = None
     poison: Poison | None = None

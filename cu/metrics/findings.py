@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.floating[Any]]
+from cu.metrics.predictions import Floats, ModelPredictions
 
 # At how many depths of an encoder its representation is looked at.
 DEPTHS = 5
@@ -113,6 +112,24 @@ class Layers:
     judged: Activations
     original: Activations
     retrained: tuple[Activations, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Stages:
+    """Models at `DEPTHS` depths of their encoders, from the first block to the last.
+
+    At each depth a model is given as its predictions on part of every split, with the pooled output of the block as
+    embedding.
+
+    Attributes:
+        judged: The judged model.
+        original: The original model.
+        retrained: The retrained models that it is set against.
+    """
+
+    judged: tuple[ModelPredictions, ...]
+    original: tuple[ModelPredictions, ...]
+    retrained: tuple[tuple[ModelPredictions, ...], ...]
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, TypeVar
@@ -10,8 +10,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from cu.metrics.findings import Floats
-
+Floats = NDArray[np.floating[Any]]
 Integers = NDArray[np.int64]
 SPLITS = ("retain", "forget", "val", "test_retain", "test_forget")
 T = TypeVar("T")
@@ -109,4 +108,10 @@ class ModelPredictions:
         if all(known[name] is part.embedding for name, part in self.parts.items()):
             return self
         parts = {n: replace(part, embedding=known[n], features=known[n]) for n, part in self.parts.items()}
-        return self.once("at_features", lambda: ModelPredictions(**parts))
+        return self.once("at_features", lambda: of_parts(parts))
+
+
+def of_parts(parts: Mapping[str, Predictions]) -> ModelPredictions:
+    """A model from its five splits by name, without a head."""
+    retain, forget, val, test_retain, test_forget = (parts[name] for name in SPLITS)
+    return ModelPredictions(retain, forget, val, test_retain, test_forget)

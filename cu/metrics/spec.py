@@ -23,6 +23,7 @@ Need = Literal[
     "ensembles",
     "over_unlearning",
     "layers",
+    "stages",
     "retain_relearning",
     "weights",
     "poison",
