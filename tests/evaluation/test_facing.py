@@ -6,7 +6,7 @@ import pytest
 from cu.evaluation.facing import facing, in_place, judge, judge_pairs, judge_reference, mean
 from cu.metrics.case import Case
 from cu.metrics.drawn import Drawn, packed, unpacked
-from cu.metrics.findings import Layers, Relearning, Segment, Weights
+from cu.metrics.findings import Layers, Relearning, Segment, Stages, Weights
 from cu.metrics.predictions import ModelPredictions, Predictions
 from cu.metrics.spec import metric
 
@@ -89,6 +89,7 @@ def test_all_that_a_case_holds_of_retrained_models_is_cut_alike(case):
         case,
         relearning=Relearning(np.array([0]), curves[0], curves, 1.0),
         layers=Layers(activations[0], activations[0], activations),
+        stages=Stages((case.model,), (case.model,), tuple((model,) for model in case.retrained)),
         weights=Weights(lines[0], lines),
     )
     cut = facing(found, [2, 0])
@@ -98,6 +99,8 @@ def test_all_that_a_case_holds_of_retrained_models_is_cut_alike(case):
     assert cut.relearning.retrained.ravel().tolist() == [2, 0]
     assert cut.layers is not None
     assert [float(a["forget"][0][0]) for a in cut.layers.retrained] == [0.8, 0.1]
+    assert cut.stages is not None
+    assert [said(model) for (model,) in cut.stages.retrained] == [0.8, 0.1]
     assert cut.weights is not None
     assert [line.l2 for line in cut.weights.to_retrained] == [0.8, 0.1]
     # Each group leaves one of 0, 1, 2 out: sums 3, 2, 1.
