@@ -37,7 +37,8 @@ from cu.errors import ConfigError
 from cu.evaluation.comparison import Comparison
 from cu.losses.contrastive import contrastive_unlearning_loss
 from cu.methods.types import Method
-from cu.metrics.case import Case, ModelPredictions, Predictions
+from cu.metrics.case import Case
+from cu.metrics.predictions import ModelPredictions, Predictions
 from cu.metrics.spec import MetricSpec, metric
 from cu.models.adapt import adapt
 from cu.models.types import Classifier, Output

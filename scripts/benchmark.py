@@ -156,6 +156,9 @@ def contrasted(model: Classifier, place: Hardware) -> float:
         joint_forward=True,
         stop_on="never",
         stop_every=None,
+        keep_best=False,
+        queue=0,
+        momentum=0.99,
         retain_size="full",
     )
     pairs = PairedBatches(

@@ -36,7 +36,8 @@ from cu.evaluation.comparison import Comparison
 from cu.evaluation.facing import compares, in_place, judge, judge_pairs, judge_reference
 from cu.evaluation.suite import Metrics, spec_of
 from cu.experiment.workspace import set_up
-from cu.metrics.case import Case, ModelPredictions
+from cu.metrics.case import Case
+from cu.metrics.predictions import ModelPredictions
 from cu.reporting.collect.images import images_of
 from cu.reporting.statistics.aggregate import Cells
 from cu.reporting.statistics.hidden_knowledge import exposing_key

@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cu.metrics.case import Case, ModelPredictions, Predictions
+from cu.metrics.case import Case
+from cu.metrics.predictions import ModelPredictions, Predictions
 from cu.metrics.spec import Margin, metric
 
 SCRIPT = Path(__file__).parents[1] / "scripts" / "calibration.py"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from cu.data.types import ImageData, Split
@@ -18,9 +20,11 @@ LOST_SPREAD = 1e-3
 def score(model: Classifier, data: ImageData, hardware: Hardware) -> dict[str, np.ndarray]:
     """All outputs of a model on train, val, test and what was removed, as flat arrays ready for one `.npz` file.
 
-    Embeddings are kept in float16 where nothing that metrics read is lost, and files halve.
+    Embeddings are kept in float16 where nothing that metrics read is lost, and files halve. Features are kept where
+    they are not the embedding; `head/sees_embedding` says whether they are.
     """
     arrays: dict[str, np.ndarray] = {}
+    same = True
     for name in (*SPLITS, "removed"):
         split: Split | None = getattr(data, name)
         if split is None:
@@ -28,13 +32,21 @@ def score(model: Classifier, data: ImageData, hardware: Hardware) -> dict[str, n
         scores = predict(model, split, hardware)
         arrays[f"{name}/logits"] = scores.logits.numpy()
         arrays[f"{name}/embedding"] = halved(scores.embedding.numpy())
+        if scores.features is not scores.embedding:
+            same, arrays[f"{name}/features"] = False, halved(scores.features.numpy())
         arrays[f"{name}/label"] = split.labels.cpu().numpy()
         arrays[f"{name}/id"] = split.ids.cpu().numpy()
+    arrays["head/sees_embedding"] = np.array(same)
     last = getattr(model.head, "classifier", None)
     if last is not None:
         arrays["head/weight"] = last.weight.detach().float().cpu().numpy()
         arrays["head/bias"] = last.bias.detach().float().cpu().numpy()
     return arrays
+
+
+def shows_features(arrays: Mapping[str, np.ndarray]) -> bool:
+    """Whether a score says what enters the head; those of earlier versions do not."""
+    return "head/sees_embedding" in arrays
 
 
 def halved(embedding: np.ndarray) -> np.ndarray:

@@ -17,24 +17,34 @@ SCORING_BATCH = 512
 
 
 class Scores(NamedTuple):
-    """Logits float32 [N, C] and embeddings float32 [N, D], on the CPU."""
+    """What a classifier says of samples, on the CPU.
+
+    Attributes:
+        logits: float32 [N, C].
+        embedding: float32 [N, D].
+        features: float32 [N, D'], what entered the head; the embedding itself where that is the same.
+    """
 
     logits: Tensor
     embedding: Tensor
+    features: Tensor
 
 
 def predict(model: Classifier, split: Split, hardware: Hardware) -> Scores:
     """The model's outputs on every sample of a split, in the split's order; the model's modes are put back."""
-    logits, embedding = [], []
+    logits, embedding, features = [], [], []
     with evaluating(model), torch.inference_mode(), hardware.scoring():
         for positions in torch.arange(len(split)).split(SCORING_BATCH):
             images = split.eval_view(positions.to(split.rows.device))
             output = model(hardware.placement.put(images))
             logits.append(output.logits.float().cpu())
             embedding.append(output.embedding.float().cpu())
+            # Linear heads hand their input on: it is fetched and kept once.
+            features.append(None if output.encoded is output.embedding else output.encoded.float().cpu())
     if not logits:
         return empty_scores(model, split, hardware)
-    return Scores(torch.cat(logits).clone(), torch.cat(embedding).clone())
+    found = torch.cat(embedding).clone()
+    return Scores(torch.cat(logits).clone(), found, found if features[0] is None else torch.cat(features).clone())
 
 
 def empty_scores(model: Classifier, split: Split, hardware: Hardware) -> Scores:
@@ -42,7 +52,13 @@ def empty_scores(model: Classifier, split: Split, hardware: Hardware) -> Scores:
     blank = torch.zeros(1, *split.images.shape[1:], dtype=torch.uint8)
     with evaluating(model), torch.inference_mode():
         output = model(hardware.placement.put(split.transform.plain(blank)))
-    return Scores(torch.empty(0, output.logits.shape[1]), torch.empty(0, output.embedding.shape[1]))
+    embedding = torch.empty(0, output.embedding.shape[1])
+    same = output.encoded is output.embedding
+    return Scores(
+        torch.empty(0, output.logits.shape[1]),
+        embedding,
+        embedding if same else torch.empty(0, output.encoded.shape[1]),
+    )
 
 
 @contextmanager

@@ -8,21 +8,12 @@ import numpy as np
 
 from cu.data.types import UnlearningTask
 from cu.engine.outputs import SPLITS
-from cu.metrics.case import ModelPredictions, Predictions
+from cu.metrics.predictions import ModelPredictions, Predictions
 
 
 def by_split(arrays: Mapping[str, np.ndarray], task: UnlearningTask) -> ModelPredictions:
     """Scores of the whole data set, cut into the splits of a task by sample id."""
-    whole = {
-        name: Predictions(
-            arrays[f"{name}/logits"],
-            arrays[f"{name}/embedding"].astype(np.float32),
-            arrays[f"{name}/label"],
-            arrays[f"{name}/id"],
-        )
-        for name in (*SPLITS, "removed")
-        if f"{name}/label" in arrays
-    }
+    whole = {name: whole_split(arrays, name) for name in (*SPLITS, "removed") if f"{name}/label" in arrays}
     forgotten = np.isin(whole["test"].label, task.forget_classes)
     return ModelPredictions(
         retain=of_ids(whole["train"], task.retain.ids.cpu().numpy()),
@@ -32,6 +23,19 @@ def by_split(arrays: Mapping[str, np.ndarray], task: UnlearningTask) -> ModelPre
         test_forget=whole["test"].take(forgotten),
         removed=whole.get("removed"),
         head=(arrays["head/weight"], arrays["head/bias"]) if "head/weight" in arrays else None,
+    )
+
+
+def whole_split(arrays: Mapping[str, np.ndarray], name: str) -> Predictions:
+    """The scores of one split of the data set; its features, unless it was scored before these were kept."""
+    embedding = arrays[f"{name}/embedding"].astype(np.float32)
+    features = embedding if arrays.get("head/sees_embedding", False) else arrays.get(f"{name}/features")
+    return Predictions(
+        arrays[f"{name}/logits"],
+        embedding,
+        arrays[f"{name}/label"],
+        arrays[f"{name}/id"],
+        features if features is None or features is embedding else features.astype(np.float32),
     )
 
 

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from cu.evaluation.suite import Metrics, Values, measure, spec_of
-from cu.metrics.case import Case, ModelPredictions
+from cu.metrics.case import Case
 from cu.metrics.drawn import Drawn, noted
+from cu.metrics.predictions import ModelPredictions
 from cu.metrics.spec import MetricSpec
 
 Pairs = Mapping[tuple[int, int], Values]

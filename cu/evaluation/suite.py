@@ -40,6 +40,7 @@ def why_skipped(spec: MetricSpec, case: Case) -> str | None:
         return f"only for {' and '.join(sorted(spec.scenarios))} scenarios"
     there = {
         "retrained": bool(case.retrained),
+        "features": all(m.at_features() for m in (case.model, *case.retrained, *filter(None, [case.original]))),
         "original": case.original is not None,
         "confusion": bool(case.confused_classes),
         "head": case.model.head is not None,

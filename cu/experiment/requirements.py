@@ -34,7 +34,7 @@ def check_requirements(config: RunConfig, names: Mapping[str, str]) -> None:
             f"not for scenario={names['scenario']}"
         )
     for need in needs_of(build(config.method)):
-        if (remedy := missing(need, config)) is not None:
+        if scenario.kind in need.scenarios and (remedy := missing(need, config)) is not None:
             instead = f", or {need.instead}" if need.instead else ""
             raise ConfigError(f"{need.because or 'method=' + names['method']} needs {need.resource}; {remedy}{instead}")
 

@@ -18,7 +18,7 @@ from cu.engine.context import Log, MethodContext, silent
 from cu.engine.fit import cross_entropy, fit
 from cu.engine.hardware import Hardware
 from cu.engine.ledger import Ledger
-from cu.engine.outputs import score
+from cu.engine.outputs import score, shows_features
 from cu.engine.pace import retimed, seconds_per_sample
 from cu.engine.passes import Flops, flops_per_image
 from cu.engine.recipe import Recipe
@@ -149,8 +149,7 @@ class Workspace(Generic[C]):
                 log_row(values, step)
 
             replay(read_rows(rows.path), log_row)
-            context = self.context(seed, record)
-            batches = context.batches(split, self.recipe)
+            batches = (context := self.context(seed, record)).batches(split, self.recipe)
             self.warm_up(context.new_model(), (split,), self.recipe)
             with context.ledger.running():
                 blank = context.new_model()
@@ -160,9 +159,10 @@ class Workspace(Generic[C]):
         return train
 
     def scores(self, stored: StoredModel) -> dict[str, Any]:
-        """A stored model's outputs on the whole data set, computed once and kept beside its weights."""
+        """A stored model's outputs on the whole data set, computed once; earlier versions' lacked features."""
         path = stored.folder / f"predictions-{self.hardware.scoring_precision}.npz"
-        return cached_outputs(path, lambda: score(self.load(stored), self.data, self.hardware))
+        whole = shows_features if stored.weights else None
+        return cached_outputs(path, lambda: score(self.load(stored), self.data, self.hardware), whole)
 
 
 def set_up(config: C, original_identity: Mapping[str, Any]) -> Workspace[C]:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Literal
 
 import torch
-from annotated_types import Ge, Gt
+from annotated_types import Ge, Gt, Le
 from torch import Tensor
 from torch.nn import functional as F
 
 from cu.data.batches.pairs import Pair, PairedBatches
 from cu.data.types import Split, UnlearningTask
+from cu.engine.best_weights import BestWeights
 from cu.engine.context import MethodContext
-from cu.engine.fit import fit
+from cu.engine.fit import fit, unconstrained
+from cu.engine.key_queue import KeyQueue
 from cu.engine.recipe import Recipe
 from cu.errors import ConfigError
 from cu.losses.contrastive import contrastive_unlearning_loss
@@ -44,6 +47,12 @@ class Contrastive:
         joint_forward: One forward pass for both batches, sharing batch statistics, as in the released code.
         stop_on: Where the stop rules (equations 8, 9) look: `val`, `test` (the paper; it peeks), or `never`.
         stop_every: Steps between looks; None for once per pass, as in the paper.
+        keep_best: Do all passes and return the weights of the look at which held-out accuracy was best: that of the
+            retained classes minus that of the forgotten ones; in sample scenarios that of all minus how far the forget
+            set's is from it.
+        queue: How many embeddings of earlier retain batches, by a momentum encoder, anchors are compared with; 0 for
+            those of the batch itself. No gradient flows into them, and forget samples are never among them.
+        momentum: Of the encoder of the queue.
     """
 
     recipe: Recipe
@@ -61,6 +70,9 @@ class Contrastive:
     joint_forward: bool
     stop_on: Literal["val", "test", "never"]
     stop_every: Annotated[int, Gt(0)] | None
+    keep_best: bool
+    queue: Annotated[int, Ge(0)]
+    momentum: Annotated[float, Ge(0), Le(1)]
 
     @property
     def needs(self) -> tuple[Need, ...]:
@@ -70,6 +82,8 @@ class Contrastive:
 
     def unlearn(self, model: Classifier, task: UnlearningTask, context: MethodContext) -> Classifier:
         """`model` after at most `recipe.epochs` passes over `task.forget`, fewer if the stop rule says so."""
+        if self.keep_best and self.stop_on == "never":
+            raise ConfigError("method.keep_best=true has to look somewhere; set method.stop_on to val or test")
         pairs = PairedBatches(
             context.batches(task.forget, self.recipe),
             context.batches(task.retain, self.recipe),
@@ -77,22 +91,41 @@ class Contrastive:
             self.retain_sampling,
             equal=self.retain_size == "equal",
         )
-        return fit(model, pairs, self.loss, self.recipe, context, stop=self.stop_rule(task, context))
+        keys = KeyQueue(model, self.queue, self.momentum) if self.queue else None
+        best = BestWeights() if self.keep_best else None
+        student = fit(
+            model,
+            pairs,
+            partial(self.loss, keys=keys),
+            self.recipe,
+            context,
+            stop=self.stop_rule(task, context, best),
+            around_step=keys.following if keys else unconstrained,
+        )
+        return best.put_back(student) if best else student
 
-    def loss(self, model: Classifier, pair: Pair) -> Tensor:
-        """Equation 7: λ_UL times the contrastive loss plus λ_CE times cross-entropy of the retain batch."""
+    def loss(self, model: Classifier, pair: Pair, keys: KeyQueue | None = None) -> Tensor:
+        """Equation 7: λ_UL times the contrastive loss plus λ_CE times cross-entropy of the retain batch.
+
+        With a queue, the retain batch is put in first, and the contrastive loss sees what is there.
+        """
         if self.joint_forward:
             output = model(torch.cat([pair.forget.images, pair.retain.images]))
             anchors, remain = output.embedding.split([len(pair.forget.labels), len(pair.retain.labels)])
             retain_logits = output.logits[len(pair.forget.labels) :]
         else:
             anchors = model(pair.forget.images).embedding
-            retain_logits, remain = model(pair.retain.images)
+            kept = model(pair.retain.images)
+            retain_logits, remain = kept.logits, kept.embedding
+        labels = pair.retain.labels
+        if keys:
+            keys.put(pair.retain)
+            remain, labels = keys.keys()
         contrast = contrastive_unlearning_loss(
             self.space(anchors),
             pair.forget.labels,
             self.space(remain.detach() if self.detach_retain else remain),
-            pair.retain.labels,
+            labels,
             self.temperature,
             reduction=self.reduction,
             push_weight=self.push_weight,
@@ -104,11 +137,15 @@ class Contrastive:
         unit = F.normalize(embedding, dim=1) if self.normalize else embedding
         return unit.clamp(min=0) if self.embedding == "rectified" else unit
 
-    def stop_rule(self, task: UnlearningTask, context: MethodContext):
-        """Equation 8 (class: accuracy on held-out forgotten classes <= 1/C) or 9 (sample: forget <= held-out)."""
+    def stop_rule(self, task: UnlearningTask, context: MethodContext, best: BestWeights | None = None):
+        """Equation 8 (class: accuracy on held-out forgotten classes <= 1/C) or 9 (sample: forget <= held-out).
+
+        With `best`, it never stops and keeps the best weights there.
+        """
         if self.stop_on == "never":
             return None
         held_out = held_out_split(task, self.stop_on)
+        kept = retained(task, task.val if self.stop_on == "val" else task.test)
 
         def stop(model: Classifier, step: int, pass_ended: bool) -> bool:
             due = pass_ended if self.stop_every is None else step % self.stop_every == 0
@@ -118,9 +155,19 @@ class Contrastive:
             limit = 1 / task.num_classes if task.scenario == "class" else seen
             watched = seen if task.scenario == "class" else context.accuracy(model, task.forget)
             context.log({"stop/watched_acc": watched, "stop/limit": limit}, step)
-            return watched <= limit
+            if best is None:
+                return watched <= limit
+            apart = watched if task.scenario == "class" else abs(watched - seen)
+            best.look(model, context.accuracy(model, kept) - apart)
+            return False
 
         return stop
+
+
+def retained(task: UnlearningTask, split: Split) -> Split:
+    """The samples of a split whose class is not forgotten."""
+    gone = torch.tensor(task.forget_classes, dtype=torch.long, device=split.labels.device)
+    return split.subset(~torch.isin(split.labels, gone))
 
 
 def held_out_split(task: UnlearningTask, name: Literal["val", "test"]) -> Split:

@@ -58,5 +58,5 @@ class MaskedHead(nn.Module):
 
     def forward(self, features: Tensor) -> Output:
         """Masked logits [B, C] and the embedding [B, D] of features [B, D']."""
-        logits, embedding = self.unmasked(features)
-        return Output(logits.masked_fill(self.hidden, MASKED_LOGIT), embedding)
+        output: Output = self.unmasked(features)
+        return output._replace(logits=output.logits.masked_fill(self.hidden, MASKED_LOGIT))

@@ -22,11 +22,13 @@ class Need:
             never read; `validation data`; `a linear last layer`, whose rows can be edited, one per class.
         because: The setting that asks for it, as one types it; empty where the method itself does.
         instead: What else that setting may be.
+        scenarios: Where it is needed.
     """
 
     resource: Resource
     because: str = ""
     instead: str = ""
+    scenarios: tuple[ScenarioKind, ...] = ("class", "sample")
 
 
 def needing(*resources: Resource) -> tuple[Need, ...]:

@@ -3,93 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
-from functools import cached_property
-from typing import Any, Literal, TypeVar
+from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
-from cu.metrics.findings import Findings, Floats
+from cu.metrics.findings import Findings
+from cu.metrics.predictions import ModelPredictions, Predictions
 
-Integers = NDArray[np.int64]
 Scenario = Literal["class", "sample"]
-T = TypeVar("T")
-
-
-@dataclass(frozen=True, eq=False)
-class Predictions:
-    """One model on one list of samples, in the samples' own order.
-
-    Attributes:
-        logits: float32 [N, C].
-        embedding: float32 [N, D], as the model returned it.
-        label: int64 [N].
-        id: int64 [N], stable sample ids; equal ids mean the same image.
-    """
-
-    logits: Floats
-    embedding: Floats
-    label: Integers
-    id: Integers
-
-    def __len__(self) -> int:
-        return len(self.label)
-
-    def take(self, positions: NDArray[Any]) -> Predictions:
-        """The samples at `positions` (integers or a boolean mask [N])."""
-        return Predictions(self.logits[positions], self.embedding[positions], self.label[positions], self.id[positions])
-
-
-@dataclass(frozen=True, eq=False)
-class ModelPredictions:
-    """One model on every split of a task. `test_forget` is empty in sample scenarios, `val` may be empty.
-
-    Attributes:
-        retain: Training samples that were kept.
-        forget: Training samples that were to be forgotten.
-        val: Held-out samples of all classes; no model was trained on them.
-        test_retain: Test samples of retained classes; in sample scenarios the whole test set.
-        test_forget: Test samples of forgotten classes.
-        removed: Training samples of the first original that earlier requests removed; None without such requests.
-        head: Weight [C, D] and bias [C] of the last linear layer, for metrics that operate on the head.
-    """
-
-    retain: Predictions
-    forget: Predictions
-    val: Predictions
-    test_retain: Predictions
-    test_forget: Predictions
-    head: tuple[Floats, Floats] | None = None
-    removed: Predictions | None = None
-
-    @cached_property
-    def _known(self) -> dict[Hashable, Any]:
-        return {}
-
-    def once(self, key: Hashable, compute: Callable[[], T]) -> T:
-        """What `compute` finds out about this model, computed once for all metrics and cases that ask for it.
-
-        Args:
-            key: Names everything besides the model that the result depends on.
-            compute: A pure function.
-        """
-        if key not in self._known:
-            self._known[key] = compute()
-        return self._known[key]
-
-    @cached_property
-    def test(self) -> Predictions:
-        """The whole test set."""
-        a, b = self.test_retain, self.test_forget
-        return Predictions(
-            np.concatenate([a.logits, b.logits]),
-            np.concatenate([a.embedding, b.embedding]),
-            np.concatenate([a.label, b.label]),
-            np.concatenate([a.id, b.id]),
-        )
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,9 +11,10 @@ from annotated_types import Ge, Gt
 
 from cu.metrics import primitives
 from cu.metrics.accuracy.accuracy import accuracy
-from cu.metrics.case import Case, ModelPredictions, Predictions
+from cu.metrics.case import Case
 from cu.metrics.drawn import Drawn, drawn
 from cu.metrics.membership.svc import attack_feature, attack_rows, non_member_rates, svc_attack
+from cu.metrics.predictions import ModelPredictions, Predictions
 from cu.metrics.primitives import Values
 from cu.metrics.spec import Margin, metric
 

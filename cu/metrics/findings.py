@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.floating[Any]]
+from cu.metrics.predictions import Floats, ModelPredictions
 
 # At how many depths of an encoder its representation is looked at.
 DEPTHS = 5
@@ -138,6 +138,28 @@ class Layers:
     retrained: tuple[Activations, ...]
 
     def facing(self, others: Sequence[int]) -> Layers:
+        """Beside only these of the retrained models."""
+        return replace(self, retrained=tuple(self.retrained[i] for i in others))
+
+
+@dataclass(frozen=True, eq=False)
+class Stages:
+    """Models at `DEPTHS` depths of their encoders, from the first block to the last.
+
+    At each depth a model is given as its predictions on part of every split, with the pooled output of the block as
+    embedding.
+
+    Attributes:
+        judged: The judged model.
+        original: The original model.
+        retrained: The retrained models that it is set against.
+    """
+
+    judged: tuple[ModelPredictions, ...]
+    original: tuple[ModelPredictions, ...]
+    retrained: tuple[tuple[ModelPredictions, ...], ...]
+
+    def facing(self, others: Sequence[int]) -> Stages:
         """Beside only these of the retrained models."""
         return replace(self, retrained=tuple(self.retrained[i] for i in others))
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from cu.metrics.case import Integers
+from cu.metrics.predictions import Integers
 
 
 def paired_folds(

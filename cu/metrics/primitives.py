@@ -14,7 +14,8 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import rel_entr
 from scipy.stats import rankdata
 
-from cu.metrics.case import Floats, Integers
+from cu.metrics.findings import Floats
+from cu.metrics.predictions import Integers
 
 Values = NDArray[np.float64]
 

@@ -12,7 +12,7 @@ from cu.metrics.case import Case, Scenario
 
 Direction = Literal["match_retrained", "higher", "lower"]
 # What a case may lack, or a type that `Case.findings` may lack.
-Need = Literal["retrained", "original", "confusion", "head", "cost", "removed"] | type
+Need = Literal["retrained", "original", "features", "confusion", "head", "cost", "removed"] | type
 
 
 @dataclass(frozen=True)

@@ -14,10 +14,18 @@ class Output(NamedTuple):
     Attributes:
         logits: float32 [B, C].
         embedding: float32 [B, D], the representation the head classifies; which one is stated by each head.
+        features: float32 [B, D'], what enters the head, before any projection; the same tensor as the embedding where
+            the head classifies the features themselves. None from a head alone, which is given them.
     """
 
     logits: Tensor
     embedding: Tensor
+    features: Tensor | None = None
+
+    @property
+    def encoded(self) -> Tensor:
+        """The features, float32 [B, D']; the embedding of a model that shows nothing before it."""
+        return self.embedding if self.features is None else self.features
 
 
 class Classifier(nn.Module):
@@ -33,7 +41,7 @@ class Classifier(nn.Module):
         self.head = head
 
     def forward(self, images: Tensor) -> Output:
-        """Logits and embedding of normalised float images [B, C, H, W]."""
+        """Logits, embedding and features of normalised float images [B, C, H, W]."""
         features = self.encoder(images)
         with torch.autocast(device_type=features.device.type, enabled=False):
-            return self.head(features.float())
+            return self.head(whole := features.float())._replace(features=whole)

@@ -7,6 +7,7 @@ import zlib
 from collections.abc import Callable, Container, Mapping
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -35,6 +36,15 @@ def load_scores(path: Path, only: Container[str] | None = None) -> dict[str, np.
         raise Damaged(f"{path} is damaged ({error})") from error
 
 
-def cached_outputs(path: Path, compute: Callable[[], Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    """The arrays in a file; computed and written if there is none or it is damaged."""
-    return cached(lambda: load_scores(path), lambda: dict(compute()), partial(save_scores, path))
+def cached_outputs(
+    path: Path,
+    compute: Callable[[], Mapping[str, np.ndarray]],
+    enough: Callable[[Mapping[str, Any]], bool] | None = None,
+) -> dict[str, np.ndarray]:
+    """The arrays in a file; computed and written if there is none, it is damaged, or what it holds is not enough."""
+
+    def load() -> dict[str, np.ndarray] | None:
+        known = load_scores(path)
+        return known if known is None or enough is None or enough(known) else None
+
+    return cached(load, lambda: dict(compute()), partial(save_scores, path))

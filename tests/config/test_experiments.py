@@ -12,6 +12,7 @@ from cu.config.folder import config_folder
 from cu.config.parse import parse
 from cu.config.schema import Component, RunConfig, TrainConfig
 from cu.config.validate import check
+from cu.evaluation.suite import spec_of
 from cu.methods.types import scenarios_of
 from cu.reporting.collect.labels import flatten
 from cu.reporting.collect.matching import agrees
@@ -147,8 +148,24 @@ def test_a_paper_table_has_a_column_for_every_printed_number(number):
 
 
 def test_every_printed_number_is_a_column_of_the_paper_s_evaluation():
-    from cu.evaluation.suite import spec_of
-
     metrics = cell("paper/table1", "contrastive", "resnet18")["evaluation"]["metrics"]
     known = set(chain.from_iterable(spec_of(built(node)).keys for node in metrics.values()))
     assert {name[-1] for name in PRINTED} <= known
+
+
+def test_the_representation_experiment_is_valid_planned_and_reported():
+    name = "representation/fashion_mnist"
+    swept = composed("unlearn", f"experiment={name}", hydra=True)
+    assert swept["scenario.classes"] == "[5],[6]"
+    planned = set()
+    for method in swept["method"].split(","):
+        config = composed("unlearn", f"experiment={name}", f"method={method}", "scenario=class", "scenario.classes=[6]")
+        validate(config)
+        assert "class" in scenarios_of(built(config["method"]))
+        assert (config["reference"]["k"], config["evaluation"]["name"]) == (2, "representation")
+        planned.add(str(identity(config)))
+    assert len(planned) == len(swept["method"].split(","))
+    report = composed("report", f"report={name}")["report"]
+    known = {key for node in config["evaluation"]["metrics"].values() for key in spec_of(built(node)).keys}
+    assert {column["key"] for column in report["columns"]["class"]} <= known
+    assert report["seeds"] == [int(seed) for seed in str(swept["seed"]).split(",")]

@@ -12,7 +12,8 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
 from cu.config.folder import config_folder
-from cu.metrics.case import Case, ModelPredictions, Predictions
+from cu.metrics.case import Case
+from cu.metrics.predictions import ModelPredictions, Predictions
 
 CLASSES, WIDTH = 4, 6
 SIZES = {"retain": 120, "forget": 40, "val": 60, "test_retain": 80, "test_forget": 30}

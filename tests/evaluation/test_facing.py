@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 
 from cu.evaluation.facing import facing, in_place, judge, judge_pairs, judge_reference, mean
-from cu.metrics.case import Case, ModelPredictions, Predictions
+from cu.metrics.case import Case
 from cu.metrics.distribution.over_unlearning import OverUnlearning
 from cu.metrics.drawn import Drawn, packed, unpacked
-from cu.metrics.findings import Findings, Layers, Relearning, Segment, Weights
+from cu.metrics.findings import Findings, Layers, Relearning, Segment, Stages, Weights
+from cu.metrics.predictions import ModelPredictions, Predictions
 from cu.metrics.spec import metric
 
 
@@ -91,6 +92,7 @@ def test_all_that_a_case_holds_of_retrained_models_is_cut_alike(case):
         findings=Findings.of(
             Relearning(np.array([0]), curves[0], curves, 1.0),
             Layers(activations[0], activations[0], activations),
+            Stages((case.model,), (case.model,), tuple((model,) for model in case.retrained)),
             Weights(lines[0], lines),
             OverUnlearning(np.zeros((2, 2)), np.ones((2, 2))),
         ),
@@ -100,6 +102,7 @@ def test_all_that_a_case_holds_of_retrained_models_is_cut_alike(case):
     assert [cost["steps"] for cost in cut.retrained_cost] == [0.8, 0.1]
     assert cut.findings[Relearning].retrained.ravel().tolist() == [2, 0]
     assert [float(a["forget"][0][0]) for a in cut.findings[Layers].retrained] == [0.8, 0.1]
+    assert [said(model) for (model,) in cut.findings[Stages].retrained] == [0.8, 0.1]
     assert [line.l2 for line in cut.findings[Weights].to_retrained] == [0.8, 0.1]
     assert cut.findings[OverUnlearning] is found.findings[OverUnlearning]
     # Each group leaves one of 0, 1, 2 out: sums 3, 2, 1.

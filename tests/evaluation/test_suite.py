@@ -9,7 +9,8 @@ import torch
 from cu.engine.outputs import score
 from cu.evaluation.cases import by_split, of_ids
 from cu.evaluation.suite import measure
-from cu.metrics.case import Case, ModelPredictions, Predictions
+from cu.metrics.case import Case
+from cu.metrics.predictions import ModelPredictions, Predictions
 from cu.metrics.spec import metric
 
 

@@ -21,7 +21,7 @@ from cu.models.resnet import ResNet
 
 QUICK = {"epochs": 1, "batch_size": 16}  # of the recipe, where there is one
 FEW = {"lcodec": 2}  # samples to forget where each takes a second
-UNMOVED = {"original", "logit_mask", "statistics_only"}  # null baselines that leave every weight as it is
+UNMOVED = {"original", "logit_mask", "statistics_only", "esc", "esc_t"}  # leave every weight as it is
 # Settings of the recipe with which an easy class is forgotten and the others are kept.
 EASY = {
     "contrastive": {"lr": 0.05, "epochs": 10},

@@ -33,6 +33,9 @@ def make(make_recipe):
             "joint_forward": True,
             "stop_on": "never",
             "stop_every": None,
+            "keep_best": False,
+            "queue": 0,
+            "momentum": 0.99,
         }
         return Contrastive(**{**plain, **settings})
 
@@ -232,7 +235,7 @@ def released_loop(model, forget_batches, retain, size, omega, lr):
         for k in range(omega):
             chosen = torch.arange(k * size, (k + 1) * size)
             retain_images, retain_labels = retain.eval_view(chosen)[: len(labels)], retain.labels[chosen][: len(labels)]
-            logits, embedding = model(torch.cat([images, retain_images]))
+            logits, embedding, _ = model(torch.cat([images, retain_images]))
             rectified = embedding.relu()
             anchors, others = rectified[: len(labels)], rectified[len(labels) :]
             similarity = anchors @ others.T / 0.7

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cu.metrics.case import Case, ModelPredictions, Predictions
+from cu.metrics.case import Case
+from cu.metrics.predictions import ModelPredictions, Predictions
 
 SPLITS = ("retain", "forget", "val", "test_retain", "test_forget")
 COST = {

@@ -11,10 +11,10 @@ from omegaconf import OmegaConf
 
 from cu.metrics import composites, cost
 from cu.metrics.accuracy import accuracy, streisand
-from cu.metrics.case import Predictions
 from cu.metrics.distribution import divergence, loss_distributions
 from cu.metrics.drawn import Drawn
 from cu.metrics.membership import auc_interval, loss_attacks, member_rate, svc, thresholds
+from cu.metrics.predictions import Predictions
 
 CONFIGS = Path(__file__).parents[2] / "configs" / "evaluation"
 DETERMINISTIC = [

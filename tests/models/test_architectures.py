@@ -77,7 +77,7 @@ def test_number_of_weights_of_the_slim_network():
 def test_every_weight_learns_from_a_small_batch(network, depth, head):
     torch.manual_seed(0)
     model = small(network, depth, head)
-    logits, embedding = model(torch.randn(6, 3, 8, 8))
+    logits, embedding, _ = model(torch.randn(6, 3, 8, 8))
     assert logits.shape == (6, 5)
     (F.cross_entropy(logits, torch.arange(6) % 5) + embedding.square().mul(torch.rand_like(embedding)).sum()).backward()
     for name, parameter in model.named_parameters():
@@ -89,7 +89,7 @@ def test_every_weight_learns_from_a_small_batch(network, depth, head):
 @pytest.mark.parametrize(("network", "depth", "features"), [(ResNet, 18, 32), (ResNet, 50, 128), (VGG, 16, 32)])
 def test_every_image_size_works(network, depth, features, shape):
     model = small(network, depth, "linear", classes=10, shape=shape).eval()
-    logits, embedding = model(torch.randn(2, *shape))
+    logits, embedding, _ = model(torch.randn(2, *shape))
     assert logits.shape == (2, 10)
     assert embedding.shape == (2, features)
 

@@ -21,7 +21,7 @@ def test_projection_embedding_is_a_signed_unit_vector(features):
 def test_projection_logits_classify_the_rectified_embedding_without_touching_it(features):
     torch.manual_seed(0)
     head = ProjectionHead(12, 5, dim=7)
-    logits, embedding = head(features)
+    logits, embedding, _ = head(features)
     first, _, second = head.projector
     hidden = (features @ first.weight.T + first.bias).clamp(min=0) @ second.weight.T + second.bias
     torch.testing.assert_close(embedding, hidden / hidden.square().sum(dim=1, keepdim=True).sqrt())
@@ -30,7 +30,7 @@ def test_projection_logits_classify_the_rectified_embedding_without_touching_it(
 
 def test_gradients_reach_the_negative_part_of_the_projection_embedding(features):
     torch.manual_seed(0)
-    _, embedding = ProjectionHead(12, 5, dim=7)(features.requires_grad_())
+    embedding = ProjectionHead(12, 5, dim=7)(features.requires_grad_()).embedding
     (gradient,) = torch.autograd.grad(embedding.clamp(max=0).square().sum(), features)
     assert gradient.isfinite().all()
     assert gradient.abs().sum() > 0
@@ -43,7 +43,7 @@ def test_projection_gradients_are_bounded_near_the_zero_vector(features, length)
     with torch.no_grad():
         head.projector[2].bias.zero_()
         head.projector[2].weight.mul_(length)
-    logits, embedding = head(features)
+    logits, embedding, _ = head(features)
     (F.cross_entropy(logits, torch.zeros(64, dtype=torch.long)) + embedding.sum()).backward()
     for parameter in head.parameters():
         assert parameter.grad.isfinite().all()
@@ -52,7 +52,7 @@ def test_projection_gradients_are_bounded_near_the_zero_vector(features, length)
 
 def test_linear_head_is_an_affine_map_of_its_embedding(features):
     head = LinearHead(12, 5)
-    logits, embedding = head(features)
+    logits, embedding, _ = head(features)
     assert torch.equal(embedding, features)
     torch.testing.assert_close(logits, features @ head.classifier.weight.T + head.classifier.bias)
 

@@ -12,8 +12,8 @@ from cu.disk.files import JsonLines
 from cu.evaluation.cases import by_split
 from cu.experiment.audits.context import AuditContext
 from cu.experiment.audits.types import AuditFindings
-from cu.metrics.case import ModelPredictions
 from cu.metrics.distribution.zrf import Initial
+from cu.metrics.predictions import ModelPredictions
 from cu.models.types import Classifier
 from cu.store.checkpoint import EpochCheckpoint
 from cu.store.identity import initial_identity

@@ -8,8 +8,10 @@ import numpy as np
 from annotated_types import Ge
 
 from cu.metrics import primitives
-from cu.metrics.case import Case, Floats, Integers, ModelPredictions, Predictions
+from cu.metrics.case import Case
 from cu.metrics.drawn import Drawn, drawn
+from cu.metrics.findings import Floats
+from cu.metrics.predictions import Integers, ModelPredictions, Predictions
 from cu.metrics.spec import ACCURACY, NATS, RATE, metric
 
 SPLITS = ("forget_train", "retain_train", "retain_test", "forget_test", "test", "val")

@@ -7,7 +7,9 @@ from typing import Annotated
 import numpy as np
 from annotated_types import Gt
 
-from cu.metrics.case import Case, Floats, Integers, Predictions
+from cu.metrics.case import Case
+from cu.metrics.findings import Floats
+from cu.metrics.predictions import Integers, Predictions
 from cu.metrics.primitives import auc, loss, predicted, softmax
 from cu.metrics.spec import ACCURACY, AUC, NATS, Margin, metric
 

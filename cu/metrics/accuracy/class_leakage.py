@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
 
-from cu.metrics.case import Case, Floats, Integers, ModelPredictions
+from cu.metrics.case import Case
 from cu.metrics.drawn import averaged
+from cu.metrics.findings import Floats
+from cu.metrics.predictions import Integers, ModelPredictions
 from cu.metrics.primitives import jensen_shannon, softmax
 from cu.metrics.spec import metric
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from cu.metrics import primitives
-from cu.metrics.case import Case, Predictions
+from cu.metrics.case import Case
+from cu.metrics.predictions import Predictions
 from cu.metrics.spec import RATE, metric
 
 

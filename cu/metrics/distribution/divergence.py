@@ -7,7 +7,9 @@ from collections.abc import Callable
 import numpy as np
 
 from cu.metrics import primitives
-from cu.metrics.case import Case, Floats, ModelPredictions, Predictions
+from cu.metrics.case import Case
+from cu.metrics.findings import Floats
+from cu.metrics.predictions import ModelPredictions, Predictions
 from cu.metrics.spec import metric
 
 SPLITS = ("forget_train", "retain_test", "forget_test")

@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from cu.metrics.case import Floats
+from cu.metrics.findings import Floats
 
 Doubles = NDArray[np.float64]
 Rule = Literal["threshold", "interval"]

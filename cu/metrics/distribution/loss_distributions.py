@@ -10,9 +10,10 @@ from numpy.typing import ArrayLike
 from scipy.stats import ks_2samp, wasserstein_distance
 
 from cu.metrics import primitives
-from cu.metrics.case import Case, Predictions
+from cu.metrics.case import Case
 from cu.metrics.distribution.divergence import compared
 from cu.metrics.drawn import Drawn
+from cu.metrics.predictions import Predictions
 from cu.metrics.primitives import Values
 from cu.metrics.spec import UNDECIDABLE, metric
 

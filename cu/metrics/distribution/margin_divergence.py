@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import rel_entr
 
-from cu.metrics.case import Floats
+from cu.metrics.findings import Floats
 
 Doubles = NDArray[np.float64]
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from cu.metrics.accuracy.class_leakage import retained_logits
-from cu.metrics.case import Case, Floats
+from cu.metrics.case import Case
+from cu.metrics.predictions import Floats
 from cu.metrics.primitives import jensen_shannon, mean, softmax
 from cu.metrics.spec import metric
 

@@ -10,8 +10,10 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.model_selection import GroupKFold, cross_val_predict
 
 from cu.metrics.accuracy.class_leakage import retained_logits
-from cu.metrics.case import Case, Floats, ModelPredictions, Predictions
+from cu.metrics.case import Case
 from cu.metrics.drawn import averaged
+from cu.metrics.findings import Floats
+from cu.metrics.predictions import ModelPredictions, Predictions
 from cu.metrics.primitives import auc, log_softmax
 from cu.metrics.spec import metric
 

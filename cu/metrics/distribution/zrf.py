@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cu.metrics.case import Case, Floats, ModelPredictions
+from cu.metrics.case import Case
+from cu.metrics.predictions import Floats, ModelPredictions
 from cu.metrics.primitives import jensen_shannon, softmax
 from cu.metrics.spec import Margin, metric
 

@@ -8,8 +8,9 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import ndtri
 
-from cu.metrics.case import Case, Integers
+from cu.metrics.case import Case
 from cu.metrics.drawn import Drawn
+from cu.metrics.predictions import Integers
 
 # One-sided level at which an attack has to be better than a coin.
 LEVEL = 0.05

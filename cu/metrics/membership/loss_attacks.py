@@ -14,10 +14,11 @@ from numpy.typing import ArrayLike
 from sklearn.linear_model import LogisticRegression
 
 from cu.metrics import primitives
-from cu.metrics.case import Case, Integers, Predictions
+from cu.metrics.case import Case
 from cu.metrics.drawn import averaged
 from cu.metrics.folds import paired_folds
 from cu.metrics.notes import saturated, tpr_at
+from cu.metrics.predictions import Integers, Predictions
 from cu.metrics.primitives import Values
 from cu.metrics.spec import AUC, RATE, UNDECIDABLE, metric
 

@@ -11,10 +11,12 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from cu.metrics import primitives
-from cu.metrics.case import Case, Floats, Predictions
+from cu.metrics.case import Case
 from cu.metrics.drawn import drawn
+from cu.metrics.findings import Floats
 from cu.metrics.membership.attacker import Halves, draw_halves, held_out_samples, unless_at_chance
 from cu.metrics.notes import saturated
+from cu.metrics.predictions import Predictions
 from cu.metrics.primitives import Values
 from cu.metrics.spec import RATE, UNDECIDABLE, metric
 

@@ -9,9 +9,11 @@ from annotated_types import Ge, Gt, Le
 from numpy.typing import NDArray
 from scipy.special import expit, log_expit
 
-from cu.metrics.case import Case, Floats, ModelPredictions, Predictions
+from cu.metrics.case import Case
 from cu.metrics.drawn import averaged
+from cu.metrics.findings import Floats
 from cu.metrics.notes import saturated, tpr_at
+from cu.metrics.predictions import ModelPredictions, Predictions
 from cu.metrics.primitives import auc, margin
 from cu.metrics.spec import AUC, UNDECIDABLE, metric
 

@@ -10,10 +10,12 @@ from annotated_types import Ge, Gt
 from sklearn.svm import SVC
 
 from cu.metrics import primitives
-from cu.metrics.case import Case, Floats, ModelPredictions, Predictions
+from cu.metrics.case import Case
 from cu.metrics.drawn import drawn
+from cu.metrics.findings import Floats
 from cu.metrics.membership.attacker import Halves, draw_halves, held_out_samples, unless_at_chance
 from cu.metrics.notes import saturated
+from cu.metrics.predictions import ModelPredictions, Predictions
 from cu.metrics.primitives import Values
 from cu.metrics.spec import RATE, UNDECIDABLE, metric
 

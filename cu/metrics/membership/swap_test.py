@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 from scipy.stats import norm
 from scipy.stats import t as student
 
-from cu.metrics.case import Case, Floats
-from cu.metrics.findings import Shadows
+from cu.metrics.case import Case
+from cu.metrics.findings import Floats, Shadows
 from cu.metrics.membership.thresholds import best_threshold
 from cu.metrics.membership.ulira import ENOUGH_FOR_OWN_SPREAD, fit_normals
 from cu.metrics.spec import RATE, UNDECIDABLE, metric

@@ -12,10 +12,11 @@ from numpy.typing import ArrayLike
 
 from cu.metrics import primitives
 from cu.metrics.accuracy.accuracy import accuracy
-from cu.metrics.case import Case, Integers, Predictions
+from cu.metrics.case import Case
 from cu.metrics.drawn import averaged
 from cu.metrics.membership.loss_attacks import member_scores
 from cu.metrics.notes import saturated
+from cu.metrics.predictions import Integers, Predictions
 from cu.metrics.primitives import Values
 from cu.metrics.spec import RATE, UNDECIDABLE, metric
 

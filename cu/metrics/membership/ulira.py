@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import norm
 
-from cu.metrics.case import Case, Floats
-from cu.metrics.findings import Shadows
+from cu.metrics.case import Case
+from cu.metrics.findings import Floats, Shadows
 from cu.metrics.notes import tpr_at
 from cu.metrics.primitives import auc
 from cu.metrics.spec import AUC, RATE, UNDECIDABLE, metric

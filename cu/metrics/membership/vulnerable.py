@@ -8,8 +8,8 @@ import numpy as np
 from annotated_types import Gt, Lt
 from numpy.typing import NDArray
 
-from cu.metrics.case import Case, Floats
-from cu.metrics.findings import Shadows
+from cu.metrics.case import Case
+from cu.metrics.findings import Floats, Shadows
 from cu.metrics.membership.ulira import attack
 from cu.metrics.spec import AUC, RATE, UNDECIDABLE, metric
 

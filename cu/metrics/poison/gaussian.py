@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from scipy.special import ndtri
 
 from cu.metrics import primitives
-from cu.metrics.case import Case, Floats
+from cu.metrics.case import Case
+from cu.metrics.findings import Floats
 from cu.metrics.spec import UNDECIDABLE, Margin, metric
 
 FALSE_ALARM = 0.01

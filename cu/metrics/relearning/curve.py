@@ -9,8 +9,10 @@ from annotated_types import Ge, Gt, Le
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
-from cu.metrics.case import Case, Floats, Integers, Predictions
+from cu.metrics.case import Case
 from cu.metrics.drawn import drawn
+from cu.metrics.findings import Floats
+from cu.metrics.predictions import Integers, Predictions
 from cu.metrics.representation.geometry import unit_rows
 from cu.metrics.representation.probes import LINEAR_C, few_shot_rows
 from cu.metrics.spec import ACCURACY, metric

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from cu.metrics.case import Case, Floats
+from cu.metrics.case import Case
+from cu.metrics.predictions import Floats
 from cu.metrics.spec import RATE, metric
 
 

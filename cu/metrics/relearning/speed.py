@@ -8,8 +8,9 @@ import numpy as np
 from annotated_types import Ge, Lt
 from numpy.typing import NDArray
 
-from cu.metrics.case import Case, Floats, Integers
-from cu.metrics.findings import Relearning
+from cu.metrics.case import Case
+from cu.metrics.findings import Floats, Relearning
+from cu.metrics.predictions import Integers
 from cu.metrics.spec import RATE, UNDECIDABLE, metric
 
 

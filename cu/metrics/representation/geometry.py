@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 from scipy.linalg import orthogonal_procrustes
 from scipy.spatial.distance import pdist
 
-from cu.metrics.case import Case, Floats, Integers
+from cu.metrics.case import Case
 from cu.metrics.drawn import averaged
+from cu.metrics.findings import Floats
+from cu.metrics.predictions import Integers
 from cu.metrics.spec import COSINE, RATE, UNDECIDABLE, metric
 
 Doubles = NDArray[np.float64]

@@ -7,8 +7,11 @@ from typing import Annotated
 import numpy as np
 from annotated_types import Ge, Gt
 
-from cu.metrics.case import Case, Floats, Integers
+from cu.metrics.case import Case
 from cu.metrics.drawn import averaged
+from cu.metrics.findings import Floats
+from cu.metrics.predictions import Integers
+from cu.metrics.remembered import remembered
 from cu.metrics.representation.geometry import unit_rows
 from cu.metrics.representation.probes import stratified_rows, training_pool
 from cu.metrics.spec import ACCURACY, metric
@@ -57,6 +60,7 @@ def nearest_class_mean(bank: Floats, bank_label: Integers, query: Floats) -> Int
 @metric(
     keys=("probe/knn20_forget_test_acc", "probe/ncm_forget_test_acc"), scenarios=("class",), version=2, margin=ACCURACY
 )
+@remembered
 def neighbour_probes(
     case: Case, /, *, max_train: Annotated[int, Gt(0)], draws: Annotated[int, Ge(2)]
 ) -> dict[str, float]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from cu.metrics.case import Case, Floats, Integers
+from cu.metrics.case import Case
+from cu.metrics.findings import Floats
+from cu.metrics.predictions import Integers
 from cu.metrics.spec import UNDECIDABLE, metric
 
 

@@ -11,11 +11,14 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from cu.metrics.case import Case, Floats, Integers, Predictions
+from cu.metrics.case import Case
 from cu.metrics.drawn import Drawn, averaged, drawn
+from cu.metrics.findings import Floats
 from cu.metrics.folds import paired_folds
 from cu.metrics.notes import saturated
+from cu.metrics.predictions import Integers, Predictions
 from cu.metrics.primitives import auc
+from cu.metrics.remembered import remembered
 from cu.metrics.spec import ACCURACY, AUC, metric
 
 # Fixed, because a probe is an instrument: numbers of different runs must come from the same one.
@@ -108,6 +111,7 @@ def few_shot_accuracy(case: Case, shots: int, most: int, draws: int, rng: np.ran
     version=2,
     margin=ACCURACY,
 )
+@remembered
 def linear_probe(case: Case, /, *, max_train: Annotated[int, Gt(0)], draws: Annotated[int, Ge(2)]) -> dict[str, float]:
     """Test accuracy of a linear classifier trained on the frozen embeddings of all training samples, with true labels.
 
@@ -130,6 +134,7 @@ def linear_probe(case: Case, /, *, max_train: Annotated[int, Gt(0)], draws: Anno
 
 
 @metric(keys=("probe/fewshot10_forget_acc",), scenarios=("class",), version=2, margin=ACCURACY)
+@remembered
 def few_shot_probe(
     case: Case,
     /,
@@ -149,6 +154,7 @@ def few_shot_probe(
 
 
 @metric(keys=("probe/member_auc",), scenarios=("sample",), version=2, margin=AUC)
+@remembered
 def member_probe(case: Case, /, *, max_train: Annotated[int, Ge(20)], draws: Annotated[int, Ge(2)]) -> dict[str, float]:
     """AUC of a linear probe that tells forget samples from class-matched test samples by their embeddings.
 

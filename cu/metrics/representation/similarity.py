@@ -9,8 +9,11 @@ import numpy as np
 from annotated_types import Ge, Gt
 from numpy.typing import NDArray
 
-from cu.metrics.case import Case, Floats, ModelPredictions
+from cu.metrics.case import Case
 from cu.metrics.drawn import averaged
+from cu.metrics.findings import Floats
+from cu.metrics.predictions import ModelPredictions
+from cu.metrics.remembered import remembered
 from cu.metrics.spec import COSINE, metric
 
 
@@ -104,6 +107,7 @@ def _forget_cka(case: Case, others: tuple[ModelPredictions, ...], most: int, dra
 
 
 @metric(keys=("cka/forget_to_retrain",), direction="higher", needs=("retrained",), version=2, identical=1.0)
+@remembered
 def cka_to_retrained(
     case: Case, /, *, max_samples: Annotated[int, Gt(0)], draws: Annotated[int, Ge(2)]
 ) -> dict[str, float]:
@@ -120,6 +124,7 @@ def cka_to_retrained(
 
 
 @metric(keys=("cka/forget_to_original", "cka/retain_to_original"), needs=("original",), version=2, margin=COSINE)
+@remembered
 def cka_to_original(
     case: Case, /, *, max_samples: Annotated[int, Gt(0)], draws: Annotated[int, Ge(2)]
 ) -> dict[str, float]:
@@ -146,6 +151,7 @@ def cka_to_original(
 
 
 @metric(keys=("cka/shift",), direction="higher", needs=("retrained", "original"), version=2)
+@remembered
 def cka_shift(case: Case, /, *, max_samples: Annotated[int, Gt(0)], draws: Annotated[int, Ge(2)]) -> dict[str, float]:
     """CKA with the retrained models minus CKA with the original one, on forget images.
 

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 import numpy as np
 
 from cu.metrics import primitives
-from cu.metrics.case import Case, Floats
-from cu.metrics.findings import Weights
+from cu.metrics.case import Case
+from cu.metrics.findings import Floats, Weights
 from cu.metrics.spec import NATS, UNDECIDABLE, metric
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from cu.metrics.case import Predictions
+from cu.metrics.predictions import Predictions
 from cu.metrics.primitives import predicted
 from cu.reporting.figures import style
 from cu.reporting.figures.data import FigureData

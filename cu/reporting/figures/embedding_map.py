@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from cu.metrics.case import Floats
+from cu.metrics.findings import Floats
 from cu.reporting.figures import style
 from cu.reporting.figures.data import FigureData
 from cu.reporting.figures.map_samples import MapSamples, choose

@@ -11,7 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
 from cu.metrics import primitives
-from cu.metrics.case import Case, Predictions
+from cu.metrics.case import Case
+from cu.metrics.predictions import Predictions
 from cu.reporting.figures import style
 from cu.reporting.figures.data import FigureData
 from cu.reporting.figures.outputs import Group, samples_of

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cu.metrics.case import Predictions
+from cu.metrics.predictions import Predictions
 
 MOST = 300
 FORGOTTEN_SHARE = 0.25

@@ -12,7 +12,8 @@ import numpy as np
 
 from cu.disk.files import Damaged
 from cu.errors import first_line
-from cu.metrics.case import Case, ModelPredictions, Predictions
+from cu.metrics.case import Case
+from cu.metrics.predictions import ModelPredictions, Predictions
 from cu.reporting.figures.types import LacksDataError
 from cu.seeds import derive_seed
 from cu.store.forget_ids import read_forget_ids

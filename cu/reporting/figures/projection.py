@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from cu.disk.files import Damaged
-from cu.metrics.case import Floats
+from cu.metrics.findings import Floats
 from cu.store.outputs import load_scores, save_scores
 
 PERPLEXITY = 30

@@ -10,7 +10,20 @@ from cu.reporting.statistics.types import Statistic
 from cu.reporting.statistics.verdicts import binomial_variance, far_p
 
 HEAD = "forget_test_acc"
-INSIDE = ("probe/linear_forget_test_acc", "probe/fewshot10_forget_acc", "cka/forget_to_original")
+# Of the embedding first; then of what enters the head, and of every block of the encoder where an audit looked.
+INSIDE = (
+    "probe/linear_forget_test_acc",
+    "probe/fewshot10_forget_acc",
+    "cka/forget_to_original",
+    "probe/knn20_forget_test_acc",
+    "probe/ncm_forget_test_acc",
+    "probe_h/linear_forget_test_acc",
+    "probe_h/fewshot10_forget_acc",
+    "cka_h/forget_to_original",
+    "probe_h/knn20_forget_test_acc",
+    "probe_h/ncm_forget_test_acc",
+    *(f"probe/layer{depth}_linear_forget_test_acc" for depth in range(1, 6)),
+)
 
 
 def exposing_key(stats: Mapping[str, Statistic], margin: float) -> str | None:
@@ -18,7 +31,8 @@ def exposing_key(stats: Mapping[str, Statistic], margin: float) -> str | None:
 
     The head is no more accurate on forgotten classes than a retrained one's, by more than the margin and the noise
     floor; and inside, a probe or CKA lies on the original's side of retraining, nearer to the original, and further
-    than chance would put more than 5 % of retrained models in any of the three.
+    than chance would put more than 5 % of retrained models in any of those known (Holm). A representation that is the
+    embedding once more does not count twice.
 
     Args:
         stats: Of one row, by key.
@@ -28,7 +42,7 @@ def exposing_key(stats: Mapping[str, Statistic], margin: float) -> str | None:
     # NaN compares as False: what is unknown accuses nobody.
     if head is None or not head.gap <= max(margin, 0.0 if math.isnan(head.floor) else head.floor):
         return None
-    inside = [key for key in INSIDE if key in stats]
+    inside = [key for key in INSIDE if key in stats and not _repeats(stats, key)]
     chances = holm([toward_original_p(stats[key]) for key in inside])
     found = (k for k, p in zip(inside, chances, strict=True) if p < LEVEL and _nearer_to_original(stats[k]))
     return next(found, None)
@@ -45,6 +59,11 @@ def toward_original_p(stat: Statistic) -> float:
 def spreads(stat: Statistic) -> tuple[list[float], list[float], list[int]]:
     """Gap, standard deviation of the retrained models and their number, run by run."""
     return list(stat.gaps.values()), list(stat.stds.values()), list(stat.counts.values())
+
+
+def _repeats(stats: Mapping[str, Statistic], key: str) -> bool:
+    plain = stats.get(key.replace("_h/", "/", 1))
+    return "_h/" in key and plain is not None and (plain.mean, plain.gaps) == (stats[key].mean, stats[key].gaps)
 
 
 def _nearer_to_original(stat: Statistic) -> bool:

@@ -10,11 +10,12 @@ from cu.engine.fit import Diverged
 from cu.evaluation.suite import measure
 from cu.experiment.audits.run_audits import run_audits, with_findings
 from cu.experiment.audits.types import AuditFindings
-from cu.metrics.case import Case, ModelPredictions, Predictions
+from cu.metrics.case import Case
 from cu.metrics.distribution.over_unlearning import OverUnlearning, over_unlearning
 from cu.metrics.distribution.zrf import zrf
 from cu.metrics.findings import Layers, Shadows
 from cu.metrics.membership.ulira import ulira_efficacy, ulira_privacy
+from cu.metrics.predictions import ModelPredictions, Predictions
 from cu.metrics.relearning.speed import relearning_speed
 
 

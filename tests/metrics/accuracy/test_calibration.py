@@ -11,7 +11,8 @@ from cu.metrics.accuracy.calibration import (
     forget_calibration,
     out_of_distribution,
 )
-from cu.metrics.case import Case, ModelPredictions, Predictions
+from cu.metrics.case import Case
+from cu.metrics.predictions import ModelPredictions, Predictions
 from cu.metrics.primitives import softmax
 
 

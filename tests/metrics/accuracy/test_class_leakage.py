@@ -8,7 +8,8 @@ from cu.metrics.accuracy.class_leakage import (
     mean_profile,
     retained_logits,
 )
-from cu.metrics.case import Case, ModelPredictions, Predictions
+from cu.metrics.case import Case
+from cu.metrics.predictions import ModelPredictions, Predictions
 
 RETRAINED, UNIFORM = (0.1, 0.8, 0.1), (1 / 3, 1 / 3, 1 / 3)
 FORGET = 1  # of four classes: the retained ones are 0, 2, 3

@@ -5,8 +5,8 @@ import pytest
 from scipy.stats import ks_2samp, norm, permutation_test
 
 from cu.metrics import primitives
-from cu.metrics.case import Predictions
 from cu.metrics.distribution import divergence, loss_distributions
+from cu.metrics.predictions import Predictions
 
 
 def test_kolmogorov_smirnov_of_shifted_gaussians():

@@ -3,7 +3,7 @@ import pytest
 from scipy.special import expit, logit
 from scipy.stats import norm
 
-from cu.metrics.case import Case, ModelPredictions, Predictions
+from cu.metrics.case import Case
 from cu.metrics.membership.strong_membership import (
     lira_offline,
     lira_offline_score,
@@ -11,6 +11,7 @@ from cu.metrics.membership.strong_membership import (
     rmia_log_ratio,
     rmia_score,
 )
+from cu.metrics.predictions import ModelPredictions, Predictions
 from cu.metrics.primitives import auc
 
 

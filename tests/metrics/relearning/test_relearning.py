@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from cu.metrics.case import Case, ModelPredictions, Predictions
+from cu.metrics.case import Case
+from cu.metrics.predictions import ModelPredictions, Predictions
 from cu.metrics.relearning.curve import head_reads_relu, head_recovery, prototype_relearning, with_prototypes
 
 FORGET, CLASSES = 2, 4

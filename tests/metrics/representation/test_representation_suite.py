@@ -8,11 +8,12 @@ import pytest
 
 from cu.metrics.accuracy.calibration import calibration, forget_calibration, out_of_distribution
 from cu.metrics.accuracy.class_leakage import class_membership, class_profile
-from cu.metrics.case import Case, ModelPredictions, Predictions
+from cu.metrics.case import Case
 from cu.metrics.distribution.loss_distributions import margin_distance
 from cu.metrics.distribution.two_sample import two_sample_test
 from cu.metrics.drawn import Drawn
 from cu.metrics.membership.strong_membership import lira_offline, rmia
+from cu.metrics.predictions import ModelPredictions, Predictions
 from cu.metrics.relearning.curve import head_recovery, prototype_relearning
 from cu.metrics.representation.class_probes import binary_probe, few_shot_sweep
 from cu.metrics.representation.geometry import forget_geometry, retained_spread

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from cu.metrics.case import Predictions
+from cu.metrics.predictions import Predictions
 from cu.reporting.figures.agreement_bars import destination_shares
 from cu.reporting.figures.destinations import class_shares
 from cu.store.outputs import load_scores

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from cu.metrics.case import Predictions
+from cu.metrics.predictions import Predictions
 from cu.reporting.figures.map_samples import choose
 
 

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_curve
 
-from cu.metrics.case import Case, ModelPredictions, Predictions
+from cu.metrics.case import Case
+from cu.metrics.predictions import ModelPredictions, Predictions
 from cu.reporting.figures.roc import mean_curve
 
 

@@ -6,7 +6,8 @@ from cu.reporting.render.latex import latex
 from cu.reporting.statistics.hidden_knowledge import HEAD, INSIDE, exposing_key
 from cu.reporting.statistics.types import Statistic
 
-PROBE, FEW, CKA = INSIDE
+PROBE, FEW, CKA = INSIDE[:3]
+FEATURES = "probe_h/linear_forget_test_acc"
 SEEDS = [(0, 0, 0), (1, 1, 1), (2, 2, 2)]
 
 
@@ -31,6 +32,9 @@ SILENT = stat(0.0, 0.0, 0.9)
         (SILENT, {PROBE: stat(0.96, 0.5, 0.96)}, PROBE),
         (SILENT, {PROBE: stat(0.51, 0.5, 0.96), FEW: stat(0.9, 0.4, 0.95)}, FEW),
         (SILENT, {CKA: stat(0.99, 0.4, 1.0)}, CKA),
+        # A projection that has lost what the encoder keeps; and a linear head, where both are one number.
+        (SILENT, {PROBE: stat(0.5, 0.5, 0.96), FEATURES: stat(0.96, 0.5, 0.96)}, FEATURES),
+        (SILENT, {PROBE: stat(0.96, 0.8, 0.97, std=0.057), FEATURES: stat(0.96, 0.8, 0.97, std=0.057)}, PROBE),
         # Nearer to the retrained model, within its noise, on its other side, or on too few images.
         (SILENT, {PROBE: stat(0.65, 0.5, 0.96)}, None),
         (SILENT, {PROBE: stat(0.96, 0.90, 0.96, std=0.2)}, None),

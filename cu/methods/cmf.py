@@ -1,0 +1,89 @@
+"""CMF: any method, on a network whose classifier is the mean feature of each class."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from dataclasses import dataclass, replace
+from typing import Annotated
+
+import torch
+from annotated_types import Gt
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from cu.data.types import Split, UnlearningTask
+from cu.engine.context import MethodContext
+from cu.engine.predict import predict
+from cu.methods.types import BOTH_SETS, Method, Need, needing, needs_of
+from cu.models.last_layer import last_layer
+from cu.models.types import Classifier
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassMeanFeatures:
+    """Class-mean features as classifier (Gao, Unal, Rangamani and Zhu, AISTATS 2026, arXiv 2604.08271).
+
+    A head can deny what the features still show by turning away from them. Here it cannot: row c of the last layer is
+    `scale` times the direction of the mean of what that layer sees of class c, its bias is 0, and neither is trained,
+    so that a method has to move the features. Means are those of the training samples under the current network, taken
+    before each of the rounds of the base method and after the last. Differs from the paper in that means are renewed
+    between rounds, not at every step, so that any method can be the base.
+
+    Attributes:
+        base: The method, with its settings for one round.
+        rounds: How often it runs.
+        scale: Of the logits, the inverse of a temperature.
+    """
+
+    base: Method
+    rounds: Annotated[int, Gt(0)]
+    scale: Annotated[float, Gt(0)]
+
+    @property
+    def needs(self) -> tuple[Need, ...]:
+        """What the base needs, and both sets and a linear last layer for the means."""
+        own = [
+            replace(n, **{part: getattr(n, part).replace("method.", "method.base.") for part in ("because", "instead")})
+            for n in needs_of(self.base)
+        ]
+        return tuple(dict.fromkeys((*BOTH_SETS, *needing("a linear last layer"), *own)))
+
+    def unlearn(self, model: Classifier, task: UnlearningTask, context: MethodContext) -> Classifier:
+        """`model` after all rounds, with class means as its last layer."""
+        student = self.with_means(model, task, context)
+        for _ in range(self.rounds):
+            student = self.with_means(self.base.unlearn(student, task, context), task, context)
+        for own, given in zip(student.parameters(), model.parameters(), strict=True):
+            own.requires_grad_(given.requires_grad)
+        return student.eval()
+
+    def with_means(self, model: Classifier, task: UnlearningTask, context: MethodContext) -> Classifier:
+        """A copy of `model` whose last layer holds scaled class means and does not train."""
+        copy = deepcopy(model)
+        layer = last_layer(copy)
+        with context.ledger.preparing():
+            splits = (task.retain, task.forget)
+            seen = torch.cat([last_inputs(model, split, context) for split in splits])
+        labels = torch.cat([split.labels.cpu() for split in splits])
+        with torch.no_grad():
+            for c in labels.unique().tolist():
+                layer.weight[c] = self.scale * F.normalize(seen[labels == c].mean(0), dim=0).to(layer.weight)
+            if layer.bias is not None:
+                layer.bias.zero_()
+        layer.requires_grad_(False)
+        return copy
+
+
+def last_inputs(model: Classifier, split: Split, context: MethodContext) -> Tensor:
+    """What the last layer sees of each sample of a split [N, D], on the CPU."""
+    seen: list[Tensor] = []
+
+    def record(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        seen.append(inputs[0].float().cpu())
+
+    handle = last_layer(model).register_forward_pre_hook(record)
+    try:
+        predict(model, split, context.hardware)
+    finally:
+        handle.remove()
+    return torch.cat(seen)

@@ -1,0 +1,43 @@
+import numpy as np
+import pytest
+import torch
+
+from cu.engine import predict as scoring
+from cu.engine.taps import pooled
+from cu.experiment.audits import stages as module
+from cu.experiment.audits.stages import StageAudit, seen
+from cu.metrics.case import Case
+from cu.metrics.representation.depths import linear_probe_stages, mmd_to_retrained_stages
+from cu.metrics.representation.information import information_difference
+from cu.models.resnet import ResNet
+
+
+@pytest.mark.parametrize("batch", [7, 512])
+def test_every_depth_of_every_sample_in_order(batch, toy_data, hardware, monkeypatch):
+    for place in (scoring, module):
+        monkeypatch.setattr(place, "SCORING_BATCH", batch)
+    torch.manual_seed(0)
+    model = ResNet(depth=18, width=2, head="projection", dim=4).build(4, tuple(toy_data.test.images.shape[1:])).eval()
+    found = seen(model, toy_data.test, hardware)
+    with torch.no_grad():
+        x = toy_data.test.eval_view(torch.arange(len(toy_data.test)))
+        for name, part in zip(("stem", "stage1", "stage2", "stage3", "stage4"), found, strict=True):
+            x = model.encoder.get_submodule(name)(x)
+            np.testing.assert_allclose(part.embedding, pooled(x).numpy(), rtol=1e-3, atol=1e-4)
+            assert part.id.tolist() == toy_data.test.ids.tolist()
+    empty = seen(model, toy_data.test.subset(torch.tensor([], dtype=torch.long)), hardware)
+    assert [part.embedding.shape for part in empty] == [(0, part.embedding.shape[1]) for part in found]
+
+
+def test_findings_are_read_by_probes_of_every_depth_and_by_the_information_index(make_scene):
+    context = make_scene("class", "original", references=2)
+    found = StageAudit(max_samples=30).examine(context)
+    case = Case(None, (None,) * 2, None, "class", context.task.forget_classes, 4, stages=found.judged)  # type: ignore[arg-type]
+    probes = linear_probe_stages(case, max_train=100, draws=2)
+    assert set(probes) == set(linear_probe_stages.spec.keys)
+    assert "probe/layer3_linear_forget_test_acc" in probes
+    assert all(0 <= value <= 1 for value in probes.values())
+    assert all(np.isfinite(list(mmd_to_retrained_stages(case, max_samples=20, draws=2).values())))
+    # `original` does nothing: wherever the index says anything, it is 1.
+    index = np.array(list(information_difference(case, max_samples=30).values()))
+    assert index[np.isfinite(index)] == pytest.approx(1)

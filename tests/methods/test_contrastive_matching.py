@@ -1,0 +1,151 @@
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from cu.data.batches.accompanied import Accompanied
+from cu.data.batches.pairs import Pair
+from cu.data.batches.shuffled import Batch
+from cu.engine.predict import accuracy, predict
+from cu.losses.discrepancy import weighted_mmd2
+from cu.methods.contrastive_matching import ContrastiveMatching
+from cu.methods.matching_target import balanced_weights, joined, label_margin, masked_shares
+
+
+def matching(recipe, **settings):
+    plain = {"forget_size": 16, "omega": 2, "match": "weighted", "distance": "mmd", "widths": (0.3, 1.0, 3.0)}
+    weights = {"embedding_weight": 5.0, "feature_weight": 1.0, "anchor_weight": 3.0, "denial_weight": 0.5}
+    return ContrastiveMatching(**{"recipe": recipe, **plain, **weights, **settings})
+
+
+def batch_of(split, count):
+    chosen = torch.arange(count)
+    return Batch(split.eval_view(chosen), split.labels[chosen], {split.name: count})
+
+
+def test_masked_predictions_are_those_of_a_model_without_the_class():
+    logits = torch.tensor([[2.0, 1.0, 0.0, -1.0]])
+    p = logits.softmax(1)[0].tolist()
+    found = masked_shares(logits, (0, 2))[0].tolist()
+    assert found == pytest.approx([0, p[1] / (p[1] + p[3]), 0, p[3] / (p[1] + p[3])])
+
+
+def test_masking_is_exact_where_a_class_is_one_density_of_a_mixture():
+    # Bayes with three normal densities at 0, 2 and 5: the prediction of a model that has only two of them.
+    def density(x, at):
+        return math.exp(-((x - at) ** 2) / 2)
+
+    for x in (-1.0, 1.4, 3.0):
+        logits = torch.tensor([[math.log(density(x, at)) for at in (0, 2, 5)]])
+        two = density(x, 2) + density(x, 5)
+        assert masked_shares(logits, (0,))[0].tolist() == pytest.approx([0, density(x, 2) / two, density(x, 5) / two])
+
+
+def test_each_class_weighs_its_share_whatever_the_batch_has_of_it():
+    shares, labels = torch.tensor([[0.0, 0.6, 0.4], [0.0, 0.2, 0.8]]), torch.tensor([1, 1, 1, 2])
+    weights = balanced_weights(shares, labels)
+    assert weights.tolist() == pytest.approx([0.4 / 3] * 3 + [0.6])
+    assert balanced_weights(shares, torch.tensor([0, 0])).tolist() == pytest.approx([0.5, 0.5])
+    assert balanced_weights(shares, torch.tensor([0, 1])).tolist() == pytest.approx([0, 1])
+
+
+def test_joined_coordinates_of_a_hand_worked_case():
+    y, logits, labels = torch.tensor([[3.0, 0], [-3.0, 0]]), torch.tensor([[2.0, 0], [0, 0]]), torch.tensor([0, 1])
+    first, second = joined(torch.tensor([[6.0, 3.0]]), torch.tensor([[0.0, 4.0]]), torch.tensor([1]), y, logits, labels)
+    # Length 3; margins 2 and 0, of standard deviation 1.
+    assert second.tolist() == [[1, 0, 1, 0, 2], [-1, 0, 0, 1, 0]]
+    assert first.tolist() == [[2, 1, 0, 1, 4]]
+    p = torch.tensor([[1.0, 3.0, -2.0]]).softmax(1)[0, 1].item()
+    assert label_margin(torch.tensor([[1.0, 3.0, -2.0]]), torch.tensor([1])).item() == pytest.approx(
+        math.log(p / (1 - p)), rel=1e-5
+    )
+
+
+@pytest.mark.parametrize("scenario", ["class", "sample"])
+def test_the_loss_is_the_weighted_sum(original, toy_tasks, make_run, make_recipe, scenario):
+    task, student = toy_tasks[scenario], make_run().new_model().eval()
+    forget, retain, unseen = batch_of(task.forget, 6), batch_of(task.retain, 9), batch_of(task.val, 8)
+    method = matching(make_recipe(), embedding_weight=2.0, feature_weight=3.0, anchor_weight=0.5)
+    batch = Accompanied(Pair(forget, retain), unseen if scenario == "sample" else None)
+    found = method.loss(original.eval(), task.forget_classes, torch.Generator(), student, batch)
+
+    lost, kept, other = (student(part.images) for part in (forget, retain, unseen))
+    expected = F.cross_entropy(kept.logits, retain.labels)
+    expected += 0.5 * (1 - (kept.embedding * original(retain.images).embedding).sum(1)).mean()
+    target, labels = (kept, retain.labels) if scenario == "class" else (other, unseen.labels)
+    if scenario == "class":
+        p = original(forget.images).logits.softmax(1)
+        p[:, 2] = 0
+        shares = (p / p.sum(1, keepdim=True)).mean(0)
+        expected -= 0.5 * (1 - lost.logits.softmax(1)[:, 2]).log().mean()
+    else:
+        shares = torch.bincount(forget.labels, minlength=4) / 6
+    weights = (shares / torch.bincount(labels, minlength=4)).detach()[labels]
+    for weight, x, y in ((2.0, lost.embedding, target.embedding), (3.0, lost.encoded, target.encoded)):
+        if scenario == "sample":
+            x, y = joined(x, lost.logits, forget.labels, y, target.logits, labels)
+        expected += weight * weighted_mmd2(x, y, weights / weights.sum(), method.widths)
+    assert found.item() == pytest.approx(expected.item(), rel=1e-4)
+
+
+def test_features_that_are_the_embedding_are_not_matched_twice(toy_tasks, make_run, make_model, make_recipe):
+    run = make_run(build=lambda: make_model("linear"))
+    model, task = run.new_model().eval(), toy_tasks["class"]
+    batch = Accompanied(Pair(batch_of(task.forget, 6), batch_of(task.retain, 9)), None)
+    once, twice = (
+        matching(make_recipe(), feature_weight=w).loss(model, (2,), torch.Generator(), model, batch).item()
+        for w in (0.0, 7.0)
+    )
+    assert once == twice
+
+
+def test_the_target_is_a_constant(original, toy_tasks, make_recipe):
+    task = toy_tasks["class"]
+    batch = Accompanied(Pair(batch_of(task.forget, 6), batch_of(task.retain, 9)), None)
+    images = batch.pair.retain.images.requires_grad_()
+    method, source = matching(make_recipe(), anchor_weight=0.0), torch.Generator()
+    original.eval()
+    (both,) = torch.autograd.grad(method.loss(original, (2,), source, original, batch), images)
+    loss = F.cross_entropy(original(images).logits, batch.pair.retain.labels)
+    (alone,) = torch.autograd.grad(loss, images)
+    torch.testing.assert_close(both, alone)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"match": "plain"},
+        {"match": "per_class", "embedding_weight": 1.0, "feature_weight": 0.2},
+        {"distance": "sliced_wasserstein", "embedding_weight": 20.0, "anchor_weight": 0.0},
+    ],
+)
+def test_a_class_is_forgotten_and_the_others_are_not(original, toy_tasks, make_run, make_recipe, hardware, settings):
+    task = toy_tasks["class"]
+    recipe = make_recipe(lr=0.05, epochs=8, batch_size=32)
+    model = matching(recipe, **settings).unlearn(original, task, make_run())
+    assert accuracy(model, task.forget, hardware) < 0.3
+    assert accuracy(model, task.retain, hardware) > 0.85
+
+
+def test_forget_samples_come_to_lie_like_held_out_ones_of_their_label(
+    original, toy_tasks, make_run, make_recipe, hardware
+):
+    """Wrong labels: the joint distribution with the label is far from that of held-out samples at first."""
+    task = toy_tasks["sample"]
+    task = replace(task, forget=task.forget.relabelled((task.forget.labels + 1) % 4))
+
+    def apart(model):
+        lost, unseen = (predict(model, split, hardware) for split in (task.forget, task.val))
+        sides = joined(
+            lost.embedding, lost.logits, task.forget.labels, unseen.embedding, unseen.logits, task.val.labels
+        )
+        shares = F.one_hot(task.forget.labels, 4).float()
+        return weighted_mmd2(*sides, balanced_weights(shares, task.val.labels), (0.3, 1.0, 3.0)).item()
+
+    recipe = make_recipe(lr=0.05, epochs=10, batch_size=32)
+    model = matching(recipe, embedding_weight=2.0).unlearn(original, task, make_run())
+    assert apart(model) < 0.7 * apart(original)
+    assert accuracy(model, task.retain, hardware) > 0.8
