@@ -145,9 +145,11 @@ def replayed(before: nn.Module, after: nn.Module, seen: dict[str, Tensor], preci
         f"grad_{name}": (p.grad, q.grad)
         for (name, p), (_, q) in zip(after.named_parameters(), exact.named_parameters(), strict=True)
     }
-    # The gradient of a bias in front of a normalisation is a sum that cancels: its terms are its scale.
-    terms = seen["grad_output"].double().abs()
-    sizes = {"grad_bias": terms.sum([d for d in range(terms.dim()) if d != 1]).norm().item()}
+    # Gradients of a normalisation and of biases in front of one are sums that cancel: their terms are their scale.
+    terms = {"grad_bias": seen["grad_output"].double()}
+    if isinstance(exact, nn.BatchNorm2d):
+        terms["grad_weight"] = terms["grad_bias"] * output.detach()
+    sizes = {k: v.abs().sum([d for d in range(v.dim()) if d != 1]).norm().item() for k, v in terms.items()}
     return {what: apart(a, b, sizes.get(what)) for what, (a, b) in pairs.items()}
 
 

@@ -28,11 +28,11 @@ from cu.experiment.request import entries_of
 from cu.experiment.selection import Selection
 from cu.experiment.workspace import Workspace, set_up
 from cu.seeds import generator
+from cu.store.evaluation_id import evaluation_id
 from cu.store.forget_ids import EARLIER, write_forget_ids
 from cu.store.identity import fingerprint
 from cu.store.models import KeptModels, StoredModel
 from cu.store.outputs import load_scores
-from cu.store.plan import evaluation_id
 from cu.store.result import RunResult, read_run_result, write_result
 from cu.store.runs import RunFolder
 

@@ -13,12 +13,12 @@ from cu.config.schema import Paths, RunConfig, TrainConfig
 from cu.config.trust import require_trusted
 from cu.config.validate import check
 from cu.data.scenarios.types import Scenario
-from cu.disk.digest import file_hash, sha256
+from cu.disk.digest import sha256
 from cu.disk.files import Damaged, read_json
 from cu.engine.precision import resolve_precision
 from cu.errors import ConfigError
-from cu.evaluation.comparison import YARDSTICKS
-from cu.store.identity import fingerprint, forgotten_by, original_identity, source_of, unlearned_identity
+from cu.store.evaluation_id import evaluation_id
+from cu.store.identity import fingerprint, forgotten_by, original_identity, unlearned_identity
 from cu.store.removed import removal_of
 from cu.store.result import RunResult, TrainResult, read_run_result, read_train_result
 from cu.store.runs import RunFolder
@@ -176,16 +176,6 @@ def scenario_of(config: RunConfig) -> Scenario:
     require_trusted({"scenario": config.scenario}, config.trust)
     check(config.scenario.node, "scenario")
     return build(config.scenario)
-
-
-def evaluation_id(config: RunConfig) -> str:
-    """Fingerprint of how outcomes are evaluated: the suite and the number of retrained models."""
-    suite, reference = config.evaluation, config.reference
-    own: list[Any] = [file_hash(file, "reference.checkpoints") for file in reference.checkpoints]
-    if reference.train is not None:
-        own.append([reference.train, source_of(reference.train.replace(":", ".").rpartition(".")[0])])
-    suite_and_k = [YARDSTICKS, suite.name, suite.trajectory_every, suite.metrics, suite.audits, reference.k]
-    return fingerprint([*suite_and_k, *([own] if own else [])])
 
 
 def intact(weights: Path) -> bool:
