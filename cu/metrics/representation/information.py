@@ -16,7 +16,7 @@ from cu.metrics.case import Case
 from cu.metrics.findings import DEPTHS, Floats, Stages
 from cu.metrics.folds import paired_folds
 from cu.metrics.predictions import Integers, ModelPredictions
-from cu.metrics.spec import metric
+from cu.metrics.spec import Margin, metric
 
 # Fixed, because an estimator is an instrument: numbers of different runs must come from the same one.
 COMPONENTS = 12
@@ -88,6 +88,7 @@ def _informations(case: Case, stages: tuple[ModelPredictions, ...], most: int) -
     needs=(Stages, "retrained"),
     scenarios=("class",),
     identical=0.0,
+    margin=Margin(0.05, "share of the way from retraining to the original"),
 )
 def information_difference(case: Case, /, *, max_samples: Annotated[int, Gt(9)]) -> dict[str, float]:
     """Information difference index (IDI) at five depths of the encoder and in sum.

@@ -18,6 +18,8 @@ MEASURES = {
     "probe/fewshot10_forget_acc": "10-shot probe",
     "probe/knn20_forget_test_acc": "20 nearest neighbours",
     "probe/linear_forget_test_acc": "linear probe",
+    "probe_h/fewshot10_forget_acc": "10-shot probe before the projection",
+    "probe_h/linear_forget_test_acc": "linear probe before the projection",
 }
 
 
@@ -57,8 +59,9 @@ def draw(scene: FigureData) -> Drawing:
     return Drawing(
         title="What the head denies and the embedding knows",
         reading="Accuracy on test samples of the forgotten classes by the model's own head and by probes trained on "
-        "its embedding with true labels; mean and standard deviation over seeds. Vertical lines: retrained models, "
-        "the value to match. A head at zero beside a probe far right of the line is forgetting in name only.",
+        "its embedding, or on what enters its head, with true labels; mean and standard deviation over seeds. Vertical "
+        "lines: retrained models, the value to match. A head at zero beside a probe far right of the line is "
+        "forgetting in name only.",
         alt=f"Bars of accuracy in percent on test samples of the forgotten classes. {'; '.join(told)}.",
         data=data,
         canvas=canvas,
