@@ -28,7 +28,7 @@ _ACCURACIES = (
     *("retain_train_acc", "retain_test_acc", "test_acc"),
 )
 _CONFUSION = ("ic/error", "ic/fgt")
-_EARLIER = ("removed/acc", "removed/loss_auc")
+_EARLIER = ("removed_acc", "mia/removed_auc")
 _CLOSENESS = (
     *("mia/svc_confidence", "mia/rmia_auc", "cmia/gap_nn", "probe/linear_forget_test_acc", "probe/member_auc"),
     *("cka/shift", "agg/avg_gap"),

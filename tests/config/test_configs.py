@@ -24,6 +24,7 @@ NEEDED = {
     "image_folder": "dataset.folder=images",
     "user": "model.factory=torchvision.models:resnet18 +model.settings.num_classes=10",
     "indices": "scenario.file=ids.csv",
+    "subclass": "scenario.parts=[cat/tabby]",
     "baselines/search": "trial=a",
 }
 SLOW = {"resnet34", "resnet50", "resnet101", "vgg13", "vgg16", "vgg19"}  # like the smaller ones, and not built here
