@@ -10,11 +10,14 @@ from typing import Any
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
+from cu import __version__
 from cu.cli.errors import explain_hydra_error, own_folders, say
 from cu.cli.help import help_text
 from cu.cli.hydra_job import Ended, Sweep, announce, no_job_finished, report_failures
+from cu.cli.quoting import with_quoted_paths
 from cu.cli.streams import closed_pipes_ignored
 from cu.config.folder import config_folder
 from cu.config.objective import objective_value
@@ -55,6 +58,9 @@ def evaluate() -> None:
 def command(name: str, job: Callable[[DictConfig], Any]) -> None:
     """A console command: its help, a job, or a sweep of jobs."""
     with closed_pipes_ignored():
+        if "--version" in sys.argv[1:]:
+            print(f"cu {__version__}")
+            sys.exit(0)
         if {"--help", "-h"} & set(sys.argv[1:]):
             print(help_text(name, [config_folder(), *own_folders(sys.argv[1:])]))
             sys.exit(0)
@@ -64,7 +70,7 @@ def command(name: str, job: Callable[[DictConfig], Any]) -> None:
 def under_hydra(name: str, job: Callable[[DictConfig], Any]) -> Any:
     """Run a job, or a sweep of them, under Hydra; whatever fails ends in one line. Returns the exit code."""
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises instead of printing
-    sys.argv[1:] = options_first(sys.argv[1:])
+    sys.argv[1:] = options_first(with_quoted_paths(sys.argv[1:]))
     logging.raiseExceptions = False  # where the disk is full, each line of a log would fail with a traceback
     main = hydra.main(version_base="1.3", config_path=str(config_folder()), config_name=name)(job)
     code: Any = 0
@@ -112,12 +118,12 @@ def unlearning_job(cfg: DictConfig) -> Ended:
     for line in doubts(plan.written, plan.names):
         say(f"warning: {line}")
     state, result = work(plan)
-    if state == "finished":
+    if state == "finished" or HydraConfig.get().mode != RunMode.MULTIRUN:
         from cu.reporting.summary import show
 
-        show(result, sys.stdout)
-    for line in told(plan.folder.path):
-        print(line)
+        show(result, sys.stdout, plan.folder.path, plan.product)
+        for line in told(plan.folder.path):
+            print(line)
     return state, objective_value(plan.config, result.metrics)
 
 

@@ -16,6 +16,8 @@ from hydra.errors import HydraException, MissingConfigException, OverrideParseEx
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from cu.cli.hints import close, elsewhere
+from cu.cli.quoting import for_shell
 from cu.config.folder import config_folder
 from cu.errors import ConfigError, first_line, suggestion
 
@@ -58,7 +60,9 @@ def mistake(error: BaseException, name: str, arguments: Sequence[str]) -> str:
     """What Hydra or OmegaConf mean, without their several lines."""
     text = str(error)
     if isinstance(error, OverrideParseException):
-        return f"cannot read {error.override!r}: {first_line(error)}; quote special characters: 'key=\"a,b\"'"
+        typed = str(error.override)
+        remedy = f"if its value is one text, type {for_shell(typed)}" if "=" in typed else "settings are key=value"
+        return f"cannot read {typed!r}: {remedy} ({first_line(error)})"
     absent = re.search(r"Could not (?:find|load) '([^']+)'", text)
     if absent and (extra := next((EXTRAS[name] for name in EXTRAS if absent[1].startswith(name)), None)):
         return f"{absent[1]} needs the extra {extra[0]!r}: pip install {extra[1]}"
@@ -93,17 +97,31 @@ def unknown_option(path: str, options: Sequence[str], arguments: Sequence[str]) 
 def unknown_key(key: str, name: str, arguments: Sequence[str]) -> str:
     """Name the settings that exist where `key` does not."""
     parent, _, leaf = key.rpartition(".")
-    known = settings_at(parent, name, [a for a in arguments if a.split("=")[0].lstrip("+~") != key])
-    if known is None:
+    others = [a for a in arguments if a.split("=")[0].lstrip("+~") != key]
+    node = config_at(parent, name, others)
+    if node is None:
         return f"{key!r} is not a setting: there is no {parent!r} either"
+    known = [str(k) for k in node if not str(k).startswith("_")]
     if leaf in known:
-        return f"{key!r} is not a setting of every option that is swept over"
-    hint = suggestion(leaf, known, f"did you mean '{parent}{'.' * bool(parent)}{{}}'? ")
+        return f"{key!r} is not a setting of every option that is swept over{lacking(parent, leaf, name, others)}"
+    value = next((a.partition("=")[2] for a in arguments if a.split("=")[0].lstrip("+~") == key), "...")
+    hint = close(leaf, known, parent) or elsewhere(key, value, node, [config_folder(), *own_folders(arguments)])
     return f"{key!r} is not a setting: {hint}{parent or 'the config'} has {', '.join(known) or 'no settings'}"
 
 
-def settings_at(parent: str, name: str, arguments: Sequence[str]) -> list[str] | None:
-    """The settings below `parent` in the config that the remaining arguments give; None if there is no such place."""
+def lacking(parent: str, leaf: str, name: str, arguments: Sequence[str]) -> str:
+    """Which of the options that are swept over do not have a setting."""
+    group = parent.split(".")[0]
+    options = next((a.partition("=")[2].split(",") for a in arguments if a.startswith(f"{group}=") and swept(a)), [])
+    rest = [a for a in arguments if not a.startswith(f"{group}=")]
+    nodes = {option: config_at(parent, name, [*rest, f"{group}={option}"]) for option in options}
+    without = [f"{group}={option}" for option, node in nodes.items() if node is None or leaf not in node]
+    verb = "does" if len(without) == 1 else "do"
+    return f": {', '.join(without)} {verb} not have it; sweep over the others" if without else ""
+
+
+def config_at(parent: str, name: str, arguments: Sequence[str]) -> DictConfig | None:
+    """What is at `parent` in the config that the remaining arguments give; None if there is no such place."""
     GlobalHydra.instance().clear()
     single = [a for a in arguments if re.match(r"~|[+\w].*=", a) and not a.startswith("hydra") and not swept(a)]
     own = [f"hydra.searchpath=[{','.join(f'file://{folder}' for folder in own_folders(arguments))}]"]
@@ -113,7 +131,7 @@ def settings_at(parent: str, name: str, arguments: Sequence[str]) -> list[str] |
     except HydraException:
         return None
     node = OmegaConf.select(node, parent) if parent else node
-    return [str(k) for k in node if not str(k).startswith("_")] if isinstance(node, DictConfig) else None
+    return node if isinstance(node, DictConfig) else None
 
 
 def swept(argument: str) -> bool:

@@ -40,7 +40,10 @@ def warm_up(
     """
     layers = tuple((name, tuple(weight.shape)) for name, weight in model.named_parameters())
     machine = (hardware.device, hardware.precision, hardware.scoring_precision, hardware.channels_last)
-    due = [size for size in sorted({size for size in sizes if size > 0}) if (size, layers, machine) not in _warm]
+    # A lone image may give batch normalisation one value per channel, on which it cannot be trained.
+    due = [
+        size for size in sorted({max(size, 2) for size in sizes if size > 0}) if (size, layers, machine) not in _warm
+    ]
     if not due or not len(split):
         return
     devices = [torch.device(hardware.device)] if hardware.device.startswith("cuda") else []

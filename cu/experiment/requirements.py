@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 from torch import nn
 
@@ -10,6 +11,7 @@ from cu.config.build import build
 from cu.config.objective import check_objective
 from cu.config.schema import RunConfig
 from cu.config.validate import locate
+from cu.data.datasets.listing import SPLITS
 from cu.errors import ConfigError, NotMeant
 from cu.evaluation.suite import spec_of
 from cu.methods.types import Need, needs_of, scenarios_of
@@ -35,19 +37,26 @@ def check_requirements(config: RunConfig, names: Mapping[str, str]) -> None:
         )
     for need in needs_of(build(config.method)):
         if scenario.kind in need.scenarios and (remedy := missing(need, config)) is not None:
-            instead = f", or {need.instead}" if need.instead else ""
+            instead = (f", or {need.instead}" if remedy else f"set {need.instead}") if need.instead else ""
             raise ConfigError(f"{need.because or 'method=' + names['method']} needs {need.resource}; {remedy}{instead}")
 
 
 def missing(need: Need, config: RunConfig) -> str | None:
     """What to change so that a need is met; None if it is. Every scenario leaves data to forget and to retain."""
-    if need.resource == "validation data" and config.dataset.get("val_fraction") == 0:
-        return "set dataset.val_fraction above 0"
+    if need.resource == "validation data" and config.dataset.get("val_fraction") == 0 and not has_val(config):
+        listed = config.scenario.target.endswith(".IndicesScenario")  # of whom a split would hold out some
+        return "set dataset.val_fraction above 0" if not (listed and need.instead) else ""
     if need.resource == "a linear last layer":
         settings = build(config.network)
         if isinstance(settings, UserModel) and not ends_in_linear(settings):
             return f"name a torch.nn.Linear by model.head, which {settings.head} is not"
     return None
+
+
+def has_val(config: RunConfig) -> bool:
+    """Whether validation images are in a folder of their own."""
+    folder = config.dataset.get("folder")
+    return folder is not None and any((Path(folder).expanduser() / name).is_dir() for name in SPLITS["val"])
 
 
 def ends_in_linear(settings: UserModel) -> bool:

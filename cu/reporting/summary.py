@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import math
+from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from cu.evaluation.comparison import Comparison
@@ -27,7 +28,7 @@ _ACCURACIES = (
     *("retain_train_acc", "retain_test_acc", "test_acc"),
 )
 _CONFUSION = ("ic/error", "ic/fgt")
-_EARLIER = ("removed/acc", "removed/loss_auc")
+_EARLIER = ("removed_acc", "mia/removed_auc")
 _CLOSENESS = (
     *("mia/svc_confidence", "mia/rmia_auc", "cmia/gap_nn", "probe/linear_forget_test_acc", "probe/member_auc"),
     *("cka/shift", "agg/avg_gap"),
@@ -38,14 +39,23 @@ _ELSEWHERE = {
 }
 
 
-def show(result: RunResult, stream: TextIO) -> None:
-    """Print the summary: as wide as a terminal is, as plain text of at most 100 columns anywhere else."""
+def show(result: RunResult, stream: TextIO, folder: Path | None = None, weights: Path | None = None) -> None:
+    """Print the summary: as wide as a terminal is, as plain text of at most 100 columns anywhere else.
+
+    Args:
+        result: Of the run.
+        stream: Where to.
+        folder: Of the run, to be named.
+        weights: The new weights, if they were kept.
+    """
     from rich.console import Console
 
+    places = _places(folder, weights)
     if stream.isatty():
         _print(result, Console(file=stream, highlight=False))
+        stream.write(places)
         return
-    plain = text(result)
+    plain = text(result) + places
     stream.write(plain.encode(stream.encoding or "utf-8", "replace").decode(stream.encoding or "utf-8"))
 
 
@@ -62,7 +72,7 @@ def _print(result: RunResult, console: Console) -> None:
     from rich.text import Text
 
     entries = headlines(result)
-    for i, line in enumerate((_title(result), _forgotten(result), _cost(result))):
+    for i, line in enumerate((_title(result), _forgotten(result), *_settings(result), _cost(result))):
         console.print(Text(terminal(line), "" if i else "bold", overflow="ellipsis", no_wrap=True))
     console.print()
     notes = _notes(result, entries)
@@ -91,6 +101,20 @@ def _title(result: RunResult) -> str:
     where = " / ".join(str(result.names.get(level, "?")) for level in ("dataset", "model", "scenario"))
     method = result.names.get("method", "?")
     return f"{method} on {where}, seed {result.seeds.seed} [{result.fingerprint[:12]}]"
+
+
+def _settings(result: RunResult) -> list[str]:
+    """A line on settings that somebody chose for the method."""
+    chosen = str(result.names.get("settings", "none"))
+    return [] if chosen in ("none", "null") else [f"Settings {chosen}"]
+
+
+def _places(folder: Path | None, weights: Path | None) -> str:
+    """Where things are; lines that are never cut, since one copies them."""
+    if folder is None:
+        return ""
+    kept = terminal(str(weights)) if weights is not None else "not kept; save_model=true keeps them"
+    return f"Run      {terminal(str(folder))}\nWeights  {kept}\n"
 
 
 def _forgotten(result: RunResult) -> str:

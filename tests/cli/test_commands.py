@@ -8,10 +8,22 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+import cu
 from cu.config.folder import config_folder
 from cu.data.datasets.digits import Digits
+from cu.reporting.collect.folder import run_folders
 
 MISTAKES = [
+    ("method.lr=1", "method.lr", "did you mean 'method.recipe.optimizer.lr'?"),
+    ("scenario.file=x", "scenario.file", "did you mean 'scenario=indices scenario.file=x'?"),
+    ("scenario.count=9", "scenario.count", "scenario.count=9'? (so have"),
+    ("method.temperature=a;b", "method.temperature", "type 'method.temperature='\"'\"'a;b'\"'\"''"),
+    ("scenario=indices scenario.file=x", "scenario.file=x", "cannot be read"),
+    (
+        "dataset.val_fraction=0",
+        "method.stop_on=val",
+        "set dataset.val_fraction above 0, or method.stop_on to test or never",
+    ),
     ("method.temprature=1", "method.temprature", "did you mean 'method.temperature'?"),
     ("metod=finetune", "metod", "did you mean 'method'?"),
     ("recipe.optimiser.lr=1", "recipe.optimiser.lr", "there is no 'recipe.optimiser'"),
@@ -150,7 +162,7 @@ def test_a_method_that_blows_up_is_diverged(command, tiny, tmp_path):
 
 
 def test_an_unexpected_failure_is_one_line_that_says_where_the_traceback_is(command, tiny, tmp_path, monkeypatch):
-    monkeypatch.setattr("cu.experiment.unlearn.make_task", lambda *args: 1 / 0)
+    monkeypatch.setattr("cu.experiment.unlearn.requested", lambda *args: 1 / 0)
     ended = command("unlearn", *tiny, f"paths.outputs={tmp_path}")
     assert (ended.code, len(ended.err)) == (1, 1)
     found = re.fullmatch(r"failed: ZeroDivisionError: division by zero \[(.*run\.log)\]", ended.err[0])
@@ -274,6 +286,49 @@ def test_help_and_a_finished_run_do_without_torch(tiny, finished):
     ended = light("unlearn", *tiny, f"paths.outputs={finished}")
     assert ended.stderr.splitlines()[0].startswith("already finished: ")
     assert ended.stderr.splitlines()[1:] == [""]
+    assert "forget_train_acc" in ended.stdout, "the numbers are there"
+    (run,) = finished.glob("runs/*/*/*/*/*")
+    assert f"Run      {run}" in ended.stdout
+    assert "Weights  not kept; save_model=true keeps them" in ended.stdout
+
+
+def test_a_sweep_says_which_option_lacks_a_setting(command, tmp_path):
+    ended = command("unlearn", "-m", "scenario=class,sample", "scenario.classes=[5]", f"paths.outputs={tmp_path}")
+    assert ended.code == 2
+    assert ended.err[0].endswith("option that is swept over: scenario=sample does not have it; sweep over the others")
+
+
+def test_the_version_is_that_of_cu(command):
+    ended = command("unlearn", "--version")
+    assert (ended.code, ended.out) == (0, f"cu {cu.__version__}\n")
+
+
+def test_a_path_with_anything_in_it_is_one_path(command, tiny, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    save_file({"a": torch.zeros(2)}, tmp_path / "epoch=9-step=1 [a].safetensors")
+    ended = command("unlearn", *tiny, "model.checkpoint=epoch=9-step=1 [a].safetensors", "paths.outputs=my outputs (1)")
+    assert ended.code == 2
+    assert "model.checkpoint=epoch=9-step=1 [a].safetensors does not fit the model" in ended.err[0]
+    assert (tmp_path / "my outputs (1)").is_dir()
+
+
+def test_a_hint_that_is_followed_leads_on(command, tiny, tmp_path):
+    """Listed ids in the validation split, a method that looks at it: no way back and forth."""
+    (tmp_path / "ids.csv").write_text("2\n3\n5\n10\n22\n38\n", encoding="utf-8")
+    words = [*tiny, "method=contrastive", "scenario=indices", f"scenario.file={tmp_path / 'ids.csv'}"]
+    words = [word for word in words if not word.startswith("method.recipe")]
+    words += [f"paths.outputs={tmp_path}", "method.recipe.epochs=1"]
+    held_out = "dataset.val_fraction=0.5"
+    first = command("unlearn", *words, held_out).err[-1]
+    assert (
+        "and 1 more are held out in the validation split: set dataset.val_fraction=0 if they are to be forgotten"
+        in first
+    )
+    assert "and method.stop_on to test or never, since method.stop_on=val needs validation data" in first
+    second = command("unlearn", *words, "dataset.val_fraction=0")
+    assert second.err[-1] == "error: method.stop_on=val needs validation data; set method.stop_on to test or never"
+    assert list(tmp_path.glob("runs/*/*/*/*/*/status.json"))
+    assert list(run_folders(tmp_path / "runs")) == [], "the mistakes are no rows of a report"
 
 
 @pytest.mark.parametrize(

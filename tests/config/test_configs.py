@@ -26,6 +26,7 @@ NEEDED = {
     "timm": "model.name=resnet18",
     "torchvision": "model.name=resnet18",
     "indices": "scenario.file=ids.csv",
+    "subclass": "scenario.parts=[cat/tabby]",
     "baselines/search": "trial=a",
 }
 SLOW = {"resnet34", "resnet50", "resnet101", "vgg13", "vgg16", "vgg19"}  # like the smaller ones, and not built here

@@ -56,10 +56,10 @@ def test_earlier_requests_are_left_out_told_and_judged(chain):
     assert [s["retain"] for s in sizes] == [297, 295, 293, 293]
     line = only(line for line in chain[2][1].err if "earlier requests" in line)
     assert line.startswith("removed by earlier requests and left out of everything: 5 samples (")
-    assert "removed/acc" in chain[2][1].out
-    assert "removed/acc" not in chain[3][1].out
+    assert "removed_acc" in chain[2][1].out
+    assert "removed_acc" not in chain[3][1].out
     metrics = json.loads((chain[2][0] / "result.json").read_text())["metrics"]
-    assert metrics["removed/acc"]["status"] == "ok"
+    assert metrics["removed_acc"]["status"] == "ok"
     assert (chain[2][0] / "removed.csv").read_text() == "id\n3\n5\n10\n21\n38\n"
 
 
@@ -69,7 +69,7 @@ def test_finished_runs_are_judged_again_without_the_checkpoint(chain, command):
     ended = command("evaluate", f"paths.outputs={outputs}", "evaluation=paper", *SUITE, "resume=rerun")
     assert ended.code == 0, ended.err
     after = json.loads((run / "result.json").read_text())["metrics"]
-    assert after["removed/acc"] == before["removed/acc"]
+    assert after["removed_acc"] == before["removed_acc"]
 
 
 def test_a_ledger_may_be_given(command, tiny, tmp_path, chain):

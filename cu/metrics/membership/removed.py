@@ -24,9 +24,9 @@ def class_wise_auc(members: Predictions, others: Predictions) -> float:
 
 
 @metric(
-    keys=("removed/acc", "removed/loss_auc"),
+    keys=("removed_acc", "mia/removed_auc"),
     needs=("removed",),
-    margin={"removed/acc": ACCURACY, "removed/loss_auc": AUC},
+    margin={"removed_acc": ACCURACY, "mia/removed_auc": AUC},
 )
 def still_forgotten(case: Case, /) -> dict[str, float]:
     """Accuracy on samples that earlier requests removed, and how well their loss tells them from test samples.
@@ -37,4 +37,4 @@ def still_forgotten(case: Case, /) -> dict[str, float]:
     removed, test = case.model.removed, case.model.test
     assert removed is not None
     right = primitives.predicted(removed.logits) == removed.label
-    return {"removed/acc": primitives.mean(right), "removed/loss_auc": class_wise_auc(removed, test)}
+    return {"removed_acc": primitives.mean(right), "mia/removed_auc": class_wise_auc(removed, test)}
