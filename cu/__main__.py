@@ -1,4 +1,4 @@
-"""`python -m cu train|unlearn|evaluate|report ...`: the console commands without their scripts."""
+"""`python -m cu train|unlearn|evaluate|report|statement ...`: the console commands without their scripts."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ import sys
 def main() -> None:
     """Run the command named by the first argument."""
     from cu.cli import commands as cli
+    from cu.cli.statement import statement
 
     commands = {"train": cli.train, "unlearn": cli.unlearn, "evaluate": cli.evaluate, "report": cli.report}
+    commands["statement"] = statement
     name = sys.argv.pop(1) if len(sys.argv) > 1 else ""
     if name not in commands:
         sys.exit(f"usage: python -m cu {{{','.join(commands)}}} ...")
