@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from threadpoolctl import threadpool_limits
@@ -25,6 +26,7 @@ from cu.experiment.memorisation import resolve_scenario
 from cu.experiment.references import references
 from cu.experiment.workspace import Workspace, replay, set_up
 from cu.methods.types import Method
+from cu.models.checkpoints.preprocessing import differences
 from cu.models.types import Classifier
 from cu.seeds import generator
 from cu.store.forget_ids import write_forget_ids
@@ -90,7 +92,9 @@ def look_twice(
     if plan.config.sanity == "off":
         return []
     seen = [by_split(workspace.scores(model), task) for model in (original, *retrained)]
-    lines = doubts(seen[0], seen[1:], workspace.data.class_names, str(plan.names.get("recipe")))
+    path, data = plan.config.checkpoint, plan.config.dataset.node
+    lines = [line for line in [path and differences(Path(path), data)] if line]
+    lines += doubts(seen[0], seen[1:], workspace.data.class_names, str(plan.names.get("recipe")))
     if lines and plan.config.sanity == "error":
         raise ConfigError(f"sanity=error: {lines[0]}")
     for line in lines:

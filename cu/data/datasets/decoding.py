@@ -15,6 +15,7 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from cu.data.datasets.files import corrupt, one_line
+from cu.data.datasets.framing import Framing
 from cu.errors import ConfigError
 
 _FILES_PER_TASK = 64
@@ -22,7 +23,7 @@ _FILES_PER_TASK = 64
 _REVISION = 1
 
 
-def decoded(folder: Path, names: Sequence[str], size: int, channels: int, cache: Path) -> Tensor:
+def decoded(folder: Path, names: Sequence[str], framing: Framing, cache: Path) -> Tensor:
     """The images as uint8 [N, channels, size, size], in the order of `names`, mapped from a file in `cache`.
 
     The file's name is a hash of the names, sizes and modification times, so changed images are decoded anew. Not safe
@@ -31,20 +32,19 @@ def decoded(folder: Path, names: Sequence[str], size: int, channels: int, cache:
     Args:
         folder: What `names` are relative to.
         names: At least one image file.
-        size: Height and width in pixels.
-        channels: 3 for colour, 1 for grey.
+        framing: How they become squares.
         cache: Where decoded arrays are kept.
 
     Raises:
         ConfigError: An image cannot be decoded, or the cache cannot be written or read.
     """
-    path = cache / f"{folder.name}-{_key(folder, names, size, channels)}.npy"
-    shape = (len(names), channels, size, size)
+    path = cache / f"{folder.name}-{_key(folder, names, framing)}.npy"
+    shape = (len(names), framing.channels, framing.size, framing.size)
     if not path.exists():
         try:
             cache.mkdir(parents=True, exist_ok=True)
             _write_listing(path.with_suffix(".csv"), names)
-            _decode_to(path, [folder / name for name in names], shape)
+            _decode_to(path, [folder / name for name in names], shape, framing)
         except PermissionError as error:
             raise ConfigError(f"paths.data: cannot write decoded images ({one_line(error)})") from error
     try:
@@ -57,8 +57,8 @@ def decoded(folder: Path, names: Sequence[str], size: int, channels: int, cache:
     return torch.from_numpy(images)
 
 
-def decode(path: Path, size: int, channels: int) -> np.ndarray:
-    """One image as uint8 [channels, size, size]: upright, scaled to cover the square, cropped at its centre.
+def decode(path: Path, framing: Framing) -> np.ndarray:
+    """One image as uint8 [channels, size, size]: upright, and framed.
 
     Raises:
         ConfigError: The file cannot be decoded, or has more than 8 bits per channel.
@@ -72,26 +72,26 @@ def decode(path: Path, size: int, channels: int) -> np.ndarray:
     if image.mode.startswith(("I", "F")):
         # Pillow would clip these to 255 instead of scaling them.
         raise ConfigError(f"dataset.folder: {path} has more than 8 bits per channel: convert it to 8 bits")
-    square = ImageOps.fit(image.convert("L" if channels == 1 else "RGB"), (size, size), Image.Resampling.BILINEAR)
-    return np.asarray(square, np.uint8).reshape(size, size, channels).transpose(2, 0, 1)
+    shape = (framing.size, framing.size, framing.channels)
+    return np.asarray(framing.framed(image), np.uint8).reshape(shape).transpose(2, 0, 1)
 
 
-def _key(folder: Path, names: Sequence[str], size: int, channels: int) -> str:
-    digest = hashlib.sha256(repr((_REVISION, str(folder), size, channels)).encode())
+def _key(folder: Path, names: Sequence[str], framing: Framing) -> str:
+    digest = hashlib.sha256(repr((_REVISION, str(folder), framing)).encode())
     for name in names:
         status = (folder / name).stat()
         digest.update(repr((name, status.st_size, status.st_mtime_ns)).encode())
     return digest.hexdigest()[:16]
 
 
-def _decode_to(target: Path, paths: Sequence[Path], shape: tuple[int, ...]) -> None:
+def _decode_to(target: Path, paths: Sequence[Path], shape: tuple[int, ...], framing: Framing) -> None:
     """Decode in parallel threads to a temporary name, then rename: a killed process leaves no half file behind."""
     partial = target.with_suffix(".partial")
     array = np.lib.format.open_memmap(partial, mode="w+", dtype=np.uint8, shape=shape)
 
     def decode_from(start: int) -> None:
         for index in range(start, min(start + _FILES_PER_TASK, len(paths))):
-            array[index] = decode(paths[index], size=shape[2], channels=shape[1])
+            array[index] = decode(paths[index], framing)
 
     try:
         with ThreadPoolExecutor() as threads:

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import torch
-from annotated_types import Gt, Lt
+from annotated_types import Gt, Le, Lt
 
 from cu.data.datasets.decoding import decoded
 from cu.data.datasets.files import reading
+from cu.data.datasets.framing import Framing, Interpolation, Resize
 from cu.data.splits import DatasetOptions, Part, image_data, stratified, whole
 from cu.data.types import ImageData
 from cu.errors import ConfigError
@@ -28,7 +29,10 @@ class ImageFolder(DatasetOptions):
 
     Attributes:
         folder: Where `train` and `test` are.
-        image_size: Height and width in pixels; images are scaled to cover it, and cropped at their centre.
+        image_size: Height and width in pixels.
+        resize: `cover`, `stretch` or `contain`; see `Framing`, as for the next two.
+        interpolation: `nearest`, `bilinear`, `bicubic` or `lanczos`.
+        crop_share: Side of the square as a share of the scaled image's shorter side, where images cover it.
         channels: 3 for colour, 1 for grey.
         test_fraction: Share of the training images that becomes the test set when there is no `test` folder, in
             proportion to the classes; ids of both then count in one list.
@@ -36,6 +40,9 @@ class ImageFolder(DatasetOptions):
 
     folder: str
     image_size: Annotated[int, Gt(0)]
+    resize: Resize
+    interpolation: Interpolation
+    crop_share: Annotated[float, Gt(0), Le(1)]
     channels: Literal[1, 3]
     test_fraction: Annotated[float, Gt(0), Lt(1)]
 
@@ -53,6 +60,15 @@ class ImageFolder(DatasetOptions):
         train, test = (train, test) if test else _cut(train, self.test_fraction)
         return image_data(self, train, test, class_names)
 
+    def _framing(self) -> Framing:
+        return Framing(
+            size=self.image_size,
+            channels=self.channels,
+            resize=self.resize,
+            interpolation=self.interpolation,
+            crop_share=self.crop_share,
+        )
+
     def _part(self, folder: Path, root: Path, class_names: tuple[str, ...]) -> Part:
         names = _image_names(folder)
         present = {name.split("/")[0] for name in names}
@@ -62,7 +78,7 @@ class ImageFolder(DatasetOptions):
             raise ConfigError(f"dataset.folder: {folder} holds no images")
         class_index = {name: index for index, name in enumerate(class_names)}
         labels = torch.tensor([class_index[name.split("/")[0]] for name in names])
-        return whole(decoded(folder, names, self.image_size, self.channels, root / "image_folder"), labels)
+        return whole(decoded(folder, names, self._framing(), root / "image_folder"), labels)
 
 
 def _class_names(folder: Path) -> tuple[str, ...]:

@@ -30,7 +30,7 @@ class Record:
         original: The record beside the original model; empty if it is gone.
         unlearned: The record beside the unlearned weights; empty if they were not kept.
         handed_back: The record of the file in the user's own format; empty if there is none.
-        forgotten: `id`, and `file` where it is known, of each forgotten sample.
+        forgotten: `id`, and `file` and its `sha256` where they are known, of each forgotten sample.
         forgotten_sha256: Of the list of them.
     """
 
@@ -62,7 +62,7 @@ def read_record(path: Path) -> Record:
         if status.get("state") != "finished":
             raise ConfigError(f"{folder} is {status.get('state', 'not finished')}; type its command again to go on")
         listed = folder / NAME
-        with listed.open(encoding="utf-8", newline="") as lines:
+        with listed.open(encoding="utf-8", errors="backslashreplace", newline="") as lines:
             forgotten: list[Mapping[str, str]] = [dict(row) for row in csv.DictReader(lines)]
         return Record(
             folder=folder,

@@ -87,6 +87,7 @@ def forgotten(record: Record) -> dict[str, Any]:
         "sha256_of_list": record.forgotten_sha256,
         "ids": ids,
         "files": [row["file"] for row in rows if row.get("file")],
+        "sha256_of_files": {row["file"]: row["sha256"] for row in rows if row.get("file") and row.get("sha256")},
     }
 
 

@@ -19,7 +19,6 @@ from cu.reporting.statement.record import Record
 from cu.reporting.statement.statement import NO_REFERENCE, statement
 from cu.store.result import Models, Provenance, RunResult, Seeds
 
-
 CONFIG = {"model": {"checkpoint": "my.pth"}, "method": {"_target_": "X", "lr": 1}}
 
 
