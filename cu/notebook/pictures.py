@@ -11,6 +11,7 @@ from typing import cast, get_args
 
 import numpy as np
 
+from cu.disk.files import write_text
 from cu.errors import ConfigError
 from cu.evaluation.comparison import Comparison
 from cu.metrics.case import Case, ModelPredictions
@@ -20,7 +21,7 @@ from cu.reporting.figures.data import FigureData, FigureRow
 from cu.reporting.figures.outputs import RunRecord
 from cu.reporting.figures.types import LacksDataError
 from cu.reporting.types import FigureName
-from cu.store.forget_ids import write_forget_ids
+from cu.store.forget_ids import NAME
 from cu.store.outputs import save_scores
 from cu.store.result import Models, Provenance, RunResult, Seeds, write_result
 
@@ -75,7 +76,7 @@ def scene_of(folder: Path, case: Case, metrics: Mapping[str, Comparison]) -> Fig
     for name, own in models.items():
         save_scores(folder / "models" / name / "predictions-fp32.npz", arrays_of(own))
     save_scores(run / "predictions.npz", arrays_of(case.model))
-    write_forget_ids(run, case.model.forget.id.tolist())
+    write_text(run / NAME, "\n".join(["id", *map(str, case.model.forget.id.tolist())]) + "\n")
     write_result(run, result_of(case, metrics, tuple(models)[1:]))
     row = FigureRow("unlearned", "", (RunRecord(run),))
     return FigureData(

@@ -7,12 +7,13 @@ import hashlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from cu.data.datasets.framing import Framing
 from cu.disk.files import Damaged, read_json, write_json
 
 # Enters every cache key: raise it when the same files come to decode to other pixels.
@@ -26,7 +27,7 @@ class Store:
     Attributes:
         array: The array, once it is whole.
         names: Of the images.
-        about: What decides on the pixels: revision, size, channels and the hash of each file.
+        about: What decides on the pixels: revision, framing and the hash of each file.
     """
 
     array: Path
@@ -34,14 +35,12 @@ class Store:
     about: Mapping[str, Any]
 
     @classmethod
-    def of(
-        cls, cache: Path, label: str, names: Sequence[str], hashes: Sequence[str | None], size: int, channels: int
-    ) -> Store:
+    def of(cls, cache: Path, label: str, names: Sequence[str], hashes: Sequence[str | None], framing: Framing) -> Store:
         """The place of some files' images; a change of any name or content is another place."""
-        digest = hashlib.sha256(repr((_REVISION, size, channels)).encode())
+        digest = hashlib.sha256(repr((_REVISION, framing)).encode())
         for name, own in zip(names, hashes, strict=True):
             digest.update(repr((os.fsencode(name), own)).encode())
-        about = {"revision": _REVISION, "size": size, "channels": channels, "hashes": list(hashes)}
+        about = {"revision": _REVISION, "framing": asdict(framing), "hashes": list(hashes)}
         return cls(cache / f"{label}-{digest.hexdigest()[:16]}.npy", names, about)
 
     @property
@@ -99,7 +98,7 @@ def decoded_before(store: Store, rows: Sequence[int]) -> Iterator[tuple[Path, li
             wanted.setdefault(own, []).append(row)
     for path in sorted(store.array.parent.glob("*.json")) if wanted else ():
         about = record_of(path)
-        if any(about.get(name) != store.about[name] for name in ("revision", "size", "channels")):
+        if any(about.get(name) != store.about[name] for name in ("revision", "framing")):
             continue
         place = {own: row for row, own in enumerate(about["hashes"])}
         shared = (wanted.keys() & place.keys()) - set(about["broken"])

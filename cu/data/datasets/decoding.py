@@ -19,6 +19,7 @@ from torch import Tensor
 
 from cu.data.datasets.decoded_store import Store, decoded_before
 from cu.data.datasets.files import corrupt, one_line
+from cu.data.datasets.framing import Framing
 from cu.data.datasets.listing import LARGEST_FILE, shown
 from cu.disk.hash_cache import read_regular
 from cu.errors import ConfigError, first_line
@@ -45,7 +46,7 @@ class Decoded:
     problems: Mapping[str, str]
 
 
-def decoded(source: Source, size: int, channels: int, cache: Path) -> Decoded:
+def decoded(source: Source, framing: Framing, cache: Path) -> Decoded:
     """The images of some files, mapped from a file in `cache` that is named after their content.
 
     What an earlier call has decoded, in whatever folder it was, is not decoded again. Not safe against a second process
@@ -53,19 +54,18 @@ def decoded(source: Source, size: int, channels: int, cache: Path) -> Decoded:
 
     Args:
         source: At least one image file; those without a hash are left black.
-        size: Height and width in pixels.
-        channels: 3 for colour, 1 for grey.
+        framing: How they become squares.
         cache: Where decoded arrays are kept.
 
     Raises:
         ConfigError: The cache cannot be written or read.
     """
-    store = Store.of(cache, source.folder.name, source.names, source.hashes, size, channels)
-    shape = (len(source.names), channels, size, size)
+    store = Store.of(cache, source.folder.name, source.names, source.hashes, framing)
+    shape = (len(source.names), framing.channels, framing.size, framing.size)
     if not store.is_whole():
         try:
             cache.mkdir(parents=True, exist_ok=True)
-            _fill(store, source, shape)
+            _fill(store, source, framing, shape)
         except PermissionError as error:
             raise ConfigError(f"paths.data: cannot write decoded images ({one_line(error)})") from error
     try:
@@ -79,8 +79,8 @@ def decoded(source: Source, size: int, channels: int, cache: Path) -> Decoded:
     return Decoded(torch.from_numpy(images), store.problems())
 
 
-def decode(content: bytes, size: int, channels: int) -> np.ndarray:
-    """One image as uint8 [channels, size, size]: upright, scaled to cover the square, cropped at its centre.
+def decode(content: bytes, framing: Framing) -> np.ndarray:
+    """One image as uint8 [channels, size, size]: upright, and framed.
 
     Raises:
         Exception: Of many kinds, by Pillow, if the content cannot be decoded; `ValueError` if it has more than 8 bits
@@ -92,11 +92,11 @@ def decode(content: bytes, size: int, channels: int) -> np.ndarray:
     if image.mode.startswith(("I", "F")):
         # Pillow would clip these to 255 instead of scaling them.
         raise ValueError("more than 8 bits per channel: convert it to 8 bits")
-    square = ImageOps.fit(image.convert("L" if channels == 1 else "RGB"), (size, size), Image.Resampling.BILINEAR)
-    return np.asarray(square, np.uint8).reshape(size, size, channels).transpose(2, 0, 1)
+    shape = (framing.size, framing.size, framing.channels)
+    return np.asarray(framing.framed(image), np.uint8).reshape(shape).transpose(2, 0, 1)
 
 
-def _fill(store: Store, source: Source, shape: tuple[int, ...]) -> None:
+def _fill(store: Store, source: Source, framing: Framing, shape: tuple[int, ...]) -> None:
     """Decode what is not decoded yet, in steps that survive a kill; then give the array its name."""
     array, state = store.open_partial(shape)
     problems = store.partial_problems()
@@ -111,7 +111,7 @@ def _fill(store: Store, source: Source, shape: tuple[int, ...]) -> None:
             for start in range(0, len(todo), _FILES_PER_STEP):
                 step = todo[start : start + _FILES_PER_STEP]
                 parts = [step[i : i + _FILES_PER_TASK] for i in range(0, len(step), _FILES_PER_TASK)]
-                found = [f for part in threads.map(partial(_decode_rows, source, array), parts) for f in part]
+                found = [f for part in threads.map(partial(_decode_rows, source, framing, array), parts) for f in part]
                 problems |= {source.names[row]: why for row, why in found if why}
                 store.write_problems(problems)
                 array.flush()
@@ -124,10 +124,11 @@ def _fill(store: Store, source: Source, shape: tuple[int, ...]) -> None:
     store.finish(problems)
 
 
-def _decode_rows(source: Source, array: np.ndarray, rows: Sequence[int]) -> list[tuple[int, str | None]]:
+def _decode_rows(
+    source: Source, framing: Framing, array: np.ndarray, rows: Sequence[int]
+) -> list[tuple[int, str | None]]:
     """Decode some images into their rows; returns for each why it could not be, or None."""
-    size, channels = array.shape[2], array.shape[1]
-    return [(row, _decode_row(source, row, lambda c: decode(c, size, channels), array)) for row in rows]
+    return [(row, _decode_row(source, row, lambda content: decode(content, framing), array)) for row in rows]
 
 
 def _decode_row(source: Source, row: int, read: Callable[[bytes], np.ndarray], array: np.ndarray) -> str | None:

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import torch
-from annotated_types import Gt, Lt
+from annotated_types import Gt, Le, Lt
 
 from cu.data.datasets.decoding import Source, decoded
 from cu.data.datasets.files import reading
+from cu.data.datasets.framing import Framing, Interpolation, Resize
 from cu.data.datasets.listing import CACHE, Listing, examples, list_images, require_apart, shown, split_folders
 from cu.data.splits import DatasetOptions, Part, image_data, stratified
 from cu.data.types import Files, ImageData
@@ -34,7 +35,10 @@ class ImageFolder(DatasetOptions):
     Attributes:
         folder: Where `train` and the other split folders are; nothing else in it is looked at.
         class_names: The class folders in the order of the model's outputs; None for sorted.
-        image_size: Height and width in pixels; images are scaled to cover it, and cropped at their centre.
+        image_size: Height and width in pixels.
+        resize: `cover`, `stretch` or `contain`; see `Framing`, as for the next two.
+        interpolation: `nearest`, `bilinear`, `bicubic` or `lanczos`.
+        crop_share: Side of the square as a share of the scaled image's shorter side, where images cover it.
         channels: 3 for colour, 1 for grey.
         test_fraction: Share of the training images that becomes the test set when there is no `test` folder, in
             proportion to the classes; ids of both then count in one list.
@@ -44,6 +48,9 @@ class ImageFolder(DatasetOptions):
     folder: str
     class_names: list[str] | None
     image_size: Annotated[int, Gt(0)]
+    resize: Resize
+    interpolation: Interpolation
+    crop_share: Annotated[float, Gt(0), Le(1)]
     channels: Literal[1, 3]
     test_fraction: Annotated[float, Gt(0), Lt(1)]
     skip_unreadable: bool
@@ -70,13 +77,22 @@ class ImageFolder(DatasetOptions):
         train, test = (parts["train"], parts["test"]) if "test" in parts else _cut(parts["train"], self.test_fraction)
         return image_data(self, train, test, class_names, parts.get("val"))
 
+    def _framing(self) -> Framing:
+        return Framing(
+            size=self.image_size,
+            channels=self.channels,
+            resize=self.resize,
+            interpolation=self.interpolation,
+            crop_share=self.crop_share,
+        )
+
     def _read(self, listing: Listing, class_names: tuple[str, ...], cache: Path) -> tuple[Part, Mapping[str, str]]:
         """The images of a split folder, and by name what is wrong with others."""
         names = listing.names
         known = {name: own for name, own in zip(names, listing.signatures, strict=True) if own is not None}
         hashes, unreadable = content_hashes(listing.folder, known, cache)
         found = Files(listing.folder, names, tuple(hashes.get(name) for name in names))
-        result = decoded(Source(listing.folder, names, found.hashes), self.image_size, self.channels, cache)
+        result = decoded(Source(listing.folder, names, found.hashes), self._framing(), cache)
         problems = {**listing.problems, **unreadable, **result.problems}
         number = {name: index for index, name in enumerate(class_names)}
         labels = torch.tensor([number[name.split("/")[0]] for name in names])

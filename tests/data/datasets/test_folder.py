@@ -10,6 +10,7 @@ from PIL import Image
 from torchvision import datasets
 
 from cu.data.datasets import decoding
+from cu.data.datasets.framing import Framing
 from cu.errors import ConfigError
 
 CLASSES = ("bird", "cat", "dog")
@@ -148,10 +149,14 @@ def test_oblong_images_are_scaled_to_cover_and_cropped_at_the_centre(tmp_path):
     image = np.zeros((8, 24, 3), np.uint8)
     image[:, 8:16] = 200
     Image.fromarray(image).save(tmp_path / "a.png")
-    np.testing.assert_array_equal(decoding.decode((tmp_path / "a.png").read_bytes(), 8, 3), np.full((3, 8, 8), 200))
+    np.testing.assert_array_equal(
+        decoding.decode((tmp_path / "a.png").read_bytes(), Framing(size=8)), np.full((3, 8, 8), 200)
+    )
     image[:] = 90
     Image.fromarray(image).save(tmp_path / "b.png")
-    np.testing.assert_array_equal(decoding.decode((tmp_path / "b.png").read_bytes(), 4, 1), np.full((1, 4, 4), 90))
+    np.testing.assert_array_equal(
+        decoding.decode((tmp_path / "b.png").read_bytes(), Framing(size=4, channels=1)), np.full((1, 4, 4), 90)
+    )
 
 
 def test_rotated_photos_are_set_upright(tmp_path):
@@ -160,7 +165,7 @@ def test_rotated_photos_are_set_upright(tmp_path):
     exif[0x0112] = 3  # upside down
     image.save(tmp_path / "a.png", exif=exif)
     upright = pixels(0)[::-1, ::-1].transpose(2, 0, 1)
-    np.testing.assert_array_equal(decoding.decode((tmp_path / "a.png").read_bytes(), 8, 3), upright)
+    np.testing.assert_array_equal(decoding.decode((tmp_path / "a.png").read_bytes(), Framing(size=8)), upright)
 
 
 @pytest.mark.parametrize("content", [b"", b"no image", None])
@@ -344,6 +349,7 @@ data = ImageFolder(
     train_size=None, test_size=None, val_fraction=0.0, augment=False, crop=0, flip=False, download=False,
     mean=[0.0] * 3, std=[1.0] * 3, folder={str(images)!r}, image_size=8, channels=3, test_fraction=0.2,
     class_names=None, skip_unreadable=False,
+    resize="cover", interpolation="bilinear", crop_share=1.0,
 ).load(Path({str(tmp_path / "data")!r}))
 print(len(data.train), int(data.train.images.long().sum()))
 """

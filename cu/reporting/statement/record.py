@@ -1,0 +1,81 @@
+"""What a finished run left on disk, as far as a statement tells of it."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from cu.disk.digest import sha256
+from cu.disk.files import Damaged, read_json
+from cu.errors import ConfigError, first_line
+from cu.store.forget_ids import NAME
+from cu.store.handed_back import read_handed_back
+from cu.store.result import RunResult, read_run_result
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """A finished run.
+
+    Attributes:
+        folder: Of the run.
+        result: Its numbers.
+        config: What it was told, as plain containers.
+        status: When it began and ended.
+        original: The record beside the original model; empty if it is gone.
+        unlearned: The record beside the unlearned weights; empty if they were not kept.
+        handed_back: The record of the file in the user's own format; empty if there is none.
+        forgotten: `id`, and `file` and its `sha256` where they are known, of each forgotten sample.
+        forgotten_sha256: Of the list of them.
+    """
+
+    folder: Path
+    result: RunResult
+    config: Mapping[str, Any]
+    status: Mapping[str, Any]
+    original: Mapping[str, Any]
+    unlearned: Mapping[str, Any]
+    handed_back: Mapping[str, Any]
+    forgotten: list[Mapping[str, str]]
+    forgotten_sha256: str
+
+
+def read_record(path: Path) -> Record:
+    """The record of a run.
+
+    Args:
+        path: Its folder, or a file in it.
+
+    Raises:
+        ConfigError: There is no finished run, or something of it cannot be read.
+    """
+    folder = path.parent if path.is_file() else path
+    try:
+        result, status = read_run_result(folder), read_json(folder / "status.json") or {}
+        if result is None:
+            raise ConfigError(f"{path} is no folder of a run: it has no result.json; runs are below outputs/runs")
+        if status.get("state") != "finished":
+            raise ConfigError(f"{folder} is {status.get('state', 'not finished')}; type its command again to go on")
+        listed = folder / NAME
+        with listed.open(encoding="utf-8", errors="backslashreplace", newline="") as lines:
+            forgotten: list[Mapping[str, str]] = [dict(row) for row in csv.DictReader(lines)]
+        return Record(
+            folder=folder,
+            result=result,
+            config=yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8")),
+            status=status,
+            original=read_json(folder.parents[5] / "models" / result.models.original / "model.json") or {},
+            unlearned=read_json(folder / "model.json") or {},
+            handed_back=read_handed_back(folder) or {},
+            forgotten=forgotten,
+            forgotten_sha256=sha256(listed),
+        )
+    except Damaged as error:
+        raise ConfigError(str(error)) from error
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, IndexError) as error:
+        raise ConfigError(f"{folder} cannot be read as a run ({first_line(error)})") from error

@@ -1,0 +1,52 @@
+import json
+
+import pytest
+
+from cu.models.checkpoints.preprocessing import differences, told
+
+OURS = {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225], "image_size": 32, "resize": "cover",
+        "interpolation": "bilinear", "crop_share": 1.0}  # fmt: skip
+VIT = {
+    "do_resize": True,
+    "size": {"height": 224, "width": 224},
+    "resample": 2,
+    "image_mean": [0.5] * 3,
+    "image_std": [0.5] * 3,
+}
+CONVNEXT = {
+    "size": {"shortest_edge": 224},
+    "crop_pct": 0.875,
+    "resample": 3,
+    "image_mean": OURS["mean"],
+    "image_std": OURS["std"],
+}
+TIMM = {"architecture": "vit", "pretrained_cfg": {"input_size": [3, 384, 384], "mean": [0.5] * 3, "std": [0.5] * 3,
+        "interpolation": "bicubic", "crop_pct": 1.0, "crop_mode": "center"}}  # fmt: skip
+
+
+HALF = "dataset.mean=[0.5,0.5,0.5] dataset.std=[0.5,0.5,0.5]"
+CASES = {
+    "vit": ("preprocessor_config.json", VIT, f"{HALF} dataset.image_size=224 dataset.resize=stretch"),
+    "convnext": (
+        "preprocessor_config.json",
+        CONVNEXT,
+        "dataset.image_size=224 dataset.interpolation=bicubic dataset.crop_share=0.875",
+    ),
+    "timm": ("config.json", TIMM, f"{HALF} dataset.image_size=384 dataset.interpolation=bicubic"),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_what_differs_from_the_config_beside_the_weights_is_said_as_one_types_it(tmp_path, case):
+    name, content, expected = CASES[case]
+    (tmp_path / name).write_text(json.dumps(content))
+    assert differences(tmp_path / "model.safetensors", OURS).endswith(f"gives images otherwise: say {expected}")
+    assert differences(tmp_path, {**OURS, **told(tmp_path)}) is None
+
+
+def test_without_a_config_nothing_is_said(tmp_path):
+    (tmp_path / "config.json").write_text('{"hidden_size": 3}')
+    assert told(tmp_path) == {}
+    assert differences(tmp_path / "a.pt", OURS) is None
+    (tmp_path / "config.json").write_text("{")
+    assert differences(tmp_path / "a.pt", OURS) is None
