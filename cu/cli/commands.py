@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -26,7 +27,9 @@ from cu.errors import ConfigError
 from cu.jobs.job import JobFailed, work
 from cu.jobs.preemption import Preempted, preemptible
 from cu.jobs.sweep_status import exit_code, summary, tally
-from cu.store.plan import NAMED, plan_training, plan_unlearning
+from cu.store.plan import NAMED, Plan, plan_training, plan_unlearning
+from cu.tracking.mode import NOTES
+from cu.tracking.offline import hint, hint_for_all
 
 AGAIN = "type the command again to go on"
 
@@ -67,7 +70,8 @@ def under_hydra(name: str, job: Callable[[DictConfig], Any]) -> Any:
     logging.raiseExceptions = False  # where the disk is full, each line of a log would fail with a traceback
     main = hydra.main(version_base="1.3", config_path=str(config_folder()), config_name=name)(job)
     code: Any = 0
-    Sweep.folder = Sweep.planned = None
+    Sweep.folder = Sweep.outputs = Sweep.planned = None
+    start = time.time()
     try:
         with preemptible():
             main()
@@ -87,6 +91,8 @@ def under_hydra(name: str, job: Callable[[DictConfig], Any]) -> Any:
             raise
         line, code = found
         say(f"error: {line}")
+    if Sweep.outputs is not None and (line := hint_for_all(Sweep.outputs, start)):
+        print(line)
     if Sweep.folder is not None and (ended := tally(Sweep.folder, Sweep.planned)):
         say(summary(ended))
         code = code or exit_code(ended)
@@ -115,6 +121,7 @@ def unlearning_job(cfg: DictConfig) -> Ended:
         from cu.reporting.summary import show
 
         show(result, sys.stdout)
+        tell_of_offline(plan)
     return state, objective_value(plan.config, result.metrics)
 
 
@@ -126,7 +133,15 @@ def training_job(cfg: DictConfig) -> Ended:
     state, result = work(plan)
     accuracies = ", ".join(f"{k.removesuffix('_acc')} {v:.2%}" for k, v in result.accuracies.items())
     print(f"accuracy: {accuracies}\nmodel: {result.model}")
+    if state == "finished":
+        tell_of_offline(plan)
     return state, None
+
+
+def tell_of_offline(plan: Plan) -> None:
+    """Say what can be done with what W&B kept in files, in a sweep once at its end."""
+    if NOTES not in os.environ and (line := hint(plan.folder.path)):
+        print(line)
 
 
 @report_failures

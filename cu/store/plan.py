@@ -14,7 +14,7 @@ from cu.config.trust import require_trusted
 from cu.config.validate import check
 from cu.data.scenarios.types import Scenario
 from cu.disk.digest import sha256
-from cu.disk.files import Damaged, read_json
+from cu.disk.files import Damaged, read_mapping
 from cu.engine.precision import resolve_precision
 from cu.errors import ConfigError
 from cu.evaluation.comparison import YARDSTICKS
@@ -183,9 +183,9 @@ def evaluation_id(config: RunConfig) -> str:
 
 
 def intact(weights: Path) -> bool:
-    """True if the weights are there and match the sha256 in `model.json` beside them, if there is one."""
-    record = read_json(weights.with_name("model.json"))
-    return weights.exists() and (record is None or record.get("sha256") == sha256(weights))
+    """True if the weights are there and match the sha256 in `model.json` beside them."""
+    record = read_mapping(weights.with_name("model.json"))
+    return weights.exists() and record is not None and record.get("sha256") == sha256(weights)
 
 
 def precision_of(config: TrainConfig) -> str:
