@@ -13,7 +13,7 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-from cu.cli.errors import explain_hydra_error, own_folders, say
+from cu.cli.errors import explain_hydra_error, own_folders, require_hydra, say
 from cu.cli.help import help_text
 from cu.cli.hydra_job import Ended, Sweep, announce, no_job_finished, report_failures
 from cu.cli.streams import closed_pipes_ignored
@@ -74,6 +74,7 @@ def under_hydra(name: str, job: Callable[[DictConfig], Any]) -> Any:
     start = time.time()
     try:
         with preemptible():
+            require_hydra(sys.argv[1:])
             main()
     except Preempted as stop:
         code = stop.code

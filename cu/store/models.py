@@ -144,8 +144,6 @@ def load_model(folder: Path) -> StoredModel | None:
         return None
     if record.get("sha256") != sha256(path):
         raise Damaged(f"{path} does not match its record")
-    if not {"identity", "cost"} <= record.keys():
-        raise Damaged(f"{path.with_name('model.json')} is damaged (it does not say what the model is)")
     return StoredModel(load_file(path), record, folder)
 
 
