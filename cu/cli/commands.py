@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable
 from typing import Any
 
 import hydra
@@ -14,10 +15,10 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from cu import __version__
-from cu.cli.errors import explain_hydra_error, own_folders, say
+from cu.cli.errors import explain_hydra_error, own_folders, require_hydra, say
 from cu.cli.help import help_text
 from cu.cli.hydra_job import Ended, Sweep, announce, no_job_finished, report_failures
-from cu.cli.quoting import with_quoted_paths
+from cu.cli.quoting import options_first, with_quoted_paths
 from cu.cli.streams import closed_pipes_ignored
 from cu.config.folder import config_folder
 from cu.config.objective import objective_value
@@ -30,7 +31,9 @@ from cu.jobs.job import JobFailed, work
 from cu.jobs.preemption import Preempted, preemptible
 from cu.jobs.sweep_status import exit_code, summary, tally
 from cu.store.handed_back import told
-from cu.store.plan import NAMED, plan_training, plan_unlearning
+from cu.store.plan import NAMED, Plan, plan_training, plan_unlearning
+from cu.tracking.mode import NOTES
+from cu.tracking.offline import hint, hint_for_all
 
 AGAIN = "type the command again to go on"
 
@@ -74,9 +77,11 @@ def under_hydra(name: str, job: Callable[[DictConfig], Any]) -> Any:
     logging.raiseExceptions = False  # where the disk is full, each line of a log would fail with a traceback
     main = hydra.main(version_base="1.3", config_path=str(config_folder()), config_name=name)(job)
     code: Any = 0
-    Sweep.folder = Sweep.planned = None
+    Sweep.folder = Sweep.outputs = Sweep.planned = None
+    start = time.time()
     try:
         with preemptible():
+            require_hydra(sys.argv[1:])
             main()
     except Preempted as stop:
         code = stop.code
@@ -94,20 +99,12 @@ def under_hydra(name: str, job: Callable[[DictConfig], Any]) -> Any:
             raise
         line, code = found
         say(f"error: {line}")
+    if Sweep.outputs is not None and (line := hint_for_all(Sweep.outputs, start)):
+        print(line)
     if Sweep.folder is not None and (ended := tally(Sweep.folder, Sweep.planned)):
         say(summary(ended))
         code = code or exit_code(ended)
     return code
-
-
-def options_first(words: Sequence[str]) -> list[str]:
-    """A command line with its options before all settings, since Hydra takes no settings on both sides of one."""
-    options, settings, rest = [], [], iter(words)
-    for word in rest:
-        (options if word.startswith("-") else settings).append(word)
-        if word in ("--config-dir", "-cd"):
-            options += [value for value in [next(rest, None)] if value is not None]
-    return [*options, *settings]
 
 
 @report_failures
@@ -124,6 +121,8 @@ def unlearning_job(cfg: DictConfig) -> Ended:
         show(result, sys.stdout, plan.folder.path, plan.product)
         for line in told(plan.folder.path):
             print(line)
+    if state == "finished":
+        tell_of_offline(plan)
     return state, objective_value(plan.config, result.metrics)
 
 
@@ -135,7 +134,15 @@ def training_job(cfg: DictConfig) -> Ended:
     state, result = work(plan)
     accuracies = ", ".join(f"{k.removesuffix('_acc')} {v:.2%}" for k, v in result.accuracies.items())
     print(f"accuracy: {accuracies}\nmodel: {result.model}")
+    if state == "finished":
+        tell_of_offline(plan)
     return state, None
+
+
+def tell_of_offline(plan: Plan) -> None:
+    """Say what can be done with what W&B kept in files, in a sweep once at its end."""
+    if NOTES not in os.environ and (line := hint(plan.folder.path)):
+        print(line)
 
 
 @report_failures

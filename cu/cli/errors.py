@@ -134,6 +134,18 @@ def config_at(parent: str, name: str, arguments: Sequence[str]) -> DictConfig | 
     return node if isinstance(node, DictConfig) else None
 
 
+def require_hydra(arguments: Sequence[str]) -> None:
+    """Check that no part of Hydra's own settings is taken away, which Hydra finds out late or never.
+
+    Raises:
+        ConfigError: One is.
+    """
+    for argument in arguments:
+        if match := re.fullmatch(r"\+{0,2}(hydra(?:\.\w+)?)=(null|~|None)?|~(hydra(?:\.\w+)?)", argument):
+            name = match[1] or match[3]
+            raise ConfigError(f"{argument}: {name} must be a group of settings; leave it out")
+
+
 def swept(argument: str) -> bool:
     """Whether an override gives several values, outside of brackets."""
     return "," in re.sub(r"\[.*\]|\(.*\)|\{.*\}", "", argument.partition("=")[2])

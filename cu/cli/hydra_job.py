@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import traceback
 from collections import Counter
@@ -24,8 +25,10 @@ from cu.errors import ConfigError, NotMeant, described, first_line
 from cu.jobs.job import JobFailed
 from cu.jobs.preemption import was_stopped
 from cu.jobs.status import EXIT_CODES, JobState
-from cu.jobs.sweep_status import note, note_running, tally
+from cu.jobs.sweep_status import forget_notes, note, note_running, tally
 from cu.store.plan import Plan
+from cu.tracking.beforehand import correct_environment
+from cu.tracking.mode import NOTES
 
 Ended = tuple[JobState, Any]
 
@@ -34,12 +37,34 @@ class Sweep(Callback):
     """Remembers, of the sweep that this process started, where it keeps its notes and how many jobs are planned."""
 
     folder: Path | None = None
+    outputs: Path | None = None
     planned: int | None = None
+
+    def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
+        """Called by Hydra before a job that is no part of a sweep."""
+        os.environ.pop(NOTES, None)
+        if tracked(config):
+            correct_environment(say)
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Called by Hydra before the first job."""
         Sweep.folder = Path(config.hydra.sweep.dir).absolute()
         Sweep.planned = planned_jobs(config.hydra)
+        os.environ[NOTES] = str(Sweep.folder)
+        forget_notes(Sweep.folder)
+        if tracked(config):
+            Sweep.outputs = Path(str(config.paths.outputs)).absolute()
+            correct_environment(say)
+
+    def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
+        """Called by Hydra after the last job."""
+        os.environ.pop(NOTES, None)
+
+
+def tracked(config: DictConfig) -> bool:
+    """Whether the config, which nobody has checked yet, asks for W&B."""
+    tracking = config.get("tracking")
+    return isinstance(tracking, DictConfig) and tracking.get("mode") is not None
 
 
 def planned_jobs(context: Any) -> int | None:

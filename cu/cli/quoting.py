@@ -70,3 +70,13 @@ def _in_quotes(value: str) -> str:
     inner = re.sub(r"(\\*)'", r"\1\1\'", value)
     tail = len(inner) - len(inner.rstrip("\\"))
     return f"'{inner}{chr(92) * tail}'"
+
+
+def options_first(words: Sequence[str]) -> list[str]:
+    """A command line with its options before all settings, since Hydra takes no settings on both sides of one."""
+    options, settings, rest = [], [], iter(words)
+    for word in rest:
+        (options if word.startswith("-") else settings).append(word)
+        if word in ("--config-dir", "-cd"):
+            options += [value for value in [next(rest, None)] if value is not None]
+    return [*options, *settings]

@@ -20,7 +20,7 @@ from cu.jobs.processes import adopt_orphans, death, die_with_parent, end_descend
 
 DONE = 113  # how the working process says 0: whatever else ends it with 0 did so before it was done
 SECONDS_FOR_THREADS = 5.0
-SECONDS_FOR_ORDER = 60.0  # that the jobs of a killed launcher get; they are told at once
+SECONDS_FOR_ORDER = 12.0  # that the guards of a killed launcher's jobs get, which give those ten
 SAME_PRESS = 0.2  # seconds within which two SIGINTs are one Ctrl-C: from the terminal and passed on
 FORWARDED = ("SIGINT", "SIGTERM", "SIGHUP")
 
@@ -121,7 +121,8 @@ def end_as(code: int) -> NoReturn:
         import resource
 
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # one core dump is enough
-    signal.signal(-code, signal.SIG_DFL)
+    if code != -signal.SIGKILL:
+        signal.signal(-code, signal.SIG_DFL)
     os.kill(os.getpid(), -code)
     os._exit(128 - code)
 

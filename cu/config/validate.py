@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, fields, is_dataclass
 from functools import lru_cache
@@ -72,6 +73,17 @@ def check_value(value: Any, hint: Any, key: str) -> None:
         reasons = [e for e in error.errors() if e["type"] != "none_required"] or error.errors()
         texts = dict.fromkeys(reworded(e["msg"]) for e in reasons)
         raise ConfigError(f"{key} {' or '.join(texts)}, got {value!r}") from None
+    if not is_finite(value):
+        raise ConfigError(f"{key} must be finite, got {value!r}")
+
+
+def is_finite(value: Any) -> bool:
+    """Whether no number in a value, however deep, is infinite or not a number."""
+    if isinstance(value, Mapping):
+        return all(map(is_finite, value.values()))
+    if isinstance(value, (list, tuple)):
+        return all(map(is_finite, value))
+    return not isinstance(value, float) or math.isfinite(value)
 
 
 def reworded(message: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import math
@@ -97,6 +98,44 @@ def read_json(path: Path) -> Any:
         return None
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise Damaged(f"{path} is damaged ({error})") from error
+
+
+def read_mapping(path: Path) -> dict[str, Any] | None:
+    """The content of a JSON file that holds a mapping; None if there is no file.
+
+    Raises:
+        Damaged: If it holds anything else.
+    """
+    content = read_json(path)
+    if content is not None and not isinstance(content, dict):
+        raise Damaged(f"{path} is damaged (a {type(content).__name__} where a mapping belongs)")
+    if content is None and path.exists():
+        raise Damaged(f"{path} is damaged (null)")
+    return content
+
+
+def write_sealed(path: Path, content: Any) -> None:
+    """Replace a JSON file that says by a checksum whether it is still what was written."""
+    kept = plain(content)
+    write_json(path, {"sha256": _seal(kept), "content": kept})
+
+
+def read_sealed(path: Path) -> Any:
+    """The content of a file of `write_sealed`; None if there is no file.
+
+    Raises:
+        Damaged: If it is not what was written.
+    """
+    sealed = read_mapping(path)
+    if sealed is None:
+        return None
+    if sealed.get("sha256") != _seal(sealed.get("content")):
+        raise Damaged(f"{path} is damaged (its checksum is wrong)")
+    return sealed["content"]
+
+
+def _seal(content: Any) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def plain(value: Any) -> Any:

@@ -8,13 +8,15 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 import torch
-from annotated_types import Gt
+from annotated_types import Gt, Le
 from torch import nn
 
 from cu.data.batches.shuffled import Placement
 from cu.engine.layout import placed
 from cu.engine.precision import available_cores, resolve_precision, usable_threads
 from cu.errors import ConfigError
+
+MOST_THREADS = 1024  # libraries crash when they cannot have as many as they are told
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +36,7 @@ class Hardware:
     precision: Literal["auto", "fp32", "bf16"]
     scoring_precision: Literal["fp32", "bf16"]
     channels_last: bool
-    num_threads: Annotated[int, Gt(0)] | None
+    num_threads: Annotated[int, Gt(0), Le(MOST_THREADS)] | None
     deterministic: bool
 
     def resolved(self) -> Hardware:

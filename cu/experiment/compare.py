@@ -9,7 +9,7 @@ from typing import Any
 from cu.config.build import build
 from cu.config.schema import EvaluationConfig, RunConfig
 from cu.data.types import UnlearningTask
-from cu.disk.files import read_json, write_json
+from cu.disk.files import read_sealed, write_sealed
 from cu.engine.clock import Clock
 from cu.engine.pace import retimed
 from cu.evaluation.cases import by_split
@@ -33,7 +33,7 @@ from cu.store.models import StoredModel
 UNKNOWN: dict[str, float] = dict.fromkeys(
     (*COSTS, "flops"), float("nan")
 )  # what the training of the user's own reference took
-FORM = 2  # of what is kept beside a stored model
+FORM = 3  # of what is kept beside a stored model
 
 
 def compare_with_references(
@@ -146,6 +146,6 @@ def kept_with(stored: StoredModel, compute: Callable[[], Mapping[str, Any]], ide
     path = stored.folder / "judged" / f"{fingerprint(identity)}.json"
 
     def load() -> Mapping[str, Any] | None:
-        return unpacked(read_json(path))
+        return unpacked(read_sealed(path))
 
-    return cached(load, lambda: dict(compute()), lambda values: write_json(path, packed(values)))
+    return cached(load, lambda: dict(compute()), lambda values: write_sealed(path, packed(values)))

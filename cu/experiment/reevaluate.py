@@ -19,7 +19,7 @@ from cu.config.trust import ANY, is_trusted, require_trusted
 from cu.data.task import make_task
 from cu.data.types import UnlearningTask
 from cu.disk.files import Damaged
-from cu.errors import ConfigError
+from cu.errors import ConfigError, described
 from cu.evaluation.suite import spec_of
 from cu.experiment.compare import compare_with_references
 from cu.experiment.earlier_runs import cost_of, faced, limits
@@ -61,6 +61,10 @@ def evaluate_again(config: EvaluateConfig, say: Callable[[str], None]) -> Counte
         except (ConfigError, Damaged) as error:
             ending = "not possible"
             say(f"not possible: {folder}: {error}")
+        except Exception as error:  # whatever is wrong with the files of one run must not keep the others from it
+            ending = "not possible"
+            log.debug("%s", folder, exc_info=True)
+            say(f"not possible: {folder}: {described(error)}")
         endings[ending] += 1
     return endings
 

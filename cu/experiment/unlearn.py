@@ -11,7 +11,7 @@ from threadpoolctl import threadpool_limits
 from cu.config.build import build
 from cu.config.schema import RunConfig
 from cu.data.types import ImageData, UnlearningTask
-from cu.disk.files import Damaged, JsonLines, read_json, read_rows, write_json
+from cu.disk.files import Damaged, JsonLines, read_mapping, read_rows, write_json
 from cu.engine.clock import Clock
 from cu.engine.outputs import score
 from cu.engine.surroundings import surroundings_kept
@@ -34,6 +34,7 @@ from cu.store.result import Models, RunResult, Seeds
 from cu.tracking.types import Tracker
 
 log = logging.getLogger(__name__)
+NUMBER = (int, float, type(None))  # as JSON has them: NaN is null
 
 
 def unlearn(plan: RunPlan, tracker: Tracker) -> RunResult:
@@ -128,16 +129,25 @@ def forget(
 def earlier_outcome(plan: RunPlan) -> tuple[dict[str, Any], dict[str, float]] | None:
     """Outputs and cost kept by an earlier, whole run of the same fingerprint; None if anything asked for is missing."""
     folder = plan.folder.path
-    if not plan.weights_are_there():
+    try:
+        if not plan.weights_are_there():
+            return None
+    except Damaged as error:
+        log.warning("%s: the run is done again", error)
         return None
     if not has_trajectory(read_rows(folder / "metrics.jsonl"), plan.config.evaluation.trajectory_every):
         return None
     try:
-        arrays, cost = load_scores(folder / "predictions.npz"), read_json(folder / "cost.json")
+        arrays, cost = load_scores(folder / "predictions.npz"), read_mapping(folder / "cost.json")
     except Damaged as error:
         log.warning("%s: the run is done again", error)
         return None
-    return None if arrays is None or cost is None else (arrays, cost)
+    if arrays is None or cost is None:
+        return None
+    if not {"unlearn_seconds", "steps"} <= cost.keys() or not all(isinstance(value, NUMBER) for value in cost.values()):
+        log.warning("%s is damaged: the run is done again", folder / "cost.json")
+        return None
+    return arrays, cost
 
 
 def has_trajectory(rows: list[dict[str, Any]], every: int) -> bool:

@@ -89,6 +89,7 @@ def settled(plan: Plan[Any, R]) -> tuple[JobState, R] | None:
         return None
     if plan.config.resume == "error":
         raise ConfigError(f"resume=error, and {plan.folder.path} is finished; use resume=skip or resume=rerun")
+    plan.folder.mend_config(plan.written)
     log.info("already finished: %s", plan.folder.path)
     return "already finished", result
 
@@ -134,12 +135,8 @@ def recorded(plan: Plan[Any, R]) -> R:
 
 def done(plan: Plan[Any, R], attempt: int) -> R:
     """Do the job and write its result; the W&B run is closed whatever happens."""
-    from omegaconf import OmegaConf
-
-    from cu.disk.files import write_text
-
     folder = plan.folder
-    write_text(folder.path / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(dict(plan.written))))
+    folder.write_config(plan.written)
     tracker = mirror(plan, attempt)
     code = EXIT_CODES["failed"]
     try:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from cu.disk.files import read_json, write_json
+from cu.disk.files import Damaged, read_json, write_json
 from cu.jobs.status import EXIT_CODES, JobState
 from cu.store.runs import RunFolder
+
+log = logging.getLogger(__name__)
 
 
 def note(folder: Path, number: int, state: JobState, about: Mapping[str, Any]) -> None:
@@ -25,15 +28,37 @@ def note_running(folder: Path, number: int, overrides: Sequence[str], run: Path)
 
 def read_status(folder: Path, number: int) -> tuple[JobState, str | None]:
     """The state of a job and why, as last noted; a job without a note is missing."""
-    found = read_json(folder / f"{number}.json") or {}
-    return found.get("state", "missing"), found.get("reason")
+    found = read_note(folder, number)
+    state = found.get("state", "missing")
+    return (state if state in EXIT_CODES else "missing"), found.get("reason")
+
+
+def read_note(folder: Path, number: int) -> Mapping[str, Any]:
+    """The note of a job; empty if there is none or it is damaged."""
+    try:
+        found = read_json(folder / f"{number}.json")
+    except Damaged as error:
+        log.warning("%s: its job counts as missing", error)
+        return {}
+    return found if isinstance(found, Mapping) else {}
+
+
+def notes(folder: Path) -> list[Path]:
+    """The files of all notes in a sweep's folder; others, whatever they are, are not the sweep's."""
+    return [path for path in folder.glob("[0-9]*.json") if path.stem.isdecimal()]
+
+
+def forget_notes(folder: Path) -> None:
+    """Remove the notes that an earlier sweep left in the folder of this one."""
+    for path in notes(folder):
+        path.unlink(missing_ok=True)
 
 
 def mark_dead(
     folder: Path, number: int, reason: str, overrides: Sequence[str], log: Path, state: JobState = "failed"
 ) -> None:
     """Note the end of a job whose process is gone without having noted it, here and in the run it worked on."""
-    found = read_json(folder / f"{number}.json") or {}
+    found = read_note(folder, number)
     if found.get("state", "running") != "running":
         return
     if "run" in found:
@@ -49,7 +74,7 @@ def tally(folder: Path, planned: int | None) -> Counter[JobState]:
         planned: How many jobs there should be; None if only the sweeper knows. Those without a note are missing, and
             so are those that say they are running: a sweep is over when it is counted.
     """
-    states: list[JobState] = [read_json(path)["state"] for path in folder.glob("[0-9]*.json")]
+    states: list[JobState] = [read_status(folder, int(path.stem))[0] for path in notes(folder)]
     counts: Counter[JobState] = Counter(states)
     del counts["running"]
     if states:

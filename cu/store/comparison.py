@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from cu.disk.files import Damaged, read_json
+from cu.disk.files import Damaged, read_mapping
 from cu.store.identity import fingerprint
 
 COMPARED = ("value", "ref", "ref_std", "gap", "floor", "z", "rank_p", "original")
@@ -61,7 +61,7 @@ def differences(a: Path, b: Path) -> Differences:
 def records(outputs: Path) -> Iterator[tuple[str, Path]]:
     """The folders of finished runs below an outputs folder, by what they were told."""
     for status in sorted(outputs.glob("runs/*/*/*/*/*/status.json")):
-        if (read_json(status) or {}).get("state") != "finished":
+        if (read_mapping(status) or {}).get("state") != "finished":
             continue
         try:
             config = yaml.safe_load((status.parent / "config.yaml").read_text(encoding="utf-8"))
@@ -72,7 +72,7 @@ def records(outputs: Path) -> Iterator[tuple[str, Path]]:
 
 def metrics_of(run: Path) -> Mapping[str, Mapping[str, Any]]:
     """The metrics of a finished run that are not read from a clock."""
-    result = read_json(run / "result.json") or {}
+    result = read_mapping(run / "result.json") or {}
     return {key: entry for key, entry in result.get("metrics", {}).items() if not any(clock in key for clock in CLOCKS)}
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
-from cu.disk.files import Damaged, JsonLines, read_json, remove_leftovers, write_json, writing
+from cu.disk.files import Damaged, JsonLines, read_mapping, remove_leftovers, write_json, writing
 from cu.disk.locks import locked
 from cu.errors import ConfigError, first_line
 from cu.models.checkpoints.read import UNREADABLE
@@ -97,11 +97,13 @@ class KeptModels:
             Damaged: Its record cannot be read.
         """
         path = self.root / name / "model.safetensors"
-        record = read_json(path.with_name("model.json"))
+        record = read_mapping(path.with_name("model.json"))
         if record is None:
             raise ConfigError(f"the model {path.parent} is gone")
+        if not isinstance(record.get("identity"), dict):
+            raise Damaged(f"{path.with_name('model.json')} is damaged (it does not say what the model is)")
         try:
-            weights = load_file(path) if record["sha256"] == sha256(path) else {}
+            weights = load_file(path) if record.get("sha256") == sha256(path) else {}
         except UNREADABLE:
             weights = {}
         return StoredModel(weights, record, path.parent)
@@ -137,10 +139,10 @@ def load_model(folder: Path) -> StoredModel | None:
         Exception: One of `UNREADABLE`, or `Damaged`, if it is damaged.
     """
     path = folder / "model.safetensors"
-    record = read_json(folder / "model.json")
+    record = read_mapping(folder / "model.json")
     if record is None:
         return None
-    if record["sha256"] != sha256(path):
+    if record.get("sha256") != sha256(path):
         raise Damaged(f"{path} does not match its record")
     return StoredModel(load_file(path), record, folder)
 

@@ -3,29 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Literal, TypeVar
 
 from cu.config.build import build
 from cu.config.parse import parse
-from cu.config.schema import Paths, RunConfig, TrainConfig
+from cu.config.schema import RunConfig, TrainConfig
 from cu.config.trust import require_trusted
 from cu.config.validate import check
 from cu.data.scenarios.types import Scenario
 from cu.disk.digest import sha256
-from cu.disk.files import Damaged, read_json
-from cu.engine.precision import resolve_precision
+from cu.disk.files import Damaged, read_mapping
 from cu.errors import ConfigError
 from cu.store.evaluation_id import evaluation_id
 from cu.store.identity import fingerprint, forgotten_by, original_identity, unlearned_identity
+from cu.store.place import precision_of, resolved
 from cu.store.removed import removal_of
 from cu.store.result import RunResult, TrainResult, read_run_result, read_train_result
 from cu.store.runs import RunFolder
 
 NAMED = ("dataset", "model", "recipe", "scenario", "method", "settings")
 C = TypeVar("C", bound=TrainConfig, covariant=True)
-T = TypeVar("T", bound=TrainConfig)
 R = TypeVar("R", bound=RunResult | TrainResult, covariant=True)
 
 
@@ -165,12 +164,6 @@ def plan_training(config: Mapping[str, Any], names: Mapping[str, str]) -> TrainP
     )
 
 
-def resolved(config: T) -> T:
-    """The config with paths that hold wherever the process goes: a method may change the current folder."""
-    paths = Paths(outputs=config.paths.outputs.absolute(), data=config.paths.data.absolute())
-    return replace(config, paths=paths)
-
-
 def scenario_of(config: RunConfig) -> Scenario:
     """The checked scenario of a run; it needs no torch."""
     require_trusted({"scenario": config.scenario}, config.trust)
@@ -179,14 +172,9 @@ def scenario_of(config: RunConfig) -> Scenario:
 
 
 def intact(weights: Path) -> bool:
-    """True if the weights are there and match the sha256 in `model.json` beside them, if there is one."""
-    record = read_json(weights.with_name("model.json"))
-    return weights.exists() and (record is None or record.get("sha256") == sha256(weights))
-
-
-def precision_of(config: TrainConfig) -> str:
-    """The precision models are trained in on this machine."""
-    return resolve_precision(config.hardware.get("precision"), config.hardware.get("device"))
+    """True if the weights are there and match the sha256 in `model.json` beside them."""
+    record = read_mapping(weights.with_name("model.json"))
+    return weights.exists() and record is not None and record.get("sha256") == sha256(weights)
 
 
 def folder_name(option: str) -> str:

@@ -5,16 +5,18 @@ from __future__ import annotations
 import logging
 import os
 import socket
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Literal
 
-from cu.disk.files import Damaged, read_json, write_json
+from cu.disk.files import Damaged, read_mapping, write_json, write_text
 from cu.disk.locks import locked
 
 log = logging.getLogger(__name__)
+CONFIG = "config.yaml"
 RunState = Literal["running", "finished", "failed", "preempted", "diverged"]
 
 
@@ -32,7 +34,7 @@ class RunFolder:
     def status(self) -> dict[str, Any]:
         """The last written status; empty if there is none or it is damaged."""
         try:
-            return read_json(self.path / "status.json") or {}
+            return read_mapping(self.path / "status.json") or {}
         except Damaged as error:
             log.warning("%s: the run is done again", error)
             return {}
@@ -43,17 +45,43 @@ class RunFolder:
         Raises:
             Damaged: The status cannot be read.
         """
-        return (read_json(self.path / "status.json") or {}).get("state") == "finished"
+        return (read_mapping(self.path / "status.json") or {}).get("state") == "finished"
+
+    def write_config(self, content: Mapping[str, Any]) -> None:
+        """Write `config.yaml`: what the run was told."""
+        from omegaconf import OmegaConf
+
+        write_text(self.path / CONFIG, OmegaConf.to_yaml(OmegaConf.create(dict(content))))
+
+    def mend_config(self, content: Mapping[str, Any]) -> None:
+        """Write `config.yaml` anew if it is gone or damaged; reports and later judgements read it."""
+        import yaml
+
+        try:
+            found = yaml.load(  # the fast one, if there is one
+                (self.path / CONFIG).read_text(encoding="utf-8"), getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+            )
+            damaged = not isinstance(found, dict) or not content.keys() <= found.keys()
+        except (OSError, ValueError, yaml.YAMLError):
+            damaged = True
+        if damaged:
+            log.warning("%s is gone or damaged: written again", self.path / CONFIG)
+            self.write_config(content)
 
     def begin(self) -> int:
         """Mark the run as running; returns which attempt this is, from 1. An earlier result stays for now."""
-        attempt = int(self.status().get("attempt", 0)) + 1
+        attempt = self.attempt(0) + 1
         self._write("running", None, attempt, ended=False)
         return attempt
 
     def end(self, state: RunState, error: str | None = None, mistake: bool = False) -> None:
         """Mark how the run ended, and whether because a setting cannot be used: such a run never was one."""
-        self._write(state, error, int(self.status().get("attempt", 1)), ended=True, mistake=mistake)
+        self._write(state, error, self.attempt(1), ended=True, mistake=mistake)
+
+    def attempt(self, default: int) -> int:
+        """The number of the last attempt; the default if nobody wrote one down."""
+        found = self.status().get("attempt", default)
+        return found if isinstance(found, int) else default
 
     def mark_dead(self, pid: int, state: RunState, error: str) -> None:
         """Mark how a run ended whose process is gone; nothing if it ended itself, or is in other hands by now."""

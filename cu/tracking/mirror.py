@@ -12,7 +12,8 @@ from typing import Annotated, Any, Literal
 from annotated_types import Gt
 
 from cu.errors import first_line
-from cu.tracking.mode import Mode, resolve_mode, unreachable
+from cu.tracking.beforehand import server_answers
+from cu.tracking.mode import Mode, resolve_mode, server_failed
 from cu.tracking.types import RunLabel, Tracker, Untracked
 
 log = logging.getLogger(__name__)
@@ -45,11 +46,11 @@ class WandbTracking:
             mode = resolve_mode(self.mode)
             if mode == "disabled":
                 return Untracked()
-            if mode == "online":
+            if mode == "online" and server_answers():
                 try:
                     return WandbTracker(self._start(label, folder, config, mode))
                 except Exception as error:  # W&B raises many kinds, and none may cost a job
-                    unreachable.append(str(error))
+                    server_failed(str(error))
                     log.warning("W&B cannot be reached, tracking offline: %s", first_line(error))
                     label = replace(label, id=f"{label.id}-offline")  # W&B keeps the first id taken
             return WandbTracker(self._start(label, folder, config, "offline"))
@@ -132,7 +133,7 @@ class WandbTracker:
         try:
             self.run.finish(exit_code=exit_code)
         except Exception as error:
-            unreachable.append(str(error))
+            server_failed(str(error))
             if not self.broken:
                 log.warning("W&B did not take everything, `wandb sync` sends the rest: %s", first_line(error))
 

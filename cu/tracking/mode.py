@@ -11,7 +11,27 @@ from urllib.parse import urlsplit
 
 log = logging.getLogger(__name__)
 Mode = Literal["online", "offline", "disabled"]
+MODES = ("online", "offline", "disabled", "dryrun", "run", "shared")  # that W&B knows in WANDB_MODE
 unreachable: list[str] = []  # what went wrong in this process; later runs do not wait for the server again
+NOTES = "CU_SWEEP"  # names, for all processes of a sweep, the folder of its notes
+NOTE = "wandb_unreachable.txt"  # there: what went wrong in any of them
+
+
+def server_failed(why: str) -> None:
+    """Keep that the server cannot be reached, so that neither this process nor its sweep waits for it again."""
+    unreachable.append(why)
+    if folder := os.environ.get(NOTES):
+        try:
+            Path(folder).mkdir(parents=True, exist_ok=True)
+            Path(folder, NOTE).write_text(f"{why}\n", encoding="utf-8")
+        except OSError as error:  # then others find out themselves
+            log.debug("%s cannot be written (%s)", NOTE, error)
+
+
+def server_is_down() -> bool:
+    """Whether this process or another one of its sweep could not reach the server."""
+    folder = os.environ.get(NOTES)
+    return bool(unreachable) or (folder is not None and Path(folder, NOTE).exists())
 
 
 def resolve_mode(mode: str) -> Mode:
@@ -19,7 +39,7 @@ def resolve_mode(mode: str) -> Mode:
     wanted = os.environ.get("WANDB_MODE", "auto") if mode == "auto" else mode
     if wanted == "disabled":
         return "disabled"
-    if wanted in ("offline", "dryrun") or unreachable:
+    if wanted in ("offline", "dryrun") or server_is_down():
         return "offline"
     if has_key():
         return "online"

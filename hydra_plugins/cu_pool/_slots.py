@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from annotated_types import Ge, Gt, MinLen
+from annotated_types import Ge, Gt, Le, MinLen
 
 from cu.config.validate import check
 from cu.engine.precision import available_cores, usable_threads
@@ -27,7 +27,7 @@ class Settings:
 
     n_jobs: Annotated[int, Gt(0)] | None
     devices: Annotated[list[int | str], MinLen(1)] | None
-    threads: Annotated[int, Gt(0)] | None
+    threads: Annotated[int, Gt(0), Le(1024)] | None
     preload: list[str]
     seconds_to_close: Annotated[float, Ge(0)]
 

@@ -12,13 +12,14 @@ import pytest
 import cu
 from cu.engine.precision import available_cores
 from cu.errors import ConfigError
+from cu.jobs.bounded_log import BoundedLog
 from cu.jobs.processes import death
 from hydra_plugins.cu_pool._pool import distinctions
 from hydra_plugins.cu_pool._slots import Slot, checked, slots
 
 # A command whose jobs live and die as told, with the notes and the summary of `cu-unlearn` but without torch.
 COMMAND = """
-import ctypes, os, signal, sys, time
+import ctypes, os, signal, sys, threading, time
 from cu.cli import commands as cli
 from cu.jobs.job import JobFailed
 from cu.cli.hydra_job import report_failures
@@ -44,6 +45,22 @@ def job(cfg):
         raise JobFailed("diverged", "nan", Path("run.log"))
     if word == "exit":
         os._exit(7)
+    if word == "zero":
+        os._exit(0)
+    if word == "child":  # holds all pipes of the job that dies
+        if not os.fork():
+            os.setsid()
+            time.sleep(1000)
+        os._exit(3)
+    if word == "thread":
+        threading.Thread(target=time.sleep, args=(1000,)).start()
+    if word == "closed":
+        os.closerange(1, 256)
+    if word == "deaf":
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)
+        os.system("setsid sleep 1000 & echo deaf")
+        time.sleep(1000)
     if word == "segfault":
         ctypes.string_at(0)
     if word == "kill":
@@ -63,8 +80,13 @@ def sweep(tmp_path):
     (tmp_path / "doomed.py").write_text(COMMAND, encoding="utf-8")
     processes = []
 
-    def begin(fates, *words):
-        begun = [sys.executable, "-c", "import doomed; doomed.cli.command('unlearn', doomed.job)"]
+    def begin(fates, *words, safe=False):
+        begun = [
+            sys.executable,
+            *(["-P"] if safe else []),
+            "-c",
+            "import doomed; doomed.cli.command('unlearn', doomed.job)",
+        ]
         swept = "model.checkpoint=" + ",".join(f"'{fate}'" if ":" in fate else f"'{fate}:0'" for fate in fates)
         path = f"{Path(cu.__file__).parents[1]}{os.pathsep}{tmp_path}"
         processes.append(
@@ -147,6 +169,46 @@ def test_whatever_kills_a_job_costs_that_job_and_no_other(sweep, tmp_path):
     (line,) = [line for line in progress if " #0 " in line]
     assert re.fullmatch(r"\[\d/7\] #0 failed, \d+ s: model.checkpoint='kill:0': killed by signal 9 .*0\.log\]", line)
     assert not any("Traceback" in line for line in errors)
+
+
+@pytest.mark.slow
+def test_no_job_escapes_however_it_ends(sweep, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # what it holds is not imported, and the sockets of libraries do not fit below it
+    (tmp_path / "cu").mkdir()
+    (tmp_path / "cu" / "__init__.py").write_text("raise SystemExit(77)", encoding="utf-8")
+    (tmp_path / "threadpoolctl.py").write_text("raise SystemExit(77)", encoding="utf-8")
+    (tmp_path / "long").mkdir()
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "long" / ("x" * 115)))
+    process = sweep(["zero", "child", "thread", "closed"], "hydra.launcher.n_jobs=2", safe=True)
+    errors = ended(process)
+    assert errors[-1].startswith("sweep of 4: 2 finished, 0 already finished, 0 skipped, 2 failed, "), errors
+    assert [note["state"] for note in notes(tmp_path)] == ["failed", "failed", "finished", "finished"]
+    assert notes(tmp_path)[0]["reason"].startswith("ended with exit code 0 before it was done [")
+    assert processes_of(tmp_path) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("number", "times"), [("SIGINT", 2), ("SIGHUP", 1)])
+def test_deaf_jobs_and_what_they_started_end_with_the_sweep(sweep, tmp_path, number, times):
+    process = sweep(["deaf"], f"hydra.launcher.seconds_to_close={60 if times == 2 else 1}")
+    wait_for(lambda: any("deaf\n" in text for text in logs(tmp_path)))
+    for _ in range(times):
+        os.killpg(process.pid, getattr(signal, number))
+        time.sleep(0.5)
+    ended(process)
+    assert process.returncode
+    assert [note["state"] for note in notes(tmp_path)] == ["preempted"]
+    assert processes_of(tmp_path) == []
+
+
+def test_what_a_job_prints_is_bounded(tmp_path):
+    log = BoundedLog(tmp_path / "0.log", limit=1000)
+    for number in range(300):
+        log.write(b"%9d\n" % number)
+    log.close()
+    kept = (tmp_path / "0.log.1").read_bytes() + (tmp_path / "0.log").read_bytes()
+    assert len(kept) <= 1000
+    assert kept.splitlines() == [b"%9d" % number for number in range(300)][-len(kept) // 10 :]
 
 
 @pytest.mark.slow

@@ -310,7 +310,12 @@ def test_a_finished_training_is_finished(config, tmp_path):
     weights = tmp_path / "models" / plan.fingerprint / "model.safetensors"
     weights.parent.mkdir(parents=True)
     weights.write_bytes(b"weights")
+    assert plan.finished() is None, "nobody knows whether the weights are whole"
+    record = {"sha256": hashlib.sha256(b"weights").hexdigest()}
+    weights.with_name("model.json").write_text(json.dumps(record), encoding="utf-8")
     assert plan.finished() == result
+    weights.write_bytes(b"other")
+    assert plan.finished() is None
 
 
 def test_a_run_is_finished_once_it_was_judged_as_asked(config, tmp_path, run_result):
