@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -52,7 +53,7 @@ def elsewhere(key: str, value: str, node: DictConfig, folders: Sequence[Path]) -
     if "." not in parent and (options := options_with(parent, leaf, folders)):
         first, *others = options
         more = f" (so {'has' if len(others) == 1 else 'have'} {', '.join(others)})" if others else ""
-        return f"did you mean '{parent}={first} {key}={value}'?{more} "
+        return f"did you mean {shlex.join([f'{parent}={first}', f'{key}={value}'])}?{more} "
     return ""
 
 

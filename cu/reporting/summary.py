@@ -81,7 +81,7 @@ def _print(result: RunResult, console: Console) -> None:
     else:
         console.print("None of the headline metrics was evaluated.")
     for line in notes:
-        console.print(Text(terminal(line), overflow="ellipsis", no_wrap=True))
+        console.print(Text(terminal(line)))
 
 
 def headlines(result: RunResult) -> dict[str, Comparison]:

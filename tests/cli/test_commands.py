@@ -15,8 +15,8 @@ from cu.reporting.collect.folder import run_folders
 
 MISTAKES = [
     ("method.lr=1", "method.lr", "did you mean 'method.recipe.optimizer.lr'?"),
-    ("scenario.file=x", "scenario.file", "did you mean 'scenario=indices scenario.file=x'?"),
-    ("scenario.count=9", "scenario.count", "scenario.count=9'? (so have"),
+    ("scenario.file=x", "scenario.file", "did you mean scenario=indices scenario.file=x?"),
+    ("scenario.count=9", "scenario.count", "scenario.count=9? (so have"),
     ("method.temperature=a;b", "method.temperature", "type 'method.temperature='\"'\"'a;b'\"'\"''"),
     ("scenario=indices scenario.file=x", "scenario.file=x", "cannot be read"),
     (

@@ -1,6 +1,7 @@
 import io
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from scipy.stats import binomtest
@@ -143,3 +144,18 @@ def test_confusion_is_told_where_labels_were_swapped(full, make_metric):
     ]
     skipped = {key: make_metric(None, status="skipped: needs confusion") for key in ("ic/error", "ic/fgt")}
     assert "ic/" not in text(having(sample, skipped))
+
+
+def test_it_says_where_things_are_and_which_settings_were_chosen(full):
+    stream = io.StringIO()
+    chosen = replace(full, names={**full.names, "settings": "published"})
+    show(chosen, stream, Path("outputs/runs/a"), Path("outputs/runs/a/model.safetensors"))
+    assert stream.getvalue().endswith("Run      outputs/runs/a\nWeights  outputs/runs/a/model.safetensors\n")
+    assert "\nSettings published\n" in stream.getvalue()
+    assert "Settings" not in text(full)
+
+
+def test_nothing_that_is_said_below_the_table_is_cut_where_a_terminal_is_narrow(full):
+    said = "No retrained model to compare with: set reference.k=1, or 2 for a noise floor."
+    for width in (200, 60):
+        assert said in " ".join(text(replace(full, references=0), width).split())
