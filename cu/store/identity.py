@@ -17,6 +17,7 @@ from typing import Any
 from cu.config.schema import Component, RunConfig, TrainConfig
 from cu.disk.digest import file_hash, sha256
 from cu.errors import ConfigError
+from cu.store.sources import imported_sources, settings_files
 
 # Settings that say where or how to get something, not what it is.
 WITHOUT_EFFECT = {"dataset": {"download", "folder"}, "model": {"checkpoint", "checkpoint_key"}}
@@ -83,7 +84,10 @@ def original_identity(config: TrainConfig, precision: str, prepared: Mapping[str
     if folder := config.dataset.get("folder"):
         identity["folder"] = listing_hash(folder, "dataset.folder")
     if factory := config.model.get("factory"):
-        identity["factory"] = source_of(str(factory).replace(":", ".").rpartition(".")[0])
+        module = str(factory).replace(":", ".").rpartition(".")[0]
+        identity["factory"] = {**source_of(module), **imported_sources(module)}
+    if files := settings_files(config.model.get("settings") or {}, "model.settings"):
+        identity["settings_files"] = files
     if prepared is not None:
         identity["prepared"] = dict(prepared)
     if config.checkpoint:
@@ -105,7 +109,7 @@ def retrained_identity(original: Mapping[str, Any], seed: int, forget_ids: Itera
 
 def initial_identity(original: Mapping[str, Any], seed: int) -> dict[str, Any]:
     """What an untrained model depends on."""
-    names = ("dataset", "folder", "prepared", "model", "factory", "revision")
+    names = ("dataset", "folder", "prepared", "model", "factory", "settings_files", "revision")
     return {**{name: original[name] for name in names if name in original}, "kind": "initial", "seed": seed}
 
 
