@@ -45,6 +45,7 @@ _RULES = (
     ("mia/member_rate_*", "percent"),
     ("mia/svc_*", "percent"),
     ("agree/*", "percent"),
+    ("leak/*", "percent"),
     ("unlearn_score", "percent"),
     ("agg/avg_gap*", "percent"),
     ("agg/val_gap", "percent"),

@@ -19,6 +19,7 @@ from cu.data.datasets.listing import CACHE, all_files, list_images, require_apar
 from cu.disk.digest import file_hash, sha256
 from cu.disk.hash_cache import content_hashes, signature
 from cu.errors import ConfigError
+from cu.store.sources import imported_sources, settings_files
 
 # Settings that say where or how to get something, not what it is.
 WITHOUT_EFFECT = {
@@ -90,7 +91,10 @@ def original_identity(
     if folder := config.dataset.get("folder"):
         identity["folder"] = folder_hash(config.dataset, Path(str(folder)).expanduser(), config.paths)
     if factory := config.model.get("factory"):
-        identity["factory"] = source_of(str(factory).replace(":", ".").rpartition(".")[0])
+        module = str(factory).replace(":", ".").rpartition(".")[0]
+        identity["factory"] = {**source_of(module), **imported_sources(module)}
+    if files := settings_files(config.model.get("settings") or {}, "model.settings"):
+        identity["settings_files"] = files
     if prepared is not None:
         identity["prepared"] = dict(prepared)
     if removed:
@@ -114,7 +118,7 @@ def retrained_identity(original: Mapping[str, Any], seed: int, forget_ids: Itera
 
 def initial_identity(original: Mapping[str, Any], seed: int) -> dict[str, Any]:
     """What an untrained model depends on."""
-    names = ("dataset", "folder", "prepared", "removed", "model", "factory", "revision")
+    names = ("dataset", "folder", "prepared", "removed", "model", "factory", "settings_files", "revision")
     return {**{name: original[name] for name in names if name in original}, "kind": "initial", "seed": seed}
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from cu.evaluation.comparison import Comparison
-from cu.metrics.spec import ACCURACY, AUC
+from cu.metrics.spec import ACCURACY, AUC, RATE
 from cu.reporting.statistics.intervals import wilson_interval
 from cu.store.result import RunResult
 
@@ -19,11 +19,17 @@ WORDS = {  # what is measured, on which samples, against which it stands if noth
     "mia/loss_auc": ("telling forgotten samples from unseen ones by their loss (0.5: cannot be told)", "forget", None),
     "probe/linear_forget_test_acc": ("forgotten classes that a probe finds in the embedding", "test_forget", None),
     "probe/member_auc": ("telling forgotten samples from unseen ones by the embedding", "forget", None),
+    "leak/true_second": (
+        "true class as the second choice, against the best wrong one",
+        "test_forget",
+        "leak/wrong_second",
+    ),
     "retain_test_acc": ("accuracy on unseen samples of what was kept", "test_retain", None),
 }
 SHOWN = {
     "class": (
-        *("forget_train_acc", "forget_test_acc", "mia/loss_auc", "probe/linear_forget_test_acc", "retain_test_acc"),
+        *("forget_train_acc", "forget_test_acc", "leak/true_second", "mia/loss_auc"),
+        *("probe/linear_forget_test_acc", "retain_test_acc"),
     ),
     "sample": ("forget_train_acc", "mia/loss_auc", "probe/member_auc", "retain_test_acc"),
 }
@@ -117,7 +123,7 @@ def finding_of(
         return ("kept", f"higher than {against}") if higher else ("lost", f"lower than {against}: unlearning has cost")
     if higher:
         return "under-forgotten", f"higher than {against}: the model still knows more than it should"
-    if key.endswith("_auc") and result.references == 0:
+    if key.endswith(("_auc", "_second")) and result.references == 0:
         return "in line", f"not above {against}"
     return (
         "over-forgotten",
@@ -135,6 +141,8 @@ def yardstick(key: str, entry: Comparison, result: RunResult) -> tuple[float | N
     if key.endswith("_auc"):
         return 0.5, margin or 0.0, "guessing"
     other = result.metrics.get(WORDS[key][2] or "")
+    if key == "leak/true_second" and other is not None:
+        return other.value, RATE.size or 0.0, "that of the best wrong class"
     if result.scenario == "sample" and other is not None and other.value is not None:
         low, high = wilson_interval(round(other.value * result.split_sizes["test"]), result.split_sizes["test"])
         return other.value, (high - low) / 2, "unseen samples"
