@@ -52,20 +52,23 @@ def draw(scene: FigureData) -> Drawing:
         ax.set_title(MEASURES[key], loc="left")
     for ax in axes[-2:]:
         ax.set_xlabel("accuracy [%]")
-    told = [
-        f"{model} " + ", ".join(f"{m['measure']} {100 * m['mean']:.1f}" for m in own.to_dict("records"))
-        for model, own in data.groupby("model", sort=False)
-    ]
     return Drawing(
         title="What the head denies and the embedding knows",
         reading="Accuracy on test samples of the forgotten classes by the model's own head and by probes trained on "
         "its embedding, or on what enters its head, with true labels; mean and standard deviation over seeds. Vertical "
         "lines: retrained models, the value to match. A head at zero beside a probe far right of the line is "
         "forgetting in name only.",
-        alt=f"Bars of accuracy in percent on test samples of the forgotten classes. {'; '.join(told)}.",
+        alt=f"Bars of accuracy in percent on test samples of the forgotten classes. {'; '.join(_told(data))}.",
         data=data,
         canvas=canvas,
     )
+
+
+def _told(data: pd.DataFrame) -> list[str]:
+    return [
+        f"{model} " + ", ".join(f"{m['measure']} {100 * m['mean']:.1f}" for m in own.to_dict("records"))
+        for model, own in data.groupby("model", sort=False)
+    ]
 
 
 def _panel(ax: Axes, own: pd.DataFrame, order: list[str], colours: dict[str, str]) -> None:
