@@ -6,6 +6,7 @@ import io
 import json
 import logging
 import os
+import signal
 import subprocess
 import sys
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
@@ -250,6 +251,13 @@ TINY = (
     *("dataset.train_size=300", "model.width=4", "recipe.epochs=2", "method=finetune", "method.recipe.epochs=1"),
     *("evaluation=paper", "tracking=none", "hardware.num_threads=1", "sanity=off"),
 )
+
+
+@pytest.fixture(scope="session", autouse=True)
+def signals_are_heard():
+    """A runner of tests that was started in the background, or by nohup, hands on that it ignores these signals."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture(scope="session")

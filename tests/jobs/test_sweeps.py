@@ -81,7 +81,10 @@ def test_a_misspelt_option_of_a_sweep_is_found_before_anything_runs(command, tmp
     assert len(ended.err) == 1
     assert "method=retrian does not exist: did you mean method=retrain?" in ended.err[0]
     ended = command("unlearn", "-m", f"paths.outputs={tmp_path}", "method=contrastive,finetune", "method.omega=1")
-    assert ended.err == ["error: 'method.omega' is not a setting of every option that is swept over"]
+    assert ended.err == [
+        "error: 'method.omega' is not a setting of every option that is swept over: method=finetune does not have it; "
+        "sweep over the others"
+    ]
 
 
 def test_the_switch_may_stand_anywhere(command, tmp_path):

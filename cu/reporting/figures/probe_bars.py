@@ -54,10 +54,9 @@ def draw(scene: FigureData) -> Drawing:
         ax.set_xlabel("accuracy [%]")
     return Drawing(
         title="What the head denies and the embedding knows",
-        reading="Accuracy on test samples of the forgotten classes by the model's own head and by probes trained on "
-        "its embedding, or on what enters its head, with true labels; mean and standard deviation over seeds. Vertical "
-        "lines: retrained models, the value to match. A head at zero beside a probe far right of the line is "
-        "forgetting in name only.",
+        reading="Accuracy on test samples of the forgotten classes by the head, and by probes of the embedding or of "
+        "what enters the head, with true labels; mean and standard deviation over seeds. Lines: retrained models, the "
+        "value to match. A head at zero beside a probe far right of the line is forgetting in name only.",
         alt=f"Bars of accuracy in percent on test samples of the forgotten classes. {'; '.join(_told(data))}.",
         data=data,
         canvas=canvas,

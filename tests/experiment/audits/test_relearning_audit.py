@@ -2,7 +2,6 @@ import numpy as np
 import pytest
 
 from cu.engine.recipe import Sgd
-from cu.evaluation.facing import facing
 from cu.experiment.audits.relearning import RelearningAudit, drawn
 from cu.metrics.case import Case
 from cu.metrics.findings import Findings
@@ -47,7 +46,7 @@ def test_the_last_step_is_looked_at_though_it_is_no_multiple():
 def test_retraining_is_no_reference_of_itself_and_the_original_knows_it_all(make_scene):
     found = audit().examine(make_scene("class", method="retrain"))
     assert 0.2 < values(found.judged)["relearn/ain"] < 5
-    assert np.isnan(values(facing(case_of(found.references[0]), []).relearning)["relearn/ain"])
+    assert np.isnan(values(found.references[0].facing([]))["relearn/ain"])
     assert values(found.judged)["relearn/steps"] > 0
     assert values(found.original)["relearn/steps"] == 0
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from cu.seeds import member_seed
-from cu.store.models import save_weights
+from cu.store.models import write_model
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def test_the_outcome_of_the_run_is_taken_as_it_is(make_scene, make_bench, audit_
 def test_a_saved_outcome_is_loaded(make_scene, make_bench, caplog):
     context = make_scene(method_seed=901)
     saved = context.workspace.context(78).new_model()
-    save_weights(context.plan.folder.path / "model.safetensors", saved)
+    write_model(context.plan.folder.path, saved, {})
     with caplog.at_level(logging.INFO, logger="cu"):
         stored = context.unlearned()
     assert all(torch.equal(stored.weights[name], value) for name, value in saved.state_dict().items())

@@ -5,7 +5,7 @@ import pytest
 from scipy.integrate import quad
 from scipy.stats import norm, ortho_group
 
-from cu.metrics.findings import DEPTHS, Stages
+from cu.metrics.findings import DEPTHS, Findings, Stages
 from cu.metrics.predictions import ModelPredictions
 from cu.metrics.representation.information import binary_information, difference_index, information_difference
 
@@ -70,7 +70,7 @@ def test_it_is_nought_at_retraining_one_at_the_original_and_between_between(make
 
     def index(judged):
         stages = Stages(judged, original, tuple(retrained))
-        return information_difference(replace(case, stages=stages), max_samples=200)
+        return information_difference(replace(case, findings=Findings.of(stages)), max_samples=200)
 
     assert index(original) == pytest.approx(dict.fromkeys(information_difference.spec.keys, 1.0))
     middle = index(staged(case.model, 1.5, 3))
