@@ -7,6 +7,7 @@ from cu.engine.taps import pooled
 from cu.experiment.audits import stages as module
 from cu.experiment.audits.stages import StageAudit, seen
 from cu.metrics.case import Case
+from cu.metrics.findings import Findings
 from cu.metrics.representation.depths import linear_probe_stages, mmd_to_retrained_stages
 from cu.metrics.representation.information import information_difference
 from cu.models.resnet import ResNet
