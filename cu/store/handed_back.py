@@ -10,6 +10,7 @@ from cu.disk.digest import sha256
 from cu.disk.files import read_json, write_json, write_text
 
 RECORD, LINES = "unlearned.json", "load_unlearned.py"
+HANDED_BACK = "unlearned"  # the file, but for its suffix, or the folder
 
 
 def write_handed_back(folder: Path, file: Path, lines: Sequence[str], about: Mapping[str, Any]) -> None:

@@ -11,6 +11,7 @@ from cu.data.scenarios.id_files import Named, read_request
 from cu.disk.files import Damaged
 from cu.errors import ConfigError
 from cu.store.forget_ids import left_behind
+from cu.store.handed_back import HANDED_BACK
 
 
 @dataclass(frozen=True)
@@ -43,12 +44,17 @@ def removal_of(config: TrainConfig) -> Removal:
         found |= {_key(entry): entry for entry in _read(path)}
         sources.append(path)
     if config.checkpoint:
-        folder = Path(config.checkpoint).expanduser().absolute().parent
+        folder = run_of(Path(config.checkpoint).expanduser().absolute())
         own = _left_behind_by(folder)
         if own is not None and folder not in {path.absolute() for path in sources}:
             found |= {_key(entry): entry for entry in own}
             sources.append(folder)
     return Removal(tuple(found.values()), tuple(sources))
+
+
+def run_of(weights: Path) -> Path:
+    """The folder of the run that left weights, in its own format or handed back in the user's: a file or a folder."""
+    return weights.parent.parent if weights.parent.name == HANDED_BACK else weights.parent
 
 
 def _left_behind_by(run: Path) -> Sequence[Named] | None:

@@ -169,7 +169,9 @@ def test_weights_move(outcome, original, name, scenario):
     assert torch.equal(flat(outcome(name, scenario)[0]), flat(original)) == (name in UNMOVED)
 
 
-@pytest.mark.parametrize(("name", "part"), [(n, part) for n in NAMES for part in sorted({"forget", "retain"} - reads(n))])
+@pytest.mark.parametrize(
+    ("name", "part"), [(n, part) for n in NAMES for part in sorted({"forget", "retain"} - reads(n))]
+)
 def test_what_a_method_does_without_is_never_read(outcome, unlearn, toy_tasks, same_weights, name, part):
     scenario = kinds(name)[0]
     task = toy_tasks[scenario]
