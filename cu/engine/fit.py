@@ -42,7 +42,7 @@ class Checkpoint(Protocol):
 
 B = TypeVar("B", bound=Countable)
 Loss = Callable[[Classifier, B], Tensor]
-Stop = Callable[[Classifier, int, bool], bool]
+AfterStep = Callable[[Classifier, int, bool], bool]
 AroundStep = Callable[[nn.Module, torch.optim.Optimizer, B], AbstractContextManager[None]]
 
 
@@ -63,7 +63,7 @@ def fit(
     recipe: Recipe,
     context: MethodContext,
     *,
-    stop: Stop | None = None,
+    after_step: AfterStep | None = None,
     around_step: AroundStep[B] = unconstrained,
     checkpoint: Checkpoint | None = None,
     name: str = "unlearning",
@@ -79,7 +79,7 @@ def fit(
         loss: Scalar of (model, batch), minimised.
         recipe: Optimizer, schedule, epochs, clipping, batch normalisation mode.
         context: Hardware, seed, account and log.
-        stop: Called with (model, steps of the run, whether a pass just ended) after each step; True ends training.
+        after_step: Called with (model, steps of the run, whether a pass just ended) after each step; True ends training.
         around_step: Called with (model, optimizer, batch) once gradients are there; the context it returns is open
             during clipping and the optimizer's step.
         checkpoint: Where state is kept after each epoch; training continues from it if it holds one.
@@ -105,7 +105,7 @@ def fit(
                     require_finite(total, epoch, step)
                 advance(f"epoch {epoch + 1}")
                 context.checkpoint_trajectory(student, step)
-                if stop and stop(student, step, steps == len(batches)):
+                if after_step and after_step(student, step, steps == len(batches)):
                     stopped = True
                     break
             require_finite(total, epoch, step)

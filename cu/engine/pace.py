@@ -32,7 +32,15 @@ def seconds_per_sample(split: Split, recipe: Recipe, context: MethodContext) -> 
         return long or len(stamps) >= STEPS + UNTIMED
 
     once = replace(recipe, epochs=2, schedule="constant")
-    fit(context.new_model(), context.batches(split, recipe), cross_entropy, once, context, stop=enough, name="timing")
+    fit(
+        context.new_model(),
+        context.batches(split, recipe),
+        cross_entropy,
+        once,
+        context,
+        after_step=enough,
+        name="timing",
+    )
     steps = [later - earlier for earlier, later in zip(stamps[UNTIMED - 1 :], stamps[UNTIMED:], strict=False)]
     return median(steps) / min(recipe.batch_size, len(split)) if steps else None
 

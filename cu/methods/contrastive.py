@@ -99,7 +99,7 @@ class Contrastive:
             partial(self.loss, keys=keys),
             self.recipe,
             context,
-            stop=self.stop_rule(task, context, best),
+            after_step=self.stop_rule(task, context, best),
             around_step=keys.following if keys else unconstrained,
         )
         return best.put_back(student) if best else student

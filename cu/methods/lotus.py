@@ -73,7 +73,7 @@ class Lotus:
                 context.log({"lotus/temperature": tempering.temperature}, step)
             return tempering.reached
 
-        return fit(model, context.batches(flagged, self.recipe), tempering.loss, self.recipe, context, stop=stop)
+        return fit(model, context.batches(flagged, self.recipe), tempering.loss, self.recipe, context, after_step=stop)
 
     def unseen_accuracy(self, model: Classifier, task: UnlearningTask, context: MethodContext) -> float:
         """The original's accuracy on data it has not seen, or 0 where nothing is to be left."""

@@ -85,7 +85,7 @@ class Scrub:
                 students.append(deepcopy(student).eval())
             return False
 
-        final = fit(model, batches, loss, self.recipe, context, stop=keep)
+        final = fit(model, batches, loss, self.recipe, context, after_step=keep)
         errors = [1 - context.accuracy(student, task.forget) for student in students]
         if not errors:
             return final

@@ -17,11 +17,13 @@ from cu.seeds import derive_seed
 def train(toy_data, make_run, make_recipe, make_model):
     """Fit a fresh model to the toy data; `(recipe settings, run settings) -> (model, run)`."""
 
-    def train(*, model=None, stop=None, checkpoint=None, loss=cross_entropy, run=None, **settings):
+    def train(*, model=None, after_step=None, checkpoint=None, loss=cross_entropy, run=None, **settings):
         run = run or make_run(build=lambda: make_model(dropout=0.2))
         recipe = make_recipe(**settings)
         model = model or run.new_model()
-        fitted = fit(model, run.batches(toy_data.train, recipe), loss, recipe, run, stop=stop, checkpoint=checkpoint)
+        fitted = fit(
+            model, run.batches(toy_data.train, recipe), loss, recipe, run, after_step=after_step, checkpoint=checkpoint
+        )
         return fitted, run
 
     return train
@@ -118,7 +120,7 @@ def test_looks_on_the_way_change_nothing(toy_tasks, make_run, original, train, s
         return False
 
     run = make_run(log=lambda values, step: rows.append(values), task=toy_tasks["class"], trajectory_every=2)
-    watched, _ = train(model=original, run=run, batchnorm=batchnorm, stop=looking)
+    watched, _ = train(model=original, run=run, batchnorm=batchnorm, after_step=looking)
     alone, _ = train(model=original, run=make_run(), batchnorm=batchnorm)
     assert same_weights(watched, alone)
     assert sum("trajectory/forget_train_acc" in values for values in rows) == 5
@@ -185,7 +187,7 @@ def test_a_stop_rule_ends_training_at_once(train, make_run):
         return step == 7
 
     rows = []
-    _, run = train(run=make_run(log=lambda values, step: rows.append(step)), stop=stop, epochs=10)
+    _, run = train(run=make_run(log=lambda values, step: rows.append(step)), after_step=stop, epochs=10)
     assert calls == [(step, step == 5) for step in range(1, 8)]
     assert run.ledger.steps == 7
     assert rows == [5, 7]

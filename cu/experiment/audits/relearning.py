@@ -102,7 +102,7 @@ class RelearningAudit:
             return step >= self.max_steps
 
         epochs = math.ceil(self.max_steps / len(batches))
-        fit(model, batches, cross_entropy, self.recipe(epochs), run, stop=look, name="relearning")
+        fit(model, batches, cross_entropy, self.recipe(epochs), run, after_step=look, name="relearning")
         return np.array(seen)
 
     def recipe(self, epochs: int) -> Recipe:
