@@ -79,7 +79,7 @@ def fit(
         loss: Scalar of (model, batch), minimised.
         recipe: Optimizer, schedule, epochs, clipping, batch normalisation mode.
         context: Hardware, seed, account and log.
-        after_step: Called with (model, steps of the run, whether a pass just ended) after each step; True ends training.
+        after_step: Called with (model, steps of the run, whether a pass just ended) after each; True ends training.
         around_step: Called with (model, optimizer, batch) once gradients are there; the context it returns is open
             during clipping and the optimizer's step.
         checkpoint: Where state is kept after each epoch; training continues from it if it holds one.
