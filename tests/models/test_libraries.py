@@ -10,9 +10,9 @@ def test_networks_of_timm_become_classifiers_of_the_data_set_s_images(name):
     pytest.importorskip("timm")
     settings = {"depths": (1, 1, 1, 1), "embed_dim": 24} if "swin" in name else {"depth": 1} if "vit" in name else {}
     model = TimmModel(name=name, pretrained=False, settings=settings).build(5, (1, 32, 32)).eval()
-    logits, embedding = model(torch.randn(2, 1, 32, 32))
-    assert (logits.shape, embedding.ndim) == ((2, 5), 2)
-    torch.testing.assert_close(model.head.classifier(embedding), logits)
+    output = model(torch.randn(2, 1, 32, 32))
+    assert (output.logits.shape, output.embedding.ndim) == ((2, 5), 2)
+    torch.testing.assert_close(model.head.classifier(output.embedding), output.logits)
 
 
 @pytest.mark.parametrize("name", ["squeezenet1_0", "rsnet18"])
