@@ -55,7 +55,7 @@ def test_an_exact_method_cannot_be_told_from_retraining(suite, make_world, scena
 def test_facing_one_reference_more_would_show(suite, make_world):
     # What a comparison against all K would make of the same exact method: nearer than retraining to retraining.
     alone = {"average_gap": suite["average_gap"]}
-    nearer = collected(alone, make_world, "sample", 2, measure, worlds=200)["agg/avg_gap_acc"]
-    assert np.mean([e.value for e in nearer]) / np.mean([e.ref for e in nearer]) == pytest.approx(0.87, abs=0.05)
-    fair = collected(alone, make_world, "sample", 2, worlds=200)["agg/avg_gap_acc"]
-    assert np.mean([e.value for e in fair]) / np.mean([e.ref for e in fair]) == pytest.approx(1, abs=0.05)
+    nearer = collected(alone, make_world, "sample", 2, measure, worlds=120)["agg/avg_gap_acc"]
+    assert np.mean([e.value for e in nearer]) / np.mean([e.ref for e in nearer]) == pytest.approx(0.87, abs=0.06)
+    fair = collected(alone, make_world, "sample", 2, worlds=120)["agg/avg_gap_acc"]
+    assert np.mean([e.value for e in fair]) / np.mean([e.ref for e in fair]) == pytest.approx(1, abs=0.06)
