@@ -177,7 +177,7 @@ def main() -> int:
             largest[key] = max(largest.get(key, 0.0), found.value)
             if not found.value <= BOUNDS[case.precision]:
                 wrong += 1
-                print(f"\nbeyond the bound: {case}: {found}")
+                print(f"\nbeyond the bound: {case}: {found}", flush=True)
     print(file=sys.stderr)
     for key, value in sorted(largest.items()):
         print(f"{key[0]}  channels {key[1]:5}  {key[2]:11}  {key[3]:11}  {value:.1e}")
