@@ -18,8 +18,8 @@ MEASURES = {
     "probe/fewshot10_forget_acc": "10-shot probe",
     "probe/knn20_forget_test_acc": "20 nearest neighbours",
     "probe/linear_forget_test_acc": "linear probe",
-    "probe_h/fewshot10_forget_acc": "10-shot probe before the projection",
-    "probe_h/linear_forget_test_acc": "linear probe before the projection",
+    "probe_h/fewshot10_forget_acc": "10-shot probe of features",
+    "probe_h/linear_forget_test_acc": "linear probe of features",
 }
 
 
