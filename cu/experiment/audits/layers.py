@@ -19,7 +19,7 @@ from cu.engine.predict import predict
 from cu.engine.progress import eta_log
 from cu.experiment.audits.context import AuditContext
 from cu.experiment.audits.relearning import drawn
-from cu.experiment.audits.types import AuditFindings
+from cu.experiment.audits.types import AuditFindings, beside_all
 from cu.metrics.findings import DEPTHS, Activations, Layers
 from cu.models.types import Classifier
 from cu.seeds import generator
@@ -55,11 +55,7 @@ class LayerAudit:
             found.append(seen(stored))
             finished()
         judged, original, *references = found
-        return AuditFindings(
-            Layers(judged, original, tuple(references)),
-            tuple(Layers(own, original, tuple(references)) for own in references),
-            Layers(original, original, tuple(references)),
-        )
+        return beside_all(Layers, judged, original, references)
 
     def images(self, context: AuditContext) -> dict[str, Split]:
         """What the models look at, the same for all of them."""

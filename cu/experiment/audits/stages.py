@@ -16,7 +16,7 @@ from cu.engine.progress import eta_log
 from cu.engine.taps import tapped
 from cu.experiment.audits.context import AuditContext
 from cu.experiment.audits.relearning import drawn
-from cu.experiment.audits.types import AuditFindings
+from cu.experiment.audits.types import AuditFindings, beside_all
 from cu.metrics.findings import DEPTHS, Stages
 from cu.metrics.predictions import SPLITS, ModelPredictions, Predictions, of_parts
 from cu.models.types import Classifier
@@ -44,11 +44,7 @@ class StageAudit:
             found.append(stages(workspace.load(stored), splits, workspace.hardware))
             finished()
         judged, original, *references = found
-        return AuditFindings(
-            Stages(judged, original, tuple(references)),
-            tuple(Stages(own, original, tuple(references)) for own in references),
-            Stages(original, original, tuple(references)),
-        )
+        return beside_all(Stages, judged, original, references)
 
     def splits(self, context: AuditContext) -> dict[str, Split]:
         """What the models look at, the same for all of them."""

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, TypeVar
 
 from cu.experiment.audits.context import AuditContext
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,6 +27,18 @@ class AuditFindings:
     judged: Any
     references: tuple[Any, ...]
     original: Any | None
+
+
+def beside_all(
+    kind: Callable[[T, T, tuple[T, ...]], Any], judged: T, original: T, references: Sequence[T]
+) -> AuditFindings:
+    """Findings of a type made of the judged model's, the original's and those of all retrained models."""
+    retrained = tuple(references)
+    return AuditFindings(
+        kind(judged, original, retrained),
+        tuple(kind(own, original, retrained) for own in retrained),
+        kind(original, original, retrained),
+    )
 
 
 class Audit(Protocol):
