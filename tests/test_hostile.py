@@ -1,5 +1,4 @@
-import importlib.util
-import sys
+import importlib
 from itertools import islice
 from pathlib import Path
 
@@ -7,18 +6,13 @@ import pytest
 
 import cu
 
-FILE = Path(cu.__file__).parents[1] / "scripts" / "hostile.py"
+SCRIPTS = Path(cu.__file__).parents[1] / "scripts"
 
 
-@pytest.fixture(scope="module")
-def hostile():
-    """The campaign's script as a module."""
-    spec = importlib.util.spec_from_file_location("hostile", FILE)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["hostile"] = module  # dataclasses look there
-    spec.loader.exec_module(module)
-    yield module
-    del sys.modules["hostile"]
+@pytest.fixture
+def campaign(monkeypatch):
+    """The folder of the campaign's script can be imported from."""
+    monkeypatch.syspath_prepend(SCRIPTS)
 
 
 WORDS = [
@@ -38,7 +32,18 @@ def test_a_wrong_setting_is_one_line_and_exit_code_2(command, tiny, tmp_path, wo
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_campaign_tells_what_was_survived(hostile, monkeypatch, tmp_path):
-    monkeypatch.setattr(hostile, "WRONG", ("seed=abc", "--cfg=job", "method=null"))
-    attempts = islice(hostile.settings(tmp_path, short=False), 3)
+def test_the_campaign_tells_what_was_survived(campaign, monkeypatch, tmp_path):
+    wrong_settings = importlib.import_module("campaign.wrong_settings")
+    monkeypatch.setattr(wrong_settings, "WRONG", ("seed=abc", "--cfg=job", "method=null"))
+    attempts = islice(wrong_settings.settings(tmp_path, short=False), 3)
     assert [attempt.fault is None for attempt in attempts] == [True, False, True]
+
+
+def test_the_campaign_damages_every_kind_of_file_once(campaign, tmp_path):
+    damages = importlib.import_module("campaign.damages")
+    for name in ("models/0b36a004d31c3f7c/judged/ab55706a5bff4225.json", "models/198067236cb645ba/judged/x.json"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).write_text("{}")
+    assert damages.kinds(tmp_path) == ["models/*/judged/*.json", "models/*/judged/x.json"]
+    copy = damages.damaged(tmp_path, tmp_path.with_name("copy"), "models/*/judged/*.json", lambda content: None)
+    assert [path.name for path in copy.rglob("*.json")] == []

@@ -42,7 +42,7 @@ def statement() -> None:
 
 
 def write(run: Path, folder: Path | None) -> list[str]:
-    """Write page and JSON; returns what is printed: the conclusion, and where they are.
+    """Write page and JSON; returns what is printed: the conclusion, what casts doubt on it, and where they are.
 
     Raises:
         ConfigError: There is no such run.
@@ -59,4 +59,5 @@ def write(run: Path, folder: Path | None) -> list[str]:
     place = folder or record.folder
     write_json(place / "statement.json", facts)
     write_text(place / "statement.html", page(facts))
-    return [*facts["conclusion"], f"written: {place / 'statement.html'}, {place / 'statement.json'}"]
+    doubts = [f"doubt: {doubt}" for doubt in facts["doubts"]]
+    return [*facts["conclusion"], *doubts, f"written: {place / 'statement.html'}, {place / 'statement.json'}"]

@@ -138,7 +138,7 @@ def not_tested(result: RunResult) -> list[str]:
     reasons: dict[str, list[str]] = {}
     for key, entry in result.metrics.items():
         if entry.status != "ok":
-            reasons.setdefault(entry.status.removeprefix("skipped: "), []).append(key)
+            reasons.setdefault(entry.note or entry.status.removeprefix("skipped: "), []).append(key)
     skipped = [f"{len(keys)} metrics ({', '.join(keys[:3])}{', ...' if len(keys) > 3 else ''}): {reason}"
                for reason, keys in reasons.items()]  # fmt: skip
     return [*NEVER_TESTED, *skipped]

@@ -89,7 +89,7 @@ def _statistic(cell: tuple, rows: list[Any]) -> Statistic:
         direction=rows[0].direction,
         references=min(counted, default=0),
         images=min(images, default=0),
-        reasons=_joined(r.status for r in rows if r.status != "ok"),
+        reasons=_joined(_reason(r) for r in rows if r.status != "ok"),
         versions=_joined(r.version for r in rows),
         notes=_joined(r.note for r in rows),
         gaps={_seeds(r): r.gap for r in compared},
@@ -119,6 +119,11 @@ def _pooled(stds: Sequence[float], counts: Sequence[int]) -> float:
 
 def _joined(texts: Iterable[object]) -> str | None:
     return "; ".join(sorted({str(t) for t in texts if t is not None and t == t})) or None
+
+
+def _reason(row: Any) -> str:
+    """Why a value is missing: of one that is undefined, what the metric says of itself."""
+    return row.note if row.status == "undefined" and isinstance(row.note, str) and row.note else row.status
 
 
 def _seeds(row: Any) -> tuple[int, int, int]:

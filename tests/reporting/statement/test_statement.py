@@ -134,6 +134,7 @@ def test_the_command_writes_page_and_json_of_a_run(finished, tmp_path, capsys, m
     facts = json.loads((tmp_path / "statement.json").read_text())
     assert facts["forgotten"]["count"] == len(facts["forgotten"]["ids"]) > 0
     assert len(facts["weights"]["before"]["sha256"]) == 64
+    assert [line for line in lines if line.startswith("doubt: ")] == [f"doubt: {doubt}" for doubt in facts["doubts"]]
     assert facts["run"]["fingerprint"] in (tmp_path / "statement.html").read_text(encoding="utf-8")
     assert lines[-1].startswith("written: ")
     monkeypatch.setattr(sys, "argv", ["cu-statement", str(tmp_path)])

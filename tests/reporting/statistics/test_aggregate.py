@@ -46,6 +46,12 @@ def test_a_run_without_a_value_does_not_count(run_folders, make_metric):
     assert (cell.mean, cell.n, cell.reasons) == (0.4, 1, "skipped: too few samples")
 
 
+def test_an_undefined_value_is_explained_by_what_the_metric_says_of_itself(run_folders, make_metric):
+    run_folders.add({"a": make_metric(None, status="undefined", note="attack at chance"), "b": make_metric(math.nan)})
+    reasons = {cell.key: cell.reasons for cell in aggregate(collect(run_folders.outputs), None, None).stats}
+    assert reasons == {"a": "attack at chance", "b": "undefined"}
+
+
 def test_expected_seeds_are_those_of_the_scenario(run_folders, make_metric):
     value = {"test_acc": make_metric(0.5)}
     for seed in range(4):

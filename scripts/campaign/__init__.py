@@ -1,0 +1,1 @@
+"""The hostile campaign: see scripts/hostile."""
