@@ -30,6 +30,7 @@ from cu.errors import ConfigError
 from cu.jobs.job import JobFailed, work
 from cu.jobs.preemption import Preempted, preemptible
 from cu.jobs.sweep_status import exit_code, summary, tally
+from cu.models.checkpoints.preprocessing import as_told
 from cu.store.handed_back import told
 from cu.store.plan import NAMED, Plan, plan_training, plan_unlearning
 from cu.tracking.mode import NOTES
@@ -110,7 +111,7 @@ def under_hydra(name: str, job: Callable[[DictConfig], Any]) -> Any:
 @report_failures
 def unlearning_job(cfg: DictConfig) -> Ended:
     """One job of `cu-unlearn`; its value is the metric named by `objective`, for sweepers."""
-    plan = plan_unlearning(plain(cfg), choices())
+    plan = plan_unlearning(as_told(plain(cfg)), choices())
     announce(plan)
     for line in doubts(plan.written, plan.names):
         say(f"warning: {line}")
@@ -129,7 +130,7 @@ def unlearning_job(cfg: DictConfig) -> Ended:
 @report_failures
 def training_job(cfg: DictConfig) -> Ended:
     """One job of `cu-train`."""
-    plan = plan_training(plain(cfg), choices())
+    plan = plan_training(as_told(plain(cfg)), choices())
     announce(plan)
     state, result = work(plan)
     accuracies = ", ".join(f"{k.removesuffix('_acc')} {v:.2%}" for k, v in result.accuracies.items())

@@ -91,6 +91,8 @@ class TrainConfig:
         trust: Modules of the user's own whose classes the config may name.
         removed: What earlier requests removed: run folders, or files of ids or file names. It is left out of
             everything, and so is what the run that `checkpoint` comes from removed.
+        preprocessing: Who told how images are given: the data set's settings, or the config beside `checkpoint`,
+            from which they were filled in.
     """
 
     seed: Seed
@@ -104,6 +106,7 @@ class TrainConfig:
     tracking: Component
     trust: list[str]
     removed: str | list[str] | None = None
+    preprocessing: Literal["given", "checkpoint"] = "given"
 
     @property
     def checkpoint(self) -> str | None:

@@ -35,4 +35,4 @@ def told(folder: Path) -> list[str]:
     if record is None or not (folder / record["file"]).is_file():
         return []
     lines = (folder / LINES).read_text(encoding="utf-8").splitlines()
-    return [f"weights: {folder / record['file']}", *(f"  {line}" for line in lines)]
+    return [f"Yours    {folder / record['file']}", *(f"  {line}" for line in lines)]

@@ -37,9 +37,9 @@ def test_weights_come_back_in_the_user_s_format_and_the_printed_lines_load_them(
     again = command("unlearn", *words)
     for ended in (first, again):
         lines = ended.out.splitlines()
-        place = next(i for i, line in enumerate(lines) if line.startswith("weights: "))
+        place = next(i for i, line in enumerate(lines) if line.startswith("Yours    "))
         network = Net()
         exec("\n".join(line.strip() for line in lines[place + 1 : place + 4]), {"network": network})
         assert not torch.equal(network.fc.weight, own_network.fc.weight)
-    content = torch.load(lines[place].removeprefix("weights: "), weights_only=True)
+    content = torch.load(lines[place].removeprefix("Yours    "), weights_only=True)
     assert (content["epoch"], list(content["state_dict"])) == (3, [f"model.{n}" for n in own_network.state_dict()])

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from cu.disk.files import Damaged, read_json
+from cu.errors import ConfigError
 
 FILES = ("preprocessor_config.json", "config.json")  # of Hugging Face's processors; of timm
 RESAMPLING = {0: "nearest", 1: "lanczos", 2: "bilinear", 3: "bicubic"}  # Pillow's numbers
@@ -38,7 +39,30 @@ def differences(checkpoint: Path, dataset: Mapping[str, Any]) -> str | None:
     others = [f"dataset.{n}={_typed(v)}" for n, v in wanted.items() if n in dataset and not _same(v, dataset[n])]
     if not others:
         return None
-    return f"the config beside model.checkpoint={checkpoint} gives images otherwise: say {' '.join(others)}"
+    say = f"say preprocessing=checkpoint or {' '.join(others)}"
+    return f"the config beside model.checkpoint={checkpoint} gives images otherwise: {say}"
+
+
+def as_told(config: Mapping[str, Any]) -> dict[str, Any]:
+    """A whole config whose data set gives images as the config beside the checkpoint says, if it asks for that.
+
+    Raises:
+        ConfigError: `preprocessing=checkpoint`, and there is no checkpoint, or no such config beside it.
+    """
+    if config.get("preprocessing") != "checkpoint":
+        return dict(config)
+    dataset, checkpoint = config["dataset"], (config.get("model") or {}).get("checkpoint")
+    if not checkpoint:
+        raise ConfigError("preprocessing=checkpoint needs model.checkpoint=FILE or FOLDER")
+    try:
+        found = told(Path(str(checkpoint)))
+    except Damaged as error:
+        raise ConfigError(f"preprocessing=checkpoint: {error}") from error
+    if not found:
+        raise ConfigError(
+            f"preprocessing=checkpoint: no {' or '.join(FILES)} beside {checkpoint} tells how images are given"
+        )
+    return {**config, "dataset": {**dataset, **{name: value for name, value in found.items() if name in dataset}}}
 
 
 def _of_processor(content: Mapping[str, Any]) -> dict[str, Any]:
