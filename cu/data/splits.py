@@ -53,12 +53,14 @@ class Part:
         labels: int64 [M], in [0, number of classes).
         rows: int64 [N], ascending: the images that belong to this part. They become the sample ids.
         files: Of all images, where there are any.
+        parts: Of all images, the parts of its class that each belongs to, as `class/part`, where there are any.
     """
 
     images: Tensor
     labels: Tensor
     rows: Tensor
     files: Files | None = None
+    parts: tuple[tuple[str, ...], ...] | None = None
 
 
 def whole(images: Tensor, labels: Tensor) -> Part:
@@ -143,4 +145,4 @@ def _transform(options: DatasetOptions, channels: int) -> Transform:
 
 
 def _split(name: str, part: Part, rows: Tensor, transform: Transform) -> Split:
-    return Split(name, part.images, rows, part.labels[rows], rows, transform, part.files)
+    return Split(name, part.images, rows, part.labels[rows], rows, transform, part.files, part.parts)

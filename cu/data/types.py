@@ -39,6 +39,8 @@ class Split:
         ids: int64 [N], stable sample ids: the position in the data set's own file order.
         transform: How uint8 images become the float input of a model.
         files: Of all `images`, by id; None where the data set is no folder of images.
+        parts: Of all `images`, by id: the parts of its class that each belongs to, as `class/part`; None where the
+            data set has none.
     """
 
     name: str
@@ -48,6 +50,7 @@ class Split:
     ids: Tensor
     transform: Transform
     files: Files | None = None
+    parts: tuple[tuple[str, ...], ...] | None = None
 
     def __len__(self) -> int:
         return len(self.rows)

@@ -1,8 +1,8 @@
-"""CIFAR-10 and CIFAR-100."""
+"""CIFAR-10, and CIFAR-100 in its classes or in its superclasses."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +10,7 @@ import torch
 from torchvision.datasets import CIFAR10, CIFAR100
 
 from cu.data.datasets.files import read_verified, reading
+from cu.data.datasets.pickles import plain_pickle
 from cu.data.splits import DatasetOptions, Part, image_data, whole
 from cu.data.types import ImageData
 
@@ -40,7 +41,33 @@ class Cifar100(DatasetOptions):
         return _load(self, root, CIFAR100)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Cifar100Superclasses(DatasetOptions):
+    """The images of CIFAR-100 in its 20 superclasses of five classes each, which are their parts."""
+
+    def load(self, root: Path) -> ImageData:
+        """Read the images with their coarse labels.
+
+        Raises:
+            ConfigError: A file is missing or corrupt, or an option does not fit the data.
+        """
+        train, test = _read(self, root, CIFAR100)
+        folder = root / CIFAR100.base_folder
+        names = plain_pickle(folder / CIFAR100.meta["filename"])["coarse_label_names"]
+
+        def part(read: CIFAR10, listed: str) -> Part:
+            return _in_superclasses(_part(read), plain_pickle(folder / listed)["coarse_labels"], names, read.classes)
+
+        first, second = part(train, CIFAR100.train_list[0][0]), part(test, CIFAR100.test_list[0][0])
+        return image_data(self, first, second, tuple(names))
+
+
 def _load(options: DatasetOptions, root: Path, source: type[CIFAR10]) -> ImageData:
+    train, test = _read(options, root, source)
+    return image_data(options, _part(train), _part(test), tuple(train.classes))
+
+
+def _read(options: DatasetOptions, root: Path, source: type[CIFAR10]) -> tuple[CIFAR10, CIFAR10]:
     folder = root / source.base_folder
     published = [*source.train_list, *source.test_list, [source.meta["filename"], source.meta["md5"]]]
 
@@ -49,10 +76,16 @@ def _load(options: DatasetOptions, root: Path, source: type[CIFAR10]) -> ImageDa
 
     with reading(root, source.base_folder):
         checksums = {folder / name: md5 for name, md5 in published}
-        train, test = read_verified(read, checksums, source.url, options.download)
-    return image_data(options, _part(train), _part(test), tuple(train.classes))
+        return read_verified(read, checksums, source.url, options.download)
 
 
 def _part(read: CIFAR10) -> Part:
     images = np.ascontiguousarray(read.data.transpose(0, 3, 1, 2))
     return whole(torch.from_numpy(images), torch.tensor(read.targets))
+
+
+def _in_superclasses(part: Part, coarse: list[int], names: list[str], fine: list[str]) -> Part:
+    own = zip(coarse, part.labels.tolist(), strict=True)
+    return replace(
+        part, labels=torch.tensor(coarse), parts=tuple((f"{names[above]}/{fine[below]}",) for above, below in own)
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Literal
@@ -97,7 +97,7 @@ class ImageFolder(DatasetOptions):
         number = {name: index for index, name in enumerate(class_names)}
         labels = torch.tensor([number[name.split("/")[0]] for name in names])
         rows = torch.tensor([row for row, name in enumerate(names) if name not in problems], dtype=torch.int64)
-        return Part(images=result.images, labels=labels, rows=rows, files=found), problems
+        return Part(images=result.images, labels=labels, rows=rows, files=found, parts=parts_of(found.names)), problems
 
     def _judge(self, problems: Mapping[str, Mapping[str, str]], listings: Mapping[str, Listing], cache: Path) -> None:
         """Name the files that are ignored, and those that cannot be read."""
@@ -152,3 +152,11 @@ def _cut(part: Part, fraction: float) -> tuple[Part, Part]:
             f"use a share that leaves images on both sides"
         )
     return replace(part, rows=part.rows[~test]), replace(part, rows=part.rows[test])
+
+
+def parts_of(names: Sequence[str]) -> tuple[tuple[str, ...], ...] | None:
+    """The subfolders of its class that each file is in, as `class/sub`, `class/sub/subsub`; None if none is in any."""
+    if not any(name.count("/") > 1 for name in names):
+        return None
+    folders = (name.split("/")[:-1] for name in names)
+    return tuple(tuple("/".join(own[:depth]) for depth in range(2, len(own) + 1)) for own in folders)

@@ -17,12 +17,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class SubclassScenario(Scenario):
-    """Forget every training sample in some subfolders of class folders: one breed of dogs, one person among many.
+    """Forget every training sample of some parts of classes: one breed of dogs, one person among many.
 
     The class itself stays, so that the model has to tell the rest of it as before.
 
     Attributes:
-        parts: Subfolders as `class/subfolder`, below the `train` folder; what is deeper belongs to them.
+        parts: As `class/part`. In a folder of images these are the subfolders of class folders, and what is deeper
+            belongs to them; of `dataset=cifar100_superclasses`, the fine classes.
     """
 
     kind: ClassVar[ScenarioKind] = "sample"
@@ -33,22 +34,25 @@ class SubclassScenario(Scenario):
         """Sorted int64 positions in `train` of all samples of the parts; nothing is random.
 
         Raises:
-            ConfigError: The data set has no subfolders, a part is not there or has no training samples, or nothing of
+            ConfigError: The data set has no parts, a part is not there or has no training samples, or nothing of
                 its class would be left.
         """
         import torch
 
-        there = sorted({place for name in (train.files.names if train.files else ()) for place in _places(name)})
+        places = train.parts or ()
+        there = sorted({place for own in places for place in own})
         if not there:
-            raise ConfigError("scenario=subclass needs images in subfolders of classes: FOLDER/train/CLASS/SUBCLASS/*")
+            raise ConfigError(
+                "scenario=subclass needs classes with parts: images in FOLDER/train/CLASS/SUBCLASS/*, or "
+                "dataset=cifar100_superclasses"
+            )
         asked = [part.strip("/") for part in self.parts]
         if not asked:
             raise ConfigError(f"scenario.parts is empty: name at least one of {', '.join(there[:10])}")
         if absent := [part for part in asked if part not in there]:
             hint = suggestion(absent[0], there, "did you mean {}? ")
             raise ConfigError(f"scenario.parts: there is no {absent[0]!r}: {hint}there are {', '.join(there[:10])}")
-        assert train.files is not None
-        of = [{place for place in _places(train.files.names[i]) if place in asked} for i in train.rows.tolist()]
+        of = [{place for place in places[i] if place in asked} for i in train.rows.tolist()]
         if unseen := [part for part in asked if not any(part in own for own in of)]:
             raise ConfigError(f"scenario.parts: {unseen[0]} has no training samples; raise dataset.train_size")
         forgotten = torch.tensor([bool(own) for own in of])
@@ -66,9 +70,3 @@ class SubclassScenario(Scenario):
 def _labelled(asked: list[str], of: list[set[str]], labels: torch.Tensor) -> tuple[list[str], list[int]]:
     """The parts that are asked for, and the class of each."""
     return asked, [next(int(labels[i]) for i, own in enumerate(of) if part in own) for part in asked]
-
-
-def _places(name: str) -> list[str]:
-    """The subfolders of its class that a file is in, as `class/sub`, `class/sub/subsub`."""
-    parts = name.split("/")[:-1]
-    return ["/".join(parts[:depth]) for depth in range(2, len(parts) + 1)]

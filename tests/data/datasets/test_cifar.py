@@ -5,6 +5,7 @@ import tarfile
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +14,9 @@ from torchvision import datasets
 from torchvision.datasets import utils
 from torchvision.datasets.utils import calculate_md5
 
+from cu.data.datasets.pickles import plain_pickle
+from cu.data.scenarios.subclass import SubclassScenario
+from cu.data.task import make_task
 from cu.errors import ConfigError
 
 PER_FILE = 20
@@ -29,12 +33,15 @@ def write_batches(folder, kind):
         for name, _ in listed:
             entry = {"data": rng.integers(0, 256, (PER_FILE, 3072), np.uint8)}
             entry[key] = rng.integers(0, num_classes, PER_FILE).tolist()
+            entry["coarse_labels"] = [label // 5 for label in entry[key]]
             (folder / name).write_bytes(pickle.dumps(entry))
             rows.append(entry["data"])
             labels += entry[key]
         parts.append((np.concatenate(rows), labels))
     names = [f"class {label}" for label in range(num_classes)]
-    (folder / kind.meta["filename"]).write_bytes(pickle.dumps({kind.meta["key"]: names}))
+    coarse = [f"superclass {label}" for label in range(num_classes // 5)]
+    meta = {kind.meta["key"]: names, "coarse_label_names": coarse}
+    (folder / kind.meta["filename"]).write_bytes(pickle.dumps(meta))
     return parts
 
 
@@ -84,6 +91,29 @@ def test_loads_the_published_format(written, build_dataset, tmp_path):
     assert data.shape == (3, 32, 32)
     assert data.class_names == tuple(f"class {label}" for label in range(data.num_classes))
     assert data.num_classes == (10 if name == "cifar10" else 100)
+
+
+def test_superclasses_have_the_classes_as_parts(monkeypatch, build_dataset, tmp_path):
+    kind = datasets.CIFAR100
+    (_, fine), _ = write_batches(tmp_path / kind.base_folder, kind)
+    publish(monkeypatch, kind, tmp_path / kind.base_folder)
+    data = build_dataset("cifar100_superclasses", val_fraction=0.0).load(tmp_path)
+    assert data.class_names == tuple(f"superclass {number}" for number in range(20))
+    assert data.train.labels.tolist() == [label // 5 for label in fine]
+    assert data.train.parts == tuple((f"superclass {label // 5}/class {label}",) for label in fine)
+    own = next(label for label in fine if {other for other in fine if other // 5 == label // 5} != {label})
+    chosen = f"superclass {own // 5}/class {own}"
+    task = make_task(data, SubclassScenario(parts=[chosen]), torch.Generator())
+    assert task.forget.ids.tolist() == [i for i, label in enumerate(fine) if label == own]
+
+
+@pytest.mark.parametrize("named", [io.open, Path, np.load])
+def test_a_pickle_of_more_than_data_is_refused(tmp_path, named):
+    (tmp_path / "meta").write_bytes(pickle.dumps({"coarse_label_names": named}))
+    with pytest.raises(ConfigError, match=r"meta is truncated or corrupt \(it names"):
+        plain_pickle(tmp_path / "meta")
+    (tmp_path / "meta").write_bytes(pickle.dumps({"array": np.arange(3), "names": ["é"]}))
+    assert plain_pickle(tmp_path / "meta")["array"].tolist() == [0, 1, 2]
 
 
 def test_validation_ids_are_positions_in_the_training_files(written, build_dataset, tmp_path):

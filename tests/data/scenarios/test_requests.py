@@ -1,10 +1,11 @@
 import json
-from pathlib import Path
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
+from cu.data.datasets.folder import parts_of
 from cu.data.scenarios.class_names import class_numbers
 from cu.data.scenarios.classes import ClassScenario
 from cu.data.scenarios.indices import IndicesScenario
@@ -29,7 +30,8 @@ def data(tmp_path):
     images = torch.zeros(10, 1, 2, 2, dtype=torch.uint8)
     common = {"train_size": None, "test_size": None, "val_fraction": 0.0, "augment": False, "crop": 0, "flip": False}
     options = DatasetOptions(**common, download=False, mean=[0.0], std=[1.0])
-    train, test = (Part(images=images, labels=labels, rows=r, files=files) for r in torch.arange(10).split([9, 1]))
+    whole = Part(images=images, labels=labels, rows=torch.arange(10), files=files, parts=parts_of(NAMES))
+    train, test = (replace(whole, rows=rows) for rows in whole.rows.split([9, 1]))
     return image_data(options, train, test, ("bird", "cat", "dog"))
 
 
@@ -194,12 +196,14 @@ def test_a_part_that_is_all_of_its_class_is_refused(data):
         ConfigError, match=r"leaves nothing of class cat: use scenario=class 'scenario\.classes=\[cat\]'"
     ):
         SubclassScenario(parts=["cat/a b"]).select(train, 3, torch.Generator())
-    with pytest.raises(ConfigError, match=r"scenario=subclass needs images in subfolders"):
-        SubclassScenario(parts=["cat/a b"]).select(
-            data.train.__class__(
-                *[getattr(train, n) for n in ("name", "images", "rows", "labels", "ids", "transform")]
-            ),
-            3,
-            torch.Generator(),
-        )
-    assert Path(data.train.files.folder).name == "train"
+    with pytest.raises(ConfigError, match=r"scenario=subclass needs classes with parts: images in FOLDER"):
+        SubclassScenario(parts=["cat/a b"]).select(replace(train, parts=None), 3, torch.Generator())
+
+
+def test_the_parts_of_a_class_are_all_the_folders_a_file_is_in():
+    assert parts_of(["cat/1.png", "dog/husky/2.png", "dog/husky/pups/3.png"]) == (
+        (),
+        ("dog/husky",),
+        ("dog/husky", "dog/husky/pups"),
+    )
+    assert parts_of(["cat/1.png", "dog/2.png"]) is None
