@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from cu.disk.digest import sha256
-from cu.disk.files import read_json, write_json, write_text
+from cu.disk.files import read_mapping, write_json, write_text
 
 RECORD, LINES = "unlearned.json", "load_unlearned.py"
 HANDED_BACK = "unlearned"  # the file, but for its suffix, or the folder
@@ -26,7 +26,7 @@ def read_handed_back(folder: Path) -> dict[str, Any] | None:
     Raises:
         Damaged: The record cannot be read.
     """
-    return read_json(folder / RECORD)
+    return read_mapping(folder / RECORD)
 
 
 def told(folder: Path) -> list[str]:

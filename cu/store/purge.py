@@ -11,7 +11,7 @@ from typing import Any
 from cu.data.datasets.decoded_store import record_of
 from cu.data.datasets.listing import CACHE
 from cu.data.scenarios.id_files import Named
-from cu.disk.files import Damaged, read_json
+from cu.disk.files import Damaged, read_mapping
 from cu.errors import ConfigError
 from cu.store.forget_ids import left_behind
 
@@ -43,7 +43,7 @@ def plan_purge(run: Path, data: Path | None = None) -> Purge:
     """
     try:
         entries = left_behind(run)
-        result = read_json(run / "result.json") or {}
+        result = read_mapping(run / "result.json") or {}
     except Damaged as error:
         raise ConfigError(str(error)) from error
     if entries is None:

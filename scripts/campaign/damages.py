@@ -58,7 +58,7 @@ def used(whole: Path, outputs: Path, words: Sequence[str]) -> Iterator[tuple[str
 
 
 def statement_fault(whole: Path, outputs: Path) -> str | None:
-    """Whether a statement on a damaged run is refused in one line, or says what that on the whole run says."""
+    """Whether a statement on a damaged run is refused in one line, says the same as before, or has one more doubt."""
     said = []
     for folder in (whole, outputs):
         (run,) = folder.glob(RUN)
@@ -67,7 +67,8 @@ def statement_fault(whole: Path, outputs: Path) -> str | None:
             return ended.fault(2) if folder == outputs else "no statement on the whole run"
         facts = json.loads((folder / "statement.json").read_text(encoding="utf-8"))
         said.append({**facts, "run": facts["run"]["fingerprint"]})
-    return None if said[0] == said[1] else "another statement"
+    warned = len(said[1]["doubts"]) > len(said[0]["doubts"])
+    return None if warned or said[0] == said[1] else "another statement"
 
 
 def kinds(outputs: Path) -> list[str]:

@@ -12,7 +12,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 
-from cu.disk.files import Damaged, read_json
+from cu.disk.files import Damaged, read_mapping
 from cu.errors import ConfigError, first_line
 
 # Whatever unpickling damaged bytes may raise, be it torch's own checks.
@@ -107,7 +107,7 @@ def metadata_of(file: Path) -> dict[str, str] | None:
 
 
 def _shards(index: Path) -> dict[str, torch.Tensor]:
-    names = sorted(set((read_json(index) or {}).get("weight_map", {}).values()))
+    names = sorted(set((read_mapping(index) or {}).get("weight_map", {}).values()))
     if not names or any(Path(name).name != name for name in names):
         raise Damaged(f"{index.name} names no files beside it")
     return {name: tensor for shard in names for name, tensor in load_file(index.with_name(shard)).items()}

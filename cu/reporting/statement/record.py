@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from cu.disk.digest import sha256
-from cu.disk.files import Damaged, read_json
+from cu.disk.files import Damaged, read_mapping
 from cu.errors import ConfigError, first_line
 from cu.store.forget_ids import NAME
 from cu.store.handed_back import read_handed_back
@@ -56,7 +56,7 @@ def read_record(path: Path) -> Record:
     """
     folder = path.parent if path.is_file() else path
     try:
-        result, status = read_run_result(folder), read_json(folder / "status.json") or {}
+        result, status = read_run_result(folder), read_mapping(folder / "status.json") or {}
         if result is None:
             raise ConfigError(f"{path} is no folder of a run: it has no result.json; runs are below outputs/runs")
         if status.get("state") != "finished":
@@ -64,18 +64,29 @@ def read_record(path: Path) -> Record:
         listed = folder / NAME
         with listed.open(encoding="utf-8", errors="backslashreplace", newline="") as lines:
             forgotten: list[Mapping[str, str]] = [dict(row) for row in csv.DictReader(lines)]
+        config = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
+        if not isinstance(config, Mapping):
+            raise ConfigError(
+                f"{folder / 'config.yaml'} is damaged (a {type(config).__name__} where a mapping belongs)"
+            )
         return Record(
             folder=folder,
             result=result,
-            config=yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8")),
+            config=config,
             status=status,
-            original=read_json(folder.parents[5] / "models" / result.models.original / "model.json") or {},
-            unlearned=read_json(folder / "model.json") or {},
+            original=_original(folder.absolute(), result.models.original),
+            unlearned=read_mapping(folder / "model.json") or {},
             handed_back=read_handed_back(folder) or {},
             forgotten=forgotten,
             forgotten_sha256=sha256(listed),
         )
     except Damaged as error:
         raise ConfigError(str(error)) from error
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, IndexError) as error:
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ConfigError(f"{folder} cannot be read as a run ({first_line(error)})") from error
+
+
+def _original(folder: Path, model: str) -> Mapping[str, Any]:
+    """The record beside the original model; empty where a run was copied away from it."""
+    above = folder.parents
+    return (read_mapping(above[5] / "models" / model / "model.json") or {}) if len(above) > 5 else {}

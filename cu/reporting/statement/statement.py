@@ -55,7 +55,7 @@ def statement(record: Record, today: str) -> dict[str, Any]:
         },
         "evidence": [asdict(row) for row in found],
         "conclusion": conclusion(result, found),
-        "doubts": list(result.doubts),
+        "doubts": [*result.doubts, *unknown(record)],
         "not_tested": not_tested(result),
         "versions": {**result.provenance.versions, "commit": result.provenance.commit},
         "machine": dict(result.provenance.machine),
@@ -101,6 +101,15 @@ def weights(record: Record) -> dict[str, Any]:
             "sha256": own.get("sha256") or after.get("sha256"),
         },
     }
+
+
+def unknown(record: Record) -> list[str]:
+    """What the page leaves out because its record is gone."""
+    known = weights(record)
+    missing = [when for when in ("before", "after") if not known[when]["sha256"]]
+    if not (record.folder / "model.safetensors").is_file():  # new weights that nobody kept need no hash
+        missing = [when for when in missing if when == "before"]
+    return [f"no record has the hash of the weights {when} unlearning: they cannot be proved" for when in missing]
 
 
 def meaning(result: RunResult) -> str:

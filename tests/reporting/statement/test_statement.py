@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 import sys
 from dataclasses import replace
 
@@ -125,6 +126,25 @@ def test_the_page_has_hashes_settings_limits_and_nothing_unescaped(tmp_path):
     assert facts["conclusion"][0].startswith("the forgotten classes: under-forgotten, told by accuracy on unseen")
     files = record(found, tmp_path, forgotten=[{"id": "3", "file": "bee/Zoë.png"}])
     assert "bee/Zoë.png" in page(statement(files, "2030-01-01"))
+
+
+def test_weights_without_a_record_are_doubted(tmp_path):
+    told = {"original": {}, "unlearned": {}, "handed_back": {}}
+    assert len(statement(record(result(), tmp_path), "2030-01-01")["doubts"]) == 0
+    assert len(statement(record(result(), tmp_path, **told), "2030-01-01")["doubts"]) == 1
+    (tmp_path / "model.safetensors").touch()
+    doubts = statement(record(result(), tmp_path, **told), "2030-01-01")["doubts"]
+    assert [word for doubt in doubts for word in ("before", "after") if word in doubt] == ["before", "after"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["model.json", "status.json", "config.yaml"])
+def test_a_record_of_another_type_is_one_line(finished, tmp_path, name):
+    (path,) = finished.glob("runs/*/*/*/*/*")
+    shutil.copytree(path, tmp_path / "run")
+    (tmp_path / "run" / name).write_text("[1, 2]")
+    with pytest.raises(ConfigError, match=f"{name} is damaged"):
+        write(tmp_path / "run", None)
 
 
 @pytest.mark.slow
