@@ -14,6 +14,7 @@ from cu.errors import ConfigError, first_line, suggestion
 
 HYDRA_KEYS = frozenset({"_target_", "_partial_", "_convert_", "_recursive_"})
 WORDS = {
+    "String should match pattern": "must match the pattern",
     "Input should be": "must be",
     "Field required": "must have more items",
     "Tuple should have": "must have",

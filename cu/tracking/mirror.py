@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from annotated_types import Gt
+from annotated_types import Gt, Len
+from pydantic import StringConstraints
 
 from cu.errors import first_line
 from cu.tracking.beforehand import server_answers
@@ -25,7 +26,7 @@ class WandbTracking:
 
     Attributes:
         mode: `auto` follows WANDB_MODE if set, else is online with a key and offline without one.
-        project: W&B project.
+        project: W&B project; W&B itself refuses other names than these.
         entity: W&B user or team; None for the key's own.
         tags: Added to every run.
         init_timeout: Seconds to wait for the server before the run goes on offline.
@@ -33,9 +34,9 @@ class WandbTracking:
     """
 
     mode: Literal["auto", "online", "offline", "disabled"]
-    project: str
+    project: Annotated[str, StringConstraints(pattern=r"^[^/\\#?%:]{1,128}$")]
     entity: str | None
-    tags: list[str]
+    tags: list[Annotated[str, Len(1, 64)]]
     init_timeout: Annotated[float, Gt(0)]
     finish_timeout: Annotated[float, Gt(0)]
 

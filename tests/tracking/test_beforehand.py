@@ -1,11 +1,15 @@
 import http.server
 import os
+import socket
 import threading
 import time
 from contextlib import contextmanager
 
 import pytest
 
+from cu.config.build import composed
+from cu.config.validate import check
+from cu.errors import ConfigError
 from cu.tracking import beforehand, mode
 from cu.tracking.offline import hint, hint_for_all
 
@@ -69,6 +73,26 @@ def test_a_server_is_there_if_it_answers_whatever_it_says_of_us(monkeypatch, tmp
         assert asked(monkeypatch, url)
     assert mode.resolve_mode("auto") == "online"
     assert beforehand.server_answers(), "nobody asks again: it is gone by now"
+
+
+def test_a_run_of_its_own_asks_too_and_waits_but_seconds(monkeypatch):
+    monkeypatch.delenv(mode.NOTES)
+    monkeypatch.setattr(beforehand, "SECONDS", 0.3)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        begin = time.monotonic()
+        assert not asked(monkeypatch, f"http://127.0.0.1:{silent.getsockname()[1]}")
+        assert time.monotonic() - begin < 5
+    assert mode.resolve_mode("online") == "offline"
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("project", "a/b"), ("project", "x" * 129), ("project", ""), ("tags", [""])]
+)
+def test_names_that_wandb_would_refuse_are_said_beforehand(key, value):
+    settings = dict(composed("tracking=wandb")["tracking"])
+    check(settings, "tracking", frozenset())
+    with pytest.raises(ConfigError, match=rf"^tracking\.{key}"):
+        check({**settings, key: value}, "tracking", frozenset())
 
 
 def test_a_mode_that_wandb_would_refuse_is_said_and_replaced(monkeypatch):
