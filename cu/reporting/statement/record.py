@@ -17,6 +17,8 @@ from cu.store.forget_ids import NAME
 from cu.store.handed_back import read_handed_back
 from cu.store.result import RunResult, read_run_result
 
+ASKED = ("dataset", "model", "scenario", "method")  # groups of a config that a statement tells of
+
 
 @dataclass(frozen=True, kw_only=True)
 class Record:
@@ -65,10 +67,8 @@ def read_record(path: Path) -> Record:
         with listed.open(encoding="utf-8", errors="backslashreplace", newline="") as lines:
             forgotten: list[Mapping[str, str]] = [dict(row) for row in csv.DictReader(lines)]
         config = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
-        if not isinstance(config, Mapping):
-            raise ConfigError(
-                f"{folder / 'config.yaml'} is damaged (a {type(config).__name__} where a mapping belongs)"
-            )
+        if not isinstance(config, Mapping) or not set(ASKED) <= config.keys():
+            raise ConfigError(f"{folder / 'config.yaml'} is damaged (it has not all of {', '.join(ASKED)})")
         return Record(
             folder=folder,
             result=result,

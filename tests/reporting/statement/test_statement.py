@@ -138,11 +138,14 @@ def test_weights_without_a_record_are_doubted(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["model.json", "status.json", "config.yaml"])
-def test_a_record_of_another_type_is_one_line(finished, tmp_path, name):
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [("model.json", "[1, 2]"), ("status.json", "[1, 2]"), ("config.yaml", "[1, 2]"), ("config.yaml", "{}")],
+)
+def test_a_record_of_another_type_is_one_line(finished, tmp_path, name, content):
     (path,) = finished.glob("runs/*/*/*/*/*")
     shutil.copytree(path, tmp_path / "run")
-    (tmp_path / "run" / name).write_text("[1, 2]")
+    (tmp_path / "run" / name).write_text(content)
     with pytest.raises(ConfigError, match=f"{name} is damaged"):
         write(tmp_path / "run", None)
 
