@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, fields, is_dataclass
 from functools import lru_cache
@@ -14,7 +15,6 @@ from cu.errors import ConfigError, first_line, suggestion
 
 HYDRA_KEYS = frozenset({"_target_", "_partial_", "_convert_", "_recursive_"})
 WORDS = {
-    "String should match pattern": "must match the pattern",
     "Input should be": "must be",
     "Field required": "must have more items",
     "Tuple should have": "must have",
@@ -91,7 +91,9 @@ def reworded(message: str) -> str:
     """What pydantic says of a value, in the words of a config."""
     for theirs, ours in WORDS.items():
         message = message.replace(theirs, ours)
-    return message.rstrip(".")
+    return re.sub(r"Predicate '(\w+)' failed", lambda found: "is not " + found[1].replace("_", " "), message).rstrip(
+        "."
+    )
 
 
 def as_json(value: Any) -> str:

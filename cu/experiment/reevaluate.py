@@ -31,6 +31,7 @@ from cu.seeds import generator
 from cu.store.evaluation_id import evaluation_id
 from cu.store.forget_ids import EARLIER, write_forget_ids
 from cu.store.identity import fingerprint
+from cu.store.intact import require_intact
 from cu.store.models import KeptModels, StoredModel
 from cu.store.outputs import load_scores
 from cu.store.result import RunResult, read_run_result, write_result
@@ -81,6 +82,7 @@ def evaluate_run(folder: Path, config: EvaluateConfig) -> tuple[Ending, list[str
         result = read_run_result(folder)
         if result is None:
             raise ConfigError("result.json is missing")
+        require_intact(folder, result.lists, "metrics.jsonl", EARLIER)
         asked = evaluation_id(stored)
         if config.resume == "skip" and result.evaluation_id == asked and up_to_date(result, stored):
             return "already evaluated", []

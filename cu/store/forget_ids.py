@@ -10,6 +10,7 @@ from pathlib import Path
 from cu.data.scenarios.id_files import Named, read_request
 from cu.disk.files import Damaged, writing
 from cu.errors import ConfigError
+from cu.store.intact import require_list
 
 NAME = "forget_ids.csv"
 EARLIER = "removed.csv"
@@ -31,6 +32,7 @@ def read_forget_ids(folder: Path) -> list[int] | None:
     Raises:
         Damaged: The file is there and is not a list of ids.
     """
+    require_list(folder, NAME)
     entries = read_entries(folder / NAME)
     return None if entries is None else [entry.id for entry in entries if entry.id is not None]
 
@@ -58,5 +60,7 @@ def left_behind(folder: Path) -> Sequence[Named] | None:
     Raises:
         Damaged: One of the lists cannot be read.
     """
+    for name in (NAME, EARLIER):
+        require_list(folder, name)
     own = read_entries(folder / NAME)
     return None if own is None else [*(read_entries(folder / EARLIER) or ()), *own]

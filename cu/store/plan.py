@@ -18,6 +18,7 @@ from cu.disk.files import Damaged, read_mapping
 from cu.errors import ConfigError
 from cu.store.evaluation_id import evaluation_id
 from cu.store.identity import fingerprint, forgotten_by, original_identity, unlearned_identity
+from cu.store.intact import require_intact
 from cu.store.place import precision_of, resolved
 from cu.store.removed import removal_of
 from cu.store.result import RunResult, TrainResult, read_run_result, read_train_result
@@ -103,6 +104,8 @@ class RunPlan(Plan[RunConfig, RunResult]):
         try:
             done = self.folder.ended_well() and self.weights_are_there()
             result = read_run_result(self.folder.path) if done else None
+            if result is not None:
+                require_intact(self.folder.path, result.lists)
         except Damaged:
             return None
         return result if result is not None and result.evaluation_id == self.evaluation_id else None

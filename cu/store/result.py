@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from cu.disk.files import Damaged, read_json, write_json
 from cu.evaluation.comparison import Comparison
+from cu.store.intact import hashes_of
 
 SCHEMA = 2
 FILE = "result.json"
@@ -94,6 +95,7 @@ class RunResult:
         metrics: By key.
         provenance: Versions, commit and machine.
         doubts: Why original or references may not be what they were taken for.
+        lists: Hashes of the lists beside the result, by file name; see `cu.store.intact`.
         schema: Of this file.
     """
 
@@ -113,6 +115,7 @@ class RunResult:
     metrics: Mapping[str, Comparison]
     provenance: Provenance
     doubts: tuple[str, ...] = ()
+    lists: Mapping[str, str] = field(default_factory=dict)
     schema: int = SCHEMA
 
 
@@ -120,7 +123,9 @@ R = TypeVar("R", RunResult, TrainResult)
 
 
 def write_result(folder: Path, result: RunResult | TrainResult) -> None:
-    """Write `result.json`, whole or not at all."""
+    """Write `result.json`, whole or not at all; that of a run has the hashes of the lists beside it."""
+    if isinstance(result, RunResult):
+        result = replace(result, lists=hashes_of(folder))
     write_json(folder / FILE, asdict(result))
 
 

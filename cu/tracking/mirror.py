@@ -9,8 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from annotated_types import Gt, Len
-from pydantic import StringConstraints
+from annotated_types import Gt, Len, Predicate
 
 from cu.errors import first_line
 from cu.tracking.beforehand import server_answers
@@ -18,6 +17,11 @@ from cu.tracking.mode import Mode, resolve_mode, server_failed
 from cu.tracking.types import RunLabel, Tracker, Untracked
 
 log = logging.getLogger(__name__)
+
+
+def a_name_that_wandb_takes(name: str) -> bool:
+    """Whether W&B takes a name for a project."""
+    return 0 < len(name) <= 128 and not set(name) & set("/\\#?%:")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +38,7 @@ class WandbTracking:
     """
 
     mode: Literal["auto", "online", "offline", "disabled"]
-    project: Annotated[str, StringConstraints(pattern=r"^[^/\\#?%:]{1,128}$")]
+    project: Annotated[str, Predicate(a_name_that_wandb_takes)]
     entity: str | None
     tags: list[Annotated[str, Len(1, 64)]]
     init_timeout: Annotated[float, Gt(0)]

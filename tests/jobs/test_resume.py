@@ -181,12 +181,22 @@ def test_more_references_train_only_themselves(command, tiny, outputs, results, 
     assert result["metrics"]["test_acc"]["floor"] is not None
 
 
+@pytest.mark.parametrize("name", ["forget_ids.csv", "metrics.jsonl"])
+def test_a_list_that_was_cut_is_made_again(command, tiny, finished, outputs, results, name):
+    path = only(outputs, name)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    assert command("unlearn", *tiny, f"paths.outputs={outputs}").code == 0
+    assert path.read_bytes() == whole
+    assert results(outputs) == results(finished)
+
+
 def test_a_trajectory_asked_for_later_is_made(command, tiny, finished, outputs, results):
     words = [*tiny, f"paths.outputs={outputs}", "evaluation.trajectory_every=1"]
     assert command("unlearn", *words).code == 0
     rows = [json.loads(line) for line in only(outputs, "metrics.jsonl").read_text().splitlines()]
     assert [row["step"] for row in rows if "trajectory/val_acc" in row] == [1, 2]
-    drop = {"evaluation_id": None}
+    drop = {"evaluation_id": None, "lists": None}
     now, before = (next(iter(results(folder).values())) for folder in (outputs, finished))
     assert {**now, **drop} == {**before, **drop}
 

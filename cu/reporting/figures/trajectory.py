@@ -9,12 +9,13 @@ from typing import Any
 import pandas as pd
 from matplotlib.axes import Axes
 
-from cu.disk.files import read_rows
+from cu.disk.files import Damaged, read_rows
 from cu.reporting.figures import style
 from cu.reporting.figures.data import FigureData
 from cu.reporting.figures.outputs import RunRecord
 from cu.reporting.figures.types import Drawing, LacksDataError
 from cu.reporting.statistics.types import Statistic
+from cu.store.intact import require_intact
 
 PREFIX = "trajectory/"
 HOW_TO = "evaluation.trajectory_every=N keeps one"
@@ -34,7 +35,10 @@ _NAMES = {
 def looks(run: RunRecord) -> pd.DataFrame:
     """Accuracies in [0, 1] by `step`, from `metrics.jsonl`; step 0 is the original. Empty if none were kept."""
     try:
+        require_intact(run.folder, run.result.lists, "metrics.jsonl")
         rows = read_rows(run.folder / "metrics.jsonl")
+    except Damaged as error:
+        raise LacksDataError(str(error)) from error
     except (OSError, UnicodeDecodeError) as error:
         raise LacksDataError(f"{run.folder / 'metrics.jsonl'} cannot be read ({type(error).__name__})") from error
     kept = [row for row in rows if isinstance(row, dict) and any(name.startswith(PREFIX) for name in row)]

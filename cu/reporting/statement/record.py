@@ -10,14 +10,15 @@ from typing import Any
 
 import yaml
 
+from cu.config.parse import parse
+from cu.config.schema import RunConfig
 from cu.disk.digest import sha256
 from cu.disk.files import Damaged, read_mapping
 from cu.errors import ConfigError, first_line
 from cu.store.forget_ids import NAME
 from cu.store.handed_back import read_handed_back
+from cu.store.intact import require_intact
 from cu.store.result import RunResult, read_run_result
-
-ASKED = ("dataset", "model", "scenario", "method")  # groups of a config that a statement tells of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,18 +62,16 @@ def read_record(path: Path) -> Record:
         result, status = read_run_result(folder), read_mapping(folder / "status.json") or {}
         if result is None:
             raise ConfigError(f"{path} is no folder of a run: it has no result.json; runs are below outputs/runs")
+        require_intact(folder, result.lists)
         if status.get("state") != "finished":
             raise ConfigError(f"{folder} is {status.get('state', 'not finished')}; type its command again to go on")
         listed = folder / NAME
         with listed.open(encoding="utf-8", errors="backslashreplace", newline="") as lines:
             forgotten: list[Mapping[str, str]] = [dict(row) for row in csv.DictReader(lines)]
-        config = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
-        if not isinstance(config, Mapping) or not set(ASKED) <= config.keys():
-            raise ConfigError(f"{folder / 'config.yaml'} is damaged (it has not all of {', '.join(ASKED)})")
         return Record(
             folder=folder,
             result=result,
-            config=config,
+            config=_config(folder / "config.yaml"),
             status=status,
             original=_original(folder.absolute(), result.models.original),
             unlearned=read_mapping(folder / "model.json") or {},
@@ -81,9 +80,19 @@ def read_record(path: Path) -> Record:
             forgotten_sha256=sha256(listed),
         )
     except Damaged as error:
-        raise ConfigError(str(error)) from error
+        raise ConfigError(f"{error}; type the run's command again") from error
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ConfigError(f"{folder} cannot be read as a run ({first_line(error)})") from error
+
+
+def _config(path: Path) -> Mapping[str, Any]:
+    """What the run was told, whole."""
+    config = yaml.safe_load(path.read_text(encoding="utf-8"))
+    try:
+        parse(RunConfig, config if isinstance(config, Mapping) else {})
+    except ConfigError as error:
+        raise Damaged(f"{path} is damaged ({error})") from error
+    return config
 
 
 def _original(folder: Path, model: str) -> Mapping[str, Any]:
