@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import platform
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal
 
 import torch
 from annotated_types import Gt, Le
 from torch import nn
 
-from cu.data.batches.shuffled import Placement
+from cu.data.placement import Placement
+from cu.data.types import ImageData
 from cu.engine.layout import placed
 from cu.engine.precision import available_cores, resolve_precision, usable_threads
+from cu.engine.residence import Home, at_home
 from cu.errors import ConfigError
 
+AHEAD = 2  # batches gathered while a device computes
 MOST_THREADS = 1024  # libraries crash when they cannot have as many as they are told
 
 
@@ -30,6 +33,8 @@ class Hardware:
         channels_last: Memory layout of images and convolutions; faster on CPUs and tensor cores.
         num_threads: CPU threads of torch; None for one per core, or OMP_NUM_THREADS if set. It changes last digits.
         deterministic: Whether cuDNN may only use repeatable algorithms.
+        data: Where uint8 images live: `auto` (on a CUDA device if they take at most half of its free memory),
+            `device`, or `host`, where a thread gathers batches ahead. Numbers do not depend on it.
     """
 
     device: str
@@ -38,6 +43,7 @@ class Hardware:
     channels_last: bool
     num_threads: Annotated[int, Gt(0), Le(MOST_THREADS)] | None
     deterministic: bool
+    data: Home = "auto"
 
     def resolved(self) -> Hardware:
         """The same settings with `auto` and None replaced by what is used here."""
@@ -49,13 +55,11 @@ class Hardware:
         except (RuntimeError, AssertionError) as error:
             reason = str(error).split("\n")[0]
             raise ConfigError(f"hardware.device={device!r} cannot be used here ({reason}); try auto or cpu") from error
-        return Hardware(
+        return replace(
+            self,
             device=device,
             precision=resolve_precision(self.precision, device),
-            scoring_precision=self.scoring_precision,
-            channels_last=self.channels_last,
             num_threads=self.num_threads or usable_threads(),
-            deterministic=self.deterministic,
         )
 
     def activate(self) -> None:
@@ -67,7 +71,11 @@ class Hardware:
     @property
     def placement(self) -> Placement:
         """Where batches go."""
-        return Placement(torch.device(self.device), self.channels_last)
+        return Placement(torch.device(self.device), self.channels_last, ahead=0 if self.device == "cpu" else AHEAD)
+
+    def at_home(self, data: ImageData) -> ImageData:
+        """The data set with its images where `data` says."""
+        return at_home(data, self.device, self.data)
 
     def place(self, model: nn.Module) -> Any:
         """The model itself, moved to the device in the wanted layout."""
