@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from cu.data.placement import sent
+from cu.data.resized_crop import Range, random_boxes, resized_boxes
 
 
 @dataclass(frozen=True, eq=False)
@@ -18,10 +19,12 @@ class Draws:
 
     Attributes:
         offsets: int64 [2, B], top and left corner of each crop in the padded image; None for no crop.
+        boxes: int64 [4, B], top, left, height and width of what is resized to the whole image; None for no such crop.
         mirrored: bool [B], which images are mirrored; None for none.
     """
 
     offsets: Tensor | None = None
+    boxes: Tensor | None = None
     mirrored: Tensor | None = None
 
 
@@ -35,6 +38,9 @@ class Transform:
         crop: Zero padding in pixels around the image before a random crop of its own size; 0 for no crop.
         flip: Whether half of the images are mirrored left to right.
         augment: Whether training views are cropped and flipped at all.
+        crop_scale: Smallest and largest share of the area of a random box that is resized to the whole image, instead
+            of `crop`; None for `crop`.
+        crop_ratio: Smallest and largest width / height of that box.
     """
 
     mean: tuple[float, ...]
@@ -42,6 +48,8 @@ class Transform:
     crop: int = 0
     flip: bool = False
     augment: bool = False
+    crop_scale: Range | None = None
+    crop_ratio: Range = (3 / 4, 4 / 3)
 
     def plain(self, images: Tensor, channels_last: bool = False) -> Tensor:
         """Normalise uint8 [B, C, H, W] to float32 of the wanted memory layout, where the images are."""
@@ -55,26 +63,30 @@ class Transform:
         mean, std = (torch.tensor(values, device=pixels.device).view(1, -1, 1, 1) for values in (self.mean, self.std))
         return (pixels - mean) / std
 
-    def draw(self, count: int, generator: torch.Generator) -> Draws:
-        """What chance decides of so many training views; `generator` lives on the CPU."""
-        offsets = mirrored = None
-        if self.augment and self.crop:
+    def draw(self, count: int, size: tuple[int, int], generator: torch.Generator) -> Draws:
+        """What chance decides of so many training views of that height and width; `generator` lives on the CPU."""
+        offsets = boxes = mirrored = None
+        if self.augment and self.crop_scale:
+            boxes = random_boxes(count, size, self.crop_scale, self.crop_ratio, generator)
+        elif self.augment and self.crop:
             offsets = torch.randint(0, 2 * self.crop + 1, (2, count), generator=generator)
         if self.augment and self.flip:
             mirrored = torch.rand(count, generator=generator).lt(0.5)
-        return Draws(offsets, mirrored)
+        return Draws(offsets, boxes, mirrored)
 
     def view(self, images: Tensor, draws: Draws, channels_last: bool = False) -> Tensor:
         """Training views, float32 [B, C, H, W], of uint8 images by what was drawn, where the images are."""
         if draws.offsets is not None:
             images = cropped(images, self.crop, draws.offsets)
+        if draws.boxes is not None:
+            images = resized_boxes(images, draws.boxes)
         if draws.mirrored is not None:
             images = flipped(images, draws.mirrored)
         return self.plain(images, channels_last)
 
     def train(self, images: Tensor, generator: torch.Generator) -> Tensor:
         """Augment (if on) and normalise uint8 [B, C, H, W] to float32; `generator` lives on the CPU."""
-        return self.view(images, self.draw(len(images), generator))
+        return self.view(images, self.draw(len(images), (images.shape[2], images.shape[3]), generator))
 
 
 @lru_cache(maxsize=16)

@@ -75,7 +75,8 @@ class Split:
 
     def pick(self, positions: Tensor, generator: torch.Generator | None, placement: Placement) -> Picked:
         """What views at `positions` (int64 [B]) are made of: augmented as `generator` draws, or plain ones if None."""
-        draws = self.transform.draw(len(positions), generator) if generator else Draws()
+        height, width = self.images.shape[2:]
+        draws = self.transform.draw(len(positions), (height, width), generator) if generator else Draws()
         return Picked(placement.gathered(self.images, self.rows[positions]), draws, self.transform, placement)
 
     def train_view(self, positions: Tensor, generator: torch.Generator, placement: Placement | None = None) -> Tensor:

@@ -81,7 +81,7 @@ def test_inputs_are_left_as_they_were(images):
 @pytest.mark.parametrize("channels_last", [False, True])
 def test_views_do_not_depend_on_the_layout(images, channels_last):
     transform = Transform(mean=MEAN, std=STD, crop=3, flip=True, augment=True)
-    view = transform.view(images, transform.draw(len(images), generator()), channels_last)
+    view = transform.view(images, transform.draw(len(images), (7, 9), generator()), channels_last)
     naive = torch.stack(list(random_crop(images, 3, source := generator())))
     mirrored = torch.rand(len(images), generator=source) < 0.5
     naive = torch.stack([image.flip(-1) if chosen else image for image, chosen in zip(naive, mirrored, strict=True)])
