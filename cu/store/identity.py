@@ -73,10 +73,15 @@ def source_of(module: str) -> dict[str, str]:
 
 def with_effect(component: Component, group: str) -> Component:
     """The settings of a data set or a model that can change a result."""
-    idle = {name for name, value in AS_BEFORE[group].items() if component.get(name) == value}
+    return Component(as_earlier(component.without(*WITHOUT_EFFECT[group]).node, group))
+
+
+def as_earlier(node: Mapping[str, Any], group: str) -> dict[str, Any]:
+    """Settings without those that came later and say that all is as it was before."""
+    idle = {name for name, value in AS_BEFORE.get(group, {}).items() if node.get(name) == value}
     if "crop_scale" in idle:
         idle.add("crop_ratio")
-    return component.without(*WITHOUT_EFFECT[group], *idle)
+    return {name: value for name, value in node.items() if name not in idle}
 
 
 def original_identity(
@@ -99,6 +104,8 @@ def original_identity(
         "precision": precision,
         "revision": config.revision,
     }
+    if config.hardware.get("compile"):
+        identity["compiled"] = True
     if folder := config.dataset.get("folder"):
         identity["folder"] = folder_hash(config.dataset, Path(str(folder)).expanduser(), config.paths)
     if factory := config.model.get("factory"):

@@ -382,3 +382,11 @@ def test_settings_that_came_later_leave_earlier_runs_their_identity(config):
     scaled = changed(config, "dataset.crop_scale", [0.08, 1.0])
     others = [changed(config, "model.stem", "large"), scaled, changed(scaled, "dataset.crop_ratio", [0.5, 2.0])]
     assert len({of_original(config), *map(of_original, others)}) == 4
+
+
+def test_compiled_training_is_another_training(config):
+    earlier = deepcopy(config)
+    del earlier["hardware"]["compile"]
+    assert of_run(earlier) == of_run(config)
+    assert of_original(changed(config, "hardware.compile", True)) != of_original(config)
+    assert of_run(changed(config, "hardware.data", "host")) == of_run(config)
