@@ -15,6 +15,7 @@ from torch.amp.grad_scaler import GradScaler
 
 from cu.data.placement import Placement
 from cu.data.types import ImageData
+from cu.engine.allocation import keep_freed_memory
 from cu.engine.compiling import compiled, require_compiler
 from cu.engine.layout import placed
 from cu.engine.precision import Precision, available_cores, resolve_precision, usable_threads
@@ -75,11 +76,13 @@ class Hardware:
         )
 
     def activate(self) -> None:
-        """Set the process-wide switches: threads, repeatable algorithms, and TF32, which torch allows by itself."""
+        """Set the process-wide switches: threads, repeatable algorithms, TF32, what happens to freed memory."""
         torch.set_num_threads(self.num_threads or usable_threads())
         torch.backends.cudnn.deterministic = self.deterministic
         torch.backends.cudnn.benchmark = not self.deterministic
         allow_tf32(self.precision == "tf32")
+        if self.device == "cpu":
+            keep_freed_memory()
 
     @property
     def placement(self) -> Placement:
