@@ -20,7 +20,7 @@ from dataclasses import dataclass, field, replace
 from itertools import product
 from pathlib import Path
 from statistics import median
-from time import perf_counter
+from time import perf_counter, process_time
 from typing import Any
 
 import torch
@@ -51,6 +51,7 @@ class Work:
     batch: int = 128
     steps: int = 8
     augment: bool = True
+    clock: Callable[[], float] = perf_counter
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -155,7 +156,7 @@ def bare(model: Classifier, place: Hardware, work: Work = SMALL) -> float:
         optimizer.step()
 
     step()
-    return work.batch * work.steps / seconds(lambda: [step() for _ in range(work.steps)], place)
+    return work.batch * work.steps / seconds(lambda: [step() for _ in range(work.steps)], place, work.clock)
 
 
 def split(name: str, size: int, work: Work = SMALL) -> Split:
@@ -188,13 +189,14 @@ def trained(model: Classifier, place: Hardware) -> float:
 def feeding(width: int, rounds: int, best: Hardware) -> None:
     """The training step against the bare step, and how long the device has no step to work on.
 
-    On a GPU once with the images in its memory, once with images that a thread gathers from the host's.
+    On a GPU once with the images in its memory, once with images that a thread gathers from the host's. On a CPU by
+    the time that this process had of it, which others on the machine do not change.
     """
     on_cpu = best.device == "cpu"
     print("data path: step / bare step, and the share of time that the device waits for pixels or transforms them")
     for side, home, augment in product((32, 224), ("host",) if on_cpu else ("device", "host"), (False, True)):
         batch, count = ((128, 8) if side == 32 else (64, 2)) if on_cpu else ((128, 100) if side == 32 else (128, 20))
-        work = Work(side, batch, count, augment)
+        work = Work(side, batch, count, augment, process_time if on_cpu else perf_counter)
         place = replace(best, data=home)
         model = place.place(work.network(width).build(CLASSES, work.shape))
         ratios, waits = [], []
@@ -211,9 +213,9 @@ def watched(model: Classifier, place: Hardware, work: Work) -> tuple[float, floa
     """Images per second of training through `fit`, and the share of time that the device has no step to work on."""
     part = split("retain", work.batch * work.steps, work)
     data = place.at_home(ImageData(part, part, part, tuple("0123456789"))).train
-    run, gaps = job(model, place), Gaps(place)
+    run, gaps = job(model, place), Gaps(place, work.clock)
     batches = run.batches(data, recipe(1), work.batch)
-    taken = seconds(lambda: fit(model, Watched(batches, gaps), cross_entropy, recipe(1), run), place)
+    taken = seconds(lambda: fit(model, Watched(batches, gaps), cross_entropy, recipe(1), run), place, work.clock)
     return work.batch * work.steps / taken, gaps.seconds() / taken
 
 
@@ -222,12 +224,13 @@ class Gaps:
     """Moments when a device ended a step and moments when it had the next batch, by the device's own clock."""
 
     place: Hardware
+    clock: Callable[[], float]
     pairs: list[tuple[Any, Any]] = field(default_factory=list)
 
     def now(self) -> Any:
         """This moment; on a GPU, when it gets there."""
         if not self.place.device.startswith("cuda"):
-            return perf_counter()
+            return self.clock()
         moment = torch.cuda.Event(enable_timing=True)
         moment.record()
         return moment
@@ -292,13 +295,13 @@ def contrasted(model: Classifier, place: Hardware) -> float:
     return BATCH * len(pairs) / seconds(lambda: fit(model, pairs, method.loss, recipe(1), run), place)
 
 
-def seconds(work: Callable[[], object], place: Hardware) -> float:
-    """Wall time of some work on a device."""
+def seconds(work: Callable[[], object], place: Hardware, clock: Callable[[], float] = perf_counter) -> float:
+    """Time of some work on a device, by default that of the wall."""
     place.synchronize()
-    start = perf_counter()
+    start = clock()
     work()
     place.synchronize()
-    return perf_counter() - start
+    return clock() - start
 
 
 def job_overhead(jobs: int = 10) -> None:
