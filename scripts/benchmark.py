@@ -1,10 +1,11 @@
 """Speed as ratios measured in one run, so that a shared machine's noise cancels.
 
-    python scripts/benchmark.py [--width 64] [--rounds 5]
+    python scripts/benchmark.py [--device auto] [--width 64] [--rounds 5] [--part all]
 
 Prints: the training step and the contrastive step of `cu` (data path included) against the bare forward, backward and
-optimizer step of the same model on a fixed batch in memory; the automatic precision against float32 in NCHW; a sweep
-job's time outside compute; and the start of `--help`.
+optimizer step of the same model on a fixed batch in memory; the automatic precision against float32 in NCHW; how well
+the device is fed at 32 and at 224 pixels, with and without augmentation; a sweep job's time outside compute; and the
+start of `--help`.
 """
 
 from __future__ import annotations
@@ -14,17 +15,21 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from itertools import product
 from pathlib import Path
 from statistics import median
-from time import perf_counter
+from time import perf_counter, process_time
+from typing import Any
 
 import torch
 from torch.nn import functional as F
 
 from cu.data.batches.pairs import PairedBatches
+from cu.data.batches.shuffled import Batch, ShuffledBatches
 from cu.data.transforms import Transform
-from cu.data.types import Split
+from cu.data.types import ImageData, Split
 from cu.engine.context import MethodContext
 from cu.engine.fit import cross_entropy, fit
 from cu.engine.hardware import Hardware
@@ -34,7 +39,37 @@ from cu.methods.contrastive import Contrastive
 from cu.models.resnet import ResNet
 from cu.models.types import Classifier
 
-CLASSES, SHAPE, BATCH, STEPS = 10, (3, 32, 32), 128, 8
+CLASSES = 10
+PARTS = ("all", "steps", "feeding", "jobs")
+
+
+@dataclass(frozen=True)
+class Work:
+    """Images to train on: side in pixels, images per batch, batches per measurement, whether they are augmented."""
+
+    side: int = 32
+    batch: int = 128
+    steps: int = 8
+    augment: bool = True
+    clock: Callable[[], float] = perf_counter
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Of one image."""
+        return (3, self.side, self.side)
+
+    @property
+    def large(self) -> bool:
+        """Whether networks halve such images before the first stage, and crops are resized."""
+        return self.side >= 128
+
+    def network(self, width: int) -> ResNet:
+        """A ResNet-18 for such images."""
+        return ResNet(depth=18, width=width, head="projection", dim=128, stem="large" if self.large else "small")
+
+
+SMALL = Work()
+SHAPE, BATCH, STEPS = SMALL.shape, SMALL.batch, SMALL.steps
 
 
 def main() -> None:
@@ -42,19 +77,27 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--width", type=int, default=64, help="channels of ResNet-18's first stage (64 = published)")
     parser.add_argument("--rounds", type=int, default=5, help="measurements per ratio; the median is printed")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps")
+    parser.add_argument("--part", default="all", choices=PARTS, help="what to measure")
     options = parser.parse_args()
-    best, plain = hardware("auto", channels_last=True).resolved(), hardware("fp32", channels_last=False).resolved()
+    best, plain = (
+        hardware(precision, last, options.device).resolved() for precision, last in (("auto", True), ("fp32", False))
+    )
     best.activate()
-    print(f"{best.describe()}\nResNet-18, width {options.width}, 3x32x32, batch {BATCH}; medians of {options.rounds}")
-    steps(options.width, options.rounds, best, plain)
-    job_overhead()
-    help_start()
+    print(f"{best.describe()}\nResNet-18, width {options.width}; medians of {options.rounds}")
+    if options.part in ("all", "steps"):
+        steps(options.width, options.rounds, best, plain)
+    if options.part in ("all", "feeding"):
+        feeding(options.width, options.rounds, best)
+    if options.part in ("all", "jobs"):
+        job_overhead()
+        help_start()
 
 
-def hardware(precision: str, channels_last: bool) -> Hardware:
+def hardware(precision: str, channels_last: bool, device: str = "auto") -> Hardware:
     """Hardware settings of this machine in the given precision and layout."""
     return Hardware(
-        device="auto",
+        device=device,
         precision=precision,  # pyright: ignore[reportArgumentType]
         scoring_precision="fp32",
         channels_last=channels_last,
@@ -65,8 +108,7 @@ def hardware(precision: str, channels_last: bool) -> Hardware:
 
 def steps(width: int, rounds: int, best: Hardware, plain: Hardware) -> None:
     """Images per second of `cu` against bare steps, measured in turns."""
-    model = best.place(ResNet(depth=18, width=width, head="projection", dim=128).build(CLASSES, SHAPE))
-    plain_model = plain.place(ResNet(depth=18, width=width, head="projection", dim=128).build(CLASSES, SHAPE))
+    model, plain_model = (place.place(SMALL.network(width).build(CLASSES, SHAPE)) for place in (best, plain))
     measurements = {
         "bare": lambda: bare(model, best),
         "training": lambda: trained(model, best),
@@ -99,10 +141,10 @@ def recipe(epochs: int) -> Recipe:
     )
 
 
-def bare(model: Classifier, place: Hardware) -> float:
+def bare(model: Classifier, place: Hardware, work: Work = SMALL) -> float:
     """Images per second of forward, backward and optimizer step on one fixed batch."""
-    images = place.placement.put(torch.randn(BATCH, *SHAPE))
-    labels = torch.randint(CLASSES, (BATCH,), device=place.device)
+    images = place.placement.put(torch.randn(work.batch, *work.shape))
+    labels = torch.randint(CLASSES, (work.batch,), device=place.device)
     optimizer = torch.optim.SGD(model.parameters(), 0.01, 0.9, weight_decay=1e-4)
     model.train()
 
@@ -114,13 +156,20 @@ def bare(model: Classifier, place: Hardware) -> float:
         optimizer.step()
 
     step()
-    return BATCH * STEPS / seconds(lambda: [step() for _ in range(STEPS)], place)
+    return work.batch * work.steps / seconds(lambda: [step() for _ in range(work.steps)], place, work.clock)
 
 
-def split(name: str, size: int) -> Split:
-    """Random images, cropped and flipped like CIFAR-10."""
-    images = torch.randint(256, (size, *SHAPE), dtype=torch.uint8)
-    transform = Transform(mean=(0.5,) * 3, std=(0.25,) * 3, crop=4, flip=True, augment=True)
+def split(name: str, size: int, work: Work = SMALL) -> Split:
+    """Random images, cropped and flipped like CIFAR-10, or like ImageNet if they are large."""
+    images = torch.randint(256, (size, *work.shape), dtype=torch.uint8)
+    transform = Transform(
+        mean=(0.5,) * 3,
+        std=(0.25,) * 3,
+        crop=4,
+        flip=True,
+        augment=work.augment,
+        crop_scale=(0.08, 1.0) if work.large else None,
+    )
     return Split(name, images, torch.arange(size), torch.randint(CLASSES, (size,)), torch.arange(size), transform)
 
 
@@ -135,6 +184,85 @@ def trained(model: Classifier, place: Hardware) -> float:
     return (
         BATCH * STEPS / seconds(lambda: fit(model, run.batches(data, recipe(1)), cross_entropy, recipe(1), run), place)
     )
+
+
+def feeding(width: int, rounds: int, best: Hardware) -> None:
+    """The training step against the bare step, and how long the device has no step to work on.
+
+    On a GPU once with the images in its memory, once with images that a thread gathers from the host's. On a CPU by
+    the time that this process had of it, which others on the machine do not change.
+    """
+    on_cpu = best.device == "cpu"
+    print("data path: step / bare step, and the share of time that the device waits for pixels or transforms them")
+    for side, home, augment in product((32, 224), ("host",) if on_cpu else ("device", "host"), (False, True)):
+        batch, count = ((128, 8) if side == 32 else (64, 2)) if on_cpu else ((128, 100) if side == 32 else (128, 20))
+        work = Work(side, batch, count, augment, process_time if on_cpu else perf_counter)
+        place = replace(best, data=home)
+        model = place.place(work.network(width).build(CLASSES, work.shape))
+        ratios, waits = [], []
+        for _ in range(rounds):
+            speed = bare(model, place, work)
+            fed, waiting = watched(model, place, work)
+            ratios.append(fed / speed)
+            waits.append(waiting)
+        name = f"{side} px, {'augmented' if augment else 'plain'}, images on the {home}"
+        print(f"{name:44} {median(ratios):.3f}, {median(waits):.1%}", flush=True)
+
+
+def watched(model: Classifier, place: Hardware, work: Work) -> tuple[float, float]:
+    """Images per second of training through `fit`, and the share of time that the device has no step to work on."""
+    part = split("retain", work.batch * work.steps, work)
+    data = place.at_home(ImageData(part, part, part, tuple("0123456789"))).train
+    run, gaps = job(model, place), Gaps(place, work.clock)
+    batches = run.batches(data, recipe(1), work.batch)
+    taken = seconds(lambda: fit(model, Watched(batches, gaps), cross_entropy, recipe(1), run), place, work.clock)
+    return work.batch * work.steps / taken, gaps.seconds() / taken
+
+
+@dataclass(frozen=True)
+class Gaps:
+    """Moments when a device ended a step and moments when it had the next batch, by the device's own clock."""
+
+    place: Hardware
+    clock: Callable[[], float]
+    pairs: list[tuple[Any, Any]] = field(default_factory=list)
+
+    def now(self) -> Any:
+        """This moment; on a GPU, when it gets there."""
+        if not self.place.device.startswith("cuda"):
+            return self.clock()
+        moment = torch.cuda.Event(enable_timing=True)
+        moment.record()
+        return moment
+
+    def seconds(self) -> float:
+        """Their sum."""
+        if not self.place.device.startswith("cuda"):
+            return sum(end - start for start, end in self.pairs)
+        self.place.synchronize()
+        return sum(start.elapsed_time(end) for start, end in self.pairs) / 1000
+
+
+@dataclass(frozen=True)
+class Watched:
+    """A stream of batches that notes how long each was waited for."""
+
+    batches: ShuffledBatches
+    gaps: Gaps
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    def epoch(self, index: int | str) -> Iterator[Batch]:
+        """The batches of the stream itself."""
+        items = self.batches.epoch(index)
+        while True:
+            start = self.gaps.now()
+            batch = next(items, None)
+            if batch is None:
+                return
+            self.gaps.pairs.append((start, self.gaps.now()))
+            yield batch
 
 
 def contrasted(model: Classifier, place: Hardware) -> float:
@@ -167,13 +295,13 @@ def contrasted(model: Classifier, place: Hardware) -> float:
     return BATCH * len(pairs) / seconds(lambda: fit(model, pairs, method.loss, recipe(1), run), place)
 
 
-def seconds(work: Callable[[], object], place: Hardware) -> float:
-    """Wall time of some work on a device."""
+def seconds(work: Callable[[], object], place: Hardware, clock: Callable[[], float] = perf_counter) -> float:
+    """Time of some work on a device, by default that of the wall."""
     place.synchronize()
-    start = perf_counter()
+    start = clock()
     work()
     place.synchronize()
-    return perf_counter() - start
+    return clock() - start
 
 
 def job_overhead(jobs: int = 10) -> None:

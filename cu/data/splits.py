@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated
 
 import numpy as np
 import torch
-from annotated_types import Ge, Gt, Lt
+from annotated_types import Ge, Gt, Le, Len, Lt
 from torch import Tensor
 
 from cu.data.transforms import Transform
@@ -31,6 +31,9 @@ class DatasetOptions:
         download: Whether missing files may be fetched from the network.
         mean: Per-channel mean of pixels in [0, 1], subtracted.
         std: Per-channel standard deviation of pixels in [0, 1], divided by.
+        crop_scale: Smallest and largest share of the area of a random box that is resized to the whole image, as
+            torchvision's `RandomResizedCrop` does, instead of `crop`; None for `crop`.
+        crop_ratio: Smallest and largest width / height of that box.
     """
 
     train_size: Annotated[int, Gt(0)] | None
@@ -42,6 +45,8 @@ class DatasetOptions:
     download: bool
     mean: list[float]
     std: list[Annotated[float, Gt(0)]]
+    crop_scale: Annotated[list[Annotated[float, Gt(0), Le(1)]], Len(2, 2)] | None = None
+    crop_ratio: Annotated[list[Annotated[float, Gt(0)]], Len(2, 2)] = field(default_factory=lambda: [3 / 4, 4 / 3])
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -135,12 +140,17 @@ def _transform(options: DatasetOptions, channels: int) -> Transform:
     for key, values in (("mean", options.mean), ("std", options.std)):
         if len(values) != channels:
             raise ConfigError(f"dataset.{key} has {len(values)} values, but the images have {channels} channel(s)")
+    for key, values in (("crop_scale", options.crop_scale or [1, 1]), ("crop_ratio", options.crop_ratio)):
+        if values[0] > values[1]:
+            raise ConfigError(f"dataset.{key}={values} must be the smallest value and the largest")
     return Transform(
         mean=tuple(options.mean),
         std=tuple(options.std),
         crop=options.crop,
         flip=options.flip,
         augment=options.augment,
+        crop_scale=(options.crop_scale[0], options.crop_scale[1]) if options.crop_scale else None,
+        crop_ratio=(options.crop_ratio[0], options.crop_ratio[1]),
     )
 
 

@@ -8,8 +8,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from cu.data.placement import Placement
 from cu.data.scenarios.kind import ScenarioKind
-from cu.data.transforms import Transform
+from cu.data.transforms import Draws, Transform
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,13 +76,44 @@ class Split:
         """The same samples with augmentation of their training views switched on or off."""
         return replace(self, transform=replace(self.transform, augment=augment))
 
-    def train_view(self, positions: Tensor, generator: torch.Generator) -> Tensor:
-        """Augmented float32 images [B, C, H, W] at `positions`: what methods train on."""
-        return self.transform.train(self.images[self.rows[positions]], generator)
+    def pick(self, positions: Tensor, generator: torch.Generator | None, placement: Placement) -> Picked:
+        """What views at `positions` (int64 [B]) are made of: augmented as `generator` draws, or plain ones if None."""
+        height, width = self.images.shape[2:]
+        draws = self.transform.draw(len(positions), (height, width), generator) if generator else Draws()
+        return Picked(placement.gathered(self.images, self.rows[positions]), draws, self.transform, placement)
 
-    def eval_view(self, positions: Tensor) -> Tensor:
+    def train_view(self, positions: Tensor, generator: torch.Generator, placement: Placement | None = None) -> Tensor:
+        """Augmented float32 images [B, C, H, W] at `positions`: what methods train on."""
+        return self.pick(positions, generator, placement or self._here()).view()
+
+    def eval_view(self, positions: Tensor, placement: Placement | None = None) -> Tensor:
         """Plain normalised float32 images [B, C, H, W] at `positions`: what metrics see."""
-        return self.transform.plain(self.images[self.rows[positions]])
+        return self.pick(positions, None, placement or self._here()).view()
+
+    def _here(self) -> Placement:
+        return Placement(self.images.device, channels_last=False)
+
+
+@dataclass(frozen=True, eq=False)
+class Picked:
+    """A batch on its way: gathered pixels, not yet transformed.
+
+    Attributes:
+        images: uint8 [B, C, H, W].
+        draws: What chance decided of them.
+        transform: How they become the float input of a model.
+        placement: Where.
+    """
+
+    images: Tensor
+    draws: Draws
+    transform: Transform
+    placement: Placement
+
+    def view(self) -> Tensor:
+        """Float32 images [B, C, H, W], made on the device and in its layout."""
+        images = self.images.to(self.placement.device, non_blocking=True)
+        return self.transform.view(images, self.draws, self.placement.channels_last)
 
 
 @dataclass(frozen=True, eq=False)

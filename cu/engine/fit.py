@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from cu.data.batches.shuffled import Batch, Countable, Stream
+from cu.engine.compiling import uncompiled
 from cu.engine.context import MethodContext
 from cu.engine.freezing import frozen_norms
 from cu.engine.lone_values import lone_values_allowed
@@ -88,7 +89,7 @@ def fit(
     Raises:
         Diverged: When the loss or a weight is not finite.
     """
-    student = deepcopy(model)
+    student = context.hardware.compiled(deepcopy(model))
     optimizer = recipe.optimizer([p for p in student.parameters() if p.requires_grad])
     scheduler = recipe.scheduler(optimizer, len(batches))
     first_epoch = restore(checkpoint, student, optimizer, scheduler, context) if checkpoint else 0
@@ -117,7 +118,7 @@ def fit(
             if stopped:
                 break
     require_finite_weights(student)
-    return student.eval()
+    return uncompiled(student).eval()
 
 
 def descend(
@@ -134,11 +135,14 @@ def descend(
     with context.hardware.training_precision(), lone_values_allowed(model):
         value = loss(model, batch)
     optimizer.zero_grad(set_to_none=True)
-    value.backward()
+    scaler = context.hardware.scaler_of(optimizer)
+    scaler.scale(value).backward()
+    scaler.unscale_(optimizer)
     with around_step(model, optimizer, batch):
         if recipe.clip_norm is not None:
             nn.utils.clip_grad_norm_(model.parameters(), recipe.clip_norm)
-        optimizer.step()
+        scaler.step(optimizer)
+    scaler.update()
     scheduler.step()
     context.ledger.saw(batch.counts)
     return value.detach()
@@ -158,6 +162,7 @@ def snapshot(model: nn.Module, optimizer: Any, scheduler: Any, context: MethodCo
         "epoch": epoch,
         "model": model.state_dict(),
         "optimizer": optimizer.state_dict(),
+        "scaler": context.hardware.scaler_of(optimizer).state_dict(),
         "scheduler": {"last_epoch": scheduler.last_epoch},
         "ledger": context.ledger.state(),
     }
@@ -170,6 +175,8 @@ def restore(checkpoint: Checkpoint, model: nn.Module, optimizer: Any, scheduler:
         return 0
     model.load_state_dict(state["model"])
     optimizer.load_state_dict(state["optimizer"])
+    if scale := state.get("scaler"):
+        context.hardware.scaler_of(optimizer).load_state_dict(scale)
     scheduler.last_epoch = state["scheduler"]["last_epoch"]
     context.ledger.restore(state["ledger"])
     return state["epoch"]

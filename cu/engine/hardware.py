@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import platform
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal
 
 import torch
 from annotated_types import Gt, Le
 from torch import nn
+from torch.amp.grad_scaler import GradScaler
 
-from cu.data.batches.shuffled import Placement
+from cu.data.placement import Placement
+from cu.data.types import ImageData
+from cu.engine.allocation import keep_freed_memory
+from cu.engine.compiling import compiled, require_compiler
 from cu.engine.layout import placed
-from cu.engine.precision import available_cores, resolve_precision, usable_threads
+from cu.engine.precision import Precision, available_cores, resolve_precision, usable_threads
+from cu.engine.residence import Home, at_home
+from cu.engine.scaling import scaler_of
 from cu.errors import ConfigError
+from cu.models.types import Classifier
 
+AHEAD = 2  # batches gathered while a device computes
 MOST_THREADS = 1024  # libraries crash when they cannot have as many as they are told
 
 
@@ -25,19 +34,25 @@ class Hardware:
 
     Attributes:
         device: `auto`, `cpu`, `cuda`, `cuda:1`, `mps`.
-        precision: Of training: `auto` (bf16 where there are bf16 matrix units), `fp32` or `bf16`.
+        precision: Of training: `auto` (bf16 where there are bf16 matrix units, fp16 on CUDA 7.x), `fp32`, `tf32`,
+            `bf16`, or `fp16`, whose loss is scaled. `fp32` is never rounded to TF32 on the way.
         scoring_precision: Of every reported prediction.
         channels_last: Memory layout of images and convolutions; faster on CPUs and tensor cores.
         num_threads: CPU threads of torch; None for one per core, or OMP_NUM_THREADS if set. It changes last digits.
         deterministic: Whether cuDNN may only use repeatable algorithms.
+        data: Where uint8 images live: `auto` (on a CUDA device if they take at most half of its free memory),
+            `device`, or `host`, where a thread gathers batches ahead. Numbers do not depend on it.
+        compile: Whether encoders are compiled while they are trained; it changes last digits.
     """
 
     device: str
-    precision: Literal["auto", "fp32", "bf16"]
-    scoring_precision: Literal["fp32", "bf16"]
+    precision: Literal["auto"] | Precision
+    scoring_precision: Precision
     channels_last: bool
     num_threads: Annotated[int, Gt(0), Le(MOST_THREADS)] | None
     deterministic: bool
+    data: Home = "auto"
+    compile: bool = False
 
     def resolved(self) -> Hardware:
         """The same settings with `auto` and None replaced by what is used here."""
@@ -49,40 +64,65 @@ class Hardware:
         except (RuntimeError, AssertionError) as error:
             reason = str(error).split("\n")[0]
             raise ConfigError(f"hardware.device={device!r} cannot be used here ({reason}); try auto or cpu") from error
-        return Hardware(
+        if "tf32" in (self.precision, self.scoring_precision) and not device.startswith("cuda"):
+            raise ConfigError(f"tf32 is a precision of CUDA devices, and hardware.device is {device}; use fp32")
+        if self.compile:
+            require_compiler(device)
+        return replace(
+            self,
             device=device,
             precision=resolve_precision(self.precision, device),
-            scoring_precision=self.scoring_precision,
-            channels_last=self.channels_last,
             num_threads=self.num_threads or usable_threads(),
-            deterministic=self.deterministic,
         )
 
     def activate(self) -> None:
-        """Set the process-wide switches: threads and repeatable algorithms."""
+        """Set the process-wide switches: threads, repeatable algorithms, TF32, what happens to freed memory."""
         torch.set_num_threads(self.num_threads or usable_threads())
         torch.backends.cudnn.deterministic = self.deterministic
         torch.backends.cudnn.benchmark = not self.deterministic
+        allow_tf32(self.precision == "tf32")
+        if self.device == "cpu":
+            keep_freed_memory()
 
     @property
     def placement(self) -> Placement:
         """Where batches go."""
-        return Placement(torch.device(self.device), self.channels_last)
+        return Placement(torch.device(self.device), self.channels_last, ahead=0 if self.device == "cpu" else AHEAD)
+
+    def at_home(self, data: ImageData) -> ImageData:
+        """The data set with its images where `data` says."""
+        return at_home(data, self.device, self.data)
 
     def place(self, model: nn.Module) -> Any:
         """The model itself, moved to the device in the wanted layout."""
         return placed(model, self.device, self.channels_last)
 
+    def compiled(self, model: Classifier) -> Classifier:
+        """The model itself, its encoder compiled if it is to be."""
+        return compiled(model) if self.compile else model
+
+    def scaler_of(self, optimizer: torch.optim.Optimizer) -> GradScaler:
+        """What scales the loss of an optimizer's steps; it does nothing but in fp16."""
+        return scaler_of(optimizer, self.device, self.precision)
+
     def training_precision(self) -> AbstractContextManager[Any]:
-        """Autocast to bf16 if training runs in it."""
+        """Autocast to bf16 or fp16 if training runs in it."""
         return self._autocast(self.precision)
 
-    def scoring(self) -> AbstractContextManager[Any]:
-        """Autocast to bf16 if scoring runs in it."""
-        return self._autocast(self.scoring_precision)
+    @contextmanager
+    def scoring(self) -> Iterator[None]:
+        """Autocast to bf16 or fp16 if scoring runs in it, and TF32 only if it says so."""
+        before = torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
+        allow_tf32(self.scoring_precision == "tf32")
+        try:
+            with self._autocast(self.scoring_precision):
+                yield
+        finally:
+            torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32 = before
 
     def _autocast(self, precision: str) -> AbstractContextManager[Any]:
-        return torch.autocast(torch.device(self.device).type, torch.bfloat16, enabled=precision == "bf16")
+        half = torch.float16 if precision == "fp16" else torch.bfloat16
+        return torch.autocast(torch.device(self.device).type, half, enabled=precision in ("bf16", "fp16"))
 
     def synchronize(self) -> None:
         """Wait for the device, so that a clock read next is true."""
@@ -102,6 +142,11 @@ class Hardware:
             "cores": available_cores(),
             "platform": platform.platform(),
         }
+
+
+def allow_tf32(allowed: bool) -> None:
+    """Whether CUDA may round the factors of float32 products to TF32, in convolutions and in matrices alike."""
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = allowed
 
 
 def cpu_name() -> str:

@@ -8,14 +8,20 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from cu.engine.compiling import is_compiled
+
 
 @contextmanager
 def lone_values_allowed(model: nn.Module) -> Iterator[None]:
     """Let layers of batch normalisation that get one value per channel use their running statistics for it.
 
     One value has no variance, and torch refuses to train on it. What such a layer knows is its running statistics;
-    they stay as they are. All other layers, and all other batches, are normalised as ever.
+    they stay as they are. All other layers, and all other batches, are normalised as ever. Compiled models cannot be
+    helped: torch's refusal stands.
     """
+    if is_compiled(model):
+        yield
+        return
     norms = [module for module in model.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
     switched: list[nn.Module] = []
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
-Precision = Literal["fp32", "bf16"]
+Precision = Literal["fp32", "tf32", "bf16", "fp16"]
+PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 
 
 def available_cores() -> int:
@@ -21,14 +22,19 @@ def usable_threads() -> int:
 
 
 def resolve_precision(precision: str, device: str) -> Precision:
-    """`auto` becomes bf16 where there are bf16 matrix units (CUDA 8.0+, AMX or AVX512-BF16), else fp32."""
+    """`auto` becomes bf16 where there are bf16 matrix units (CUDA 8.0+, AMX, AVX512-BF16), fp16 on CUDA 7.x, else fp32.
+
+    What is no precision at all becomes fp32, and is refused where settings are checked.
+    """
     if precision != "auto":
-        return "bf16" if precision == "bf16" else "fp32"
+        fits: dict[str, Precision] = {known: known for known in PRECISIONS}
+        return fits.get(precision, "fp32")
     if device.startswith("cuda") or (device == "auto" and Path("/dev/nvidiactl").exists()):
         import torch
 
         if torch.cuda.is_available():
-            return "bf16" if torch.cuda.get_device_capability()[0] >= 8 else "fp32"
+            capability = torch.cuda.get_device_capability()[0]
+            return "bf16" if capability >= 8 else "fp16" if capability == 7 else "fp32"
     return "bf16" if device in ("auto", "cpu") and cpu_flags() & {"amx_bf16", "avx512_bf16"} else "fp32"
 
 

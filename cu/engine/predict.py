@@ -35,8 +35,8 @@ def predict(model: Classifier, split: Split, hardware: Hardware) -> Scores:
     logits, embedding, features = [], [], []
     with evaluating(model), torch.inference_mode(), hardware.scoring():
         for positions in torch.arange(len(split)).split(SCORING_BATCH):
-            images = split.eval_view(positions.to(split.rows.device))
-            output = model(hardware.placement.put(images))
+            images = split.eval_view(positions, hardware.placement)
+            output = model(images)
             logits.append(output.logits.float().cpu())
             embedding.append(output.embedding.float().cpu())
             # Linear heads hand their input on: it is fetched and kept once.

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 from torch import Tensor, nn
 
+from cu.engine.compiling import uncompiled
 from cu.models.types import Classifier
 
 
@@ -18,7 +19,10 @@ def blocks_of(model: Classifier) -> list[nn.Module]:
 
 @contextmanager
 def tapped(model: Classifier) -> Iterator[list[Tensor]]:
-    """A list that a forward pass inside fills: the pooled output [B, D] of every block, in the order of the calls."""
+    """A list that a forward pass inside fills: the pooled output [B, D] of every block, in the order of the calls.
+
+    A compiled model is that no longer: compiled code would call nothing that is hooked into it.
+    """
     seen: list[Tensor] = []
 
     def record(module: nn.Module, inputs: object, output: object) -> None:
@@ -26,7 +30,7 @@ def tapped(model: Classifier) -> Iterator[list[Tensor]]:
             # Pooling copies: the next block may work in place.
             seen.append(pooled(output).float())
 
-    handles = [block.register_forward_hook(record) for block in blocks_of(model)]
+    handles = [block.register_forward_hook(record) for block in blocks_of(uncompiled(model))]
     try:
         yield seen
     finally:

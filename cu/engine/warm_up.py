@@ -60,7 +60,7 @@ def warm_up(
 def step(model: Classifier, split: Split, size: int, optimizer: torch.optim.Optimizer, hardware: Hardware) -> None:
     """One optimizer step, then one forward pass for scoring."""
     rows = (torch.arange(size) % len(split)).to(split.rows.device)
-    images = hardware.placement.put(split.eval_view(rows))
+    images = split.eval_view(rows, hardware.placement)
     with hardware.training_precision():
         loss = F.cross_entropy(model(images).logits, split.labels[rows].to(images.device))
     optimizer.zero_grad(set_to_none=True)

@@ -130,7 +130,7 @@ def stored_config(folder: Path, config: EvaluateConfig) -> RunConfig:
     require_trusted(recorded.components(), trusted)
     require_trusted_factory(recorded.network, trusted)
     precisions = {name: recorded.hardware.get(name) for name in ("precision", "scoring_precision")}
-    hardware = Component({**config.hardware.node, **precisions})
+    hardware = Component({**config.hardware.node, **precisions, "compile": recorded.hardware.get("compile", False)})
     removed = [str(folder / EARLIER)] if (folder / EARLIER).exists() else []
     about = {"paths": config.paths, "hardware": hardware, "trust": config.trust, "removed": removed}
     now = replace(recorded, evaluation=config.evaluation, **about)

@@ -93,11 +93,11 @@ class Samples(Dataset):
     """A split as a torch data set of (normalised float32 image [C, H, W], label as int), without augmentation."""
 
     def __init__(self, split: Split) -> None:
-        self.split = split
+        self.split, self.images = split, split.images.cpu()  # workers of a loader cannot read a GPU's memory
 
     def __len__(self) -> int:
         return len(self.split)
 
     def __getitem__(self, position: int) -> tuple[Tensor, int]:
         split = self.split
-        return split.transform.plain(split.images[split.rows[position]][None])[0], int(split.labels[position])
+        return split.transform.plain(self.images[split.rows[position]][None])[0], int(split.labels[position])

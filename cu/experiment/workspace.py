@@ -174,7 +174,7 @@ def set_up(config: C, original_identity: Mapping[str, Any]) -> Workspace[C]:
     """
     hardware = build(config.hardware).resolved()
     hardware.activate()
-    data = data_of(config, original_identity)
+    data = hardware.at_home(data_of(config, original_identity))
     store = ModelStore(config.paths.outputs / "models")
     return Workspace(config, original_identity, data, hardware, build(config.recipe), store)
 

@@ -1,4 +1,4 @@
-"""Residual networks in their CIFAR form: no early downsampling, so small images keep their detail."""
+"""Residual networks for small images, without early downsampling, and for large ones, with it."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from cu.models.types import Classifier
 BLOCKS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3)}
 FIRST_BOTTLENECK_DEPTH = 50
 EXPANSION = 4
+Stem = Literal["small", "large"]
 
 
 class Residual(nn.Module):
@@ -55,7 +56,18 @@ def bottleneck_block(in_channels: int, width: int, stride: int) -> Residual:
     return Residual(body, in_channels, EXPANSION * width, stride)
 
 
-def resnet_encoder(depth: int, width: int, channels: int) -> tuple[nn.Sequential, int]:
+def stem(kind: Stem, width: int, channels: int) -> nn.Sequential:
+    """What comes before the first stage: [B, channels, H, W] to [B, width, H, W], or a quarter of each side."""
+    if kind == "small":
+        return nn.Sequential(*conv_bn(channels, width, 3), nn.ReLU(inplace=True))
+    return nn.Sequential(
+        *conv_bn(channels, width, 7, stride=2),
+        nn.ReLU(inplace=True),
+        nn.MaxPool2d(kernel_size=3, stride=2, padding=1),
+    )
+
+
+def resnet_encoder(depth: int, width: int, channels: int, kind: Stem = "small") -> tuple[nn.Sequential, int]:
     """The network up to global average pooling, and the number of features it returns.
 
     Modules: `stem`, `stage1` to `stage4` (strides 1, 2, 2, 2), `pool`. Maps [B, channels, H, W] to [B, features]
@@ -64,7 +76,7 @@ def resnet_encoder(depth: int, width: int, channels: int) -> tuple[nn.Sequential
     deep = depth >= FIRST_BOTTLENECK_DEPTH
     block, expansion = (bottleneck_block, EXPANSION) if deep else (basic_block, 1)
     stages: OrderedDict[str, nn.Module] = OrderedDict()
-    stages["stem"] = nn.Sequential(*conv_bn(channels, width, 3), nn.ReLU(inplace=True))
+    stages["stem"] = stem(kind, width, channels)
     features = width
     for stage, count in enumerate(BLOCKS[depth]):
         blocks = []
@@ -79,23 +91,26 @@ def resnet_encoder(depth: int, width: int, channels: int) -> tuple[nn.Sequential
 
 @dataclass(frozen=True, kw_only=True)
 class ResNet:
-    """Residual network with a 3x3 stride-1 stem and no max-pooling.
+    """Residual network with a stem for small images, or the published one for large images.
 
-    Source: He et al., "Deep Residual Learning for Image Recognition" (CVPR 2016), with the stem that contrastive
-    unlearning (arXiv 2401.10458, released code) and most CIFAR work use, and the stride of a bottleneck on its 3x3
-    convolution.
+    Source: He et al., "Deep Residual Learning for Image Recognition" (CVPR 2016), with the stride of a bottleneck on
+    its 3x3 convolution. The stem for small images is the one that contrastive unlearning (arXiv 2401.10458, released
+    code) and most CIFAR work use.
 
     Attributes:
         depth: Number of weighted layers.
         width: Channels of the first stage, doubled at each of the next three; 64 is the published network.
         head: `projection` (unit embedding of size `dim`) or `linear` (embedding = pooled features).
         dim: Size of the embedding of a projection head; a linear head ignores it.
+        stem: `small`, a 3x3 convolution of stride 1; or `large`, a 7x7 convolution of stride 2 and max-pooling of
+            stride 2, as torchvision has it: images of 224 pixels cost 1/16 of the operations.
     """
 
     depth: Literal[18, 34, 50, 101]
     width: Annotated[int, Gt(0)]
     head: HeadKind
     dim: Annotated[int, Gt(0)]
+    stem: Stem = "small"
 
     def build(self, num_classes: int, shape: tuple[int, int, int]) -> Classifier:
         """A freshly initialised classifier of images of `shape` (channels, height, width).
@@ -103,5 +118,5 @@ class ResNet:
         Weights come from torch's global generator.
         """
         channels, _, _ = shape
-        encoder, features = resnet_encoder(self.depth, self.width, channels)
+        encoder, features = resnet_encoder(self.depth, self.width, channels, self.stem)
         return Classifier(encoder, build_head(self.head, features, num_classes, self.dim))

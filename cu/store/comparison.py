@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from cu.disk.files import Damaged, read_mapping
-from cu.store.identity import fingerprint
+from cu.store.identity import as_earlier, fingerprint
 
 COMPARED = ("value", "ref", "ref_std", "gap", "floor", "z", "rank_p", "original")
 SETTINGS = ("dataset", "model", "recipe", "scenario", "method", "reference", "seed", "forget_seed", "method_seed")
@@ -65,7 +65,9 @@ def records(outputs: Path) -> Iterator[tuple[str, Path]]:
             continue
         try:
             config = yaml.safe_load((status.parent / "config.yaml").read_text(encoding="utf-8"))
-            yield fingerprint([config.get(part) for part in SETTINGS]), status.parent
+            told = [(part, config.get(part)) for part in SETTINGS]
+            known = [as_earlier(node, part) if isinstance(node, Mapping) else node for part, node in told]
+            yield fingerprint(known), status.parent
         except (OSError, ValueError, AttributeError, yaml.YAMLError) as error:
             raise Damaged(f"{status.parent / 'config.yaml'} cannot be read ({error})") from error
 

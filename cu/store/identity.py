@@ -27,6 +27,9 @@ WITHOUT_EFFECT = {
     "model": {"checkpoint", "checkpoint_key"},
 }
 
+# Settings that came later, at the value that says what was done before: runs of that time keep their identity.
+AS_BEFORE = {"dataset": {"crop_scale": None}, "model": {"stem": "small"}}
+
 
 def fingerprint(content: Any) -> str:
     """16 hexadecimal digits of a hash of plain content (dicts, lists, numbers, strings, None); 1.0 counts as 1."""
@@ -68,6 +71,19 @@ def source_of(module: str) -> dict[str, str]:
     return next(({"_source_": sha256(file)} for file in files if file.is_file()), {})
 
 
+def with_effect(component: Component, group: str) -> Component:
+    """The settings of a data set or a model that can change a result."""
+    return Component(as_earlier(component.without(*WITHOUT_EFFECT[group]).node, group))
+
+
+def as_earlier(node: Mapping[str, Any], group: str) -> dict[str, Any]:
+    """Settings without those that came later and say that all is as it was before."""
+    idle = {name for name, value in AS_BEFORE.get(group, {}).items() if node.get(name) == value}
+    if "crop_scale" in idle:
+        idle.add("crop_ratio")
+    return {name: value for name, value in node.items() if name not in idle}
+
+
 def original_identity(
     config: TrainConfig, precision: str, prepared: Mapping[str, Any] | None = None, removed: Sequence[str | int] = ()
 ) -> dict[str, Any]:
@@ -81,13 +97,15 @@ def original_identity(
     """
     identity = {
         "kind": "original",
-        "dataset": canonical(config.dataset.without(*WITHOUT_EFFECT["dataset"])),
-        "model": canonical(config.model.without(*WITHOUT_EFFECT["model"])),
+        "dataset": canonical(with_effect(config.dataset, "dataset")),
+        "model": canonical(with_effect(config.model, "model")),
         "recipe": canonical(config.recipe),
         "seed": config.seed,
         "precision": precision,
         "revision": config.revision,
     }
+    if config.hardware.get("compile"):
+        identity["compiled"] = True
     if folder := config.dataset.get("folder"):
         identity["folder"] = folder_hash(config.dataset, Path(str(folder)).expanduser(), config.paths)
     if factory := config.model.get("factory"):

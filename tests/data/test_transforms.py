@@ -76,3 +76,15 @@ def test_inputs_are_left_as_they_were(images):
     before = images.clone()
     Transform(mean=MEAN, std=STD, crop=2, flip=True, augment=True).train(images, generator())
     assert images.equal(before)
+
+
+@pytest.mark.parametrize("channels_last", [False, True])
+def test_views_do_not_depend_on_the_layout(images, channels_last):
+    transform = Transform(mean=MEAN, std=STD, crop=3, flip=True, augment=True)
+    view = transform.view(images, transform.draw(len(images), (7, 9), generator()), channels_last)
+    naive = torch.stack(list(random_crop(images, 3, source := generator())))
+    mirrored = torch.rand(len(images), generator=source) < 0.5
+    naive = torch.stack([image.flip(-1) if chosen else image for image, chosen in zip(naive, mirrored, strict=True)])
+    expected = reference.normalize(naive.float() / 255, list(MEAN), list(STD))
+    torch.testing.assert_close(view, expected, atol=1e-5, rtol=1e-5)
+    assert view.is_contiguous(memory_format=torch.channels_last if channels_last else torch.contiguous_format)

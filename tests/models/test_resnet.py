@@ -2,6 +2,7 @@ import pytest
 import torch
 import torchvision
 
+from cu.models.checkpoints.load import load_checkpoint
 from cu.models.resnet import ResNet
 
 
@@ -30,3 +31,16 @@ def test_only_the_last_three_stages_halve_the_image():
         x = module(x)
         sizes.append(tuple(x.shape[1:]))
     assert sizes == [(2, 28, 28), (2, 28, 28), (4, 14, 14), (8, 7, 7), (16, 4, 4)]
+
+
+@pytest.mark.parametrize("depth", [18, 50])
+def test_the_stem_for_large_images_takes_torchvisions_own_weights(tmp_path, depth):
+    torch.manual_seed(0)
+    theirs = getattr(torchvision.models, f"resnet{depth}")(num_classes=7).eval()
+    torch.save(theirs.state_dict(), tmp_path / "theirs.pth")
+    blank = ResNet(depth=depth, width=64, head="linear", dim=1, stem="large").build(7, (3, 64, 64))
+    blank.load_state_dict(load_checkpoint(tmp_path / "theirs.pth", None, blank).weights)
+    ours = blank.eval()
+    images = torch.randn(2, 3, 65, 64)
+    with torch.no_grad():
+        torch.testing.assert_close(ours(images).logits, theirs(images))

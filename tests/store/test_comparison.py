@@ -56,3 +56,14 @@ def test_the_script_says_so_by_its_exit_code(outputs, other, code, line):
     ended = subprocess.run([sys.executable, SCRIPT, a, b], capture_output=True, text=True, cwd=SCRIPT.parents[1])
     assert ended.returncode == code
     assert line in ended.stdout
+
+
+def test_settings_that_came_later_part_no_runs(outputs):
+    base = {**CONFIG, "dataset": {"crop": 4}, "model": {"width": 8}}
+    later = {**CONFIG, "dataset": {"crop": 4, "crop_scale": None, "crop_ratio": [0.75, 1.3]}}
+    later["model"] = {"width": 8, "stem": "small"}
+    same = differences(outputs("a", base, acc=0.5), outputs("b", later, acc=0.5))
+    assert (same.only_a, same.only_b, same.changed) == ([], [], [])
+    assert same.compared > 0
+    later["model"]["stem"] = "large"
+    assert differences(outputs("c", base, acc=0.5), outputs("d", later, acc=0.5)).only_b

@@ -371,3 +371,22 @@ def test_a_factory_of_the_users_counts_with_its_source(config, tmp_path, monkeyp
     assert of_original(config) == before
     path.write_text("def net(): return 1", encoding="utf-8")
     assert of_original(config) != before
+
+
+def test_settings_that_came_later_leave_earlier_runs_their_identity(config):
+    earlier = deepcopy(config)
+    for group, name in (("dataset", "crop_scale"), ("dataset", "crop_ratio"), ("model", "stem")):
+        del earlier[group][name]
+    assert of_run(earlier) == of_run(config)
+    assert of_run(changed(config, "dataset.crop_ratio", [0.5, 2.0])) == of_run(config), "no box, no shape of a box"
+    scaled = changed(config, "dataset.crop_scale", [0.08, 1.0])
+    others = [changed(config, "model.stem", "large"), scaled, changed(scaled, "dataset.crop_ratio", [0.5, 2.0])]
+    assert len({of_original(config), *map(of_original, others)}) == 4
+
+
+def test_compiled_training_is_another_training(config):
+    earlier = deepcopy(config)
+    del earlier["hardware"]["compile"]
+    assert of_run(earlier) == of_run(config)
+    assert of_original(changed(config, "hardware.compile", True)) != of_original(config)
+    assert of_run(changed(config, "hardware.data", "host")) == of_run(config)

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from cu.data.batches.shuffled import Batch, Placement, batch_bounds, concatenated
+from cu.data.batches.shuffled import Batch, batch_bounds, concatenated
+from cu.data.placement import Placement, sent
 from cu.data.types import Split
 from cu.seeds import generator
 
@@ -53,13 +54,13 @@ class ExtendedBatches:
     def _batch(self, positions: Tensor, source: torch.Generator) -> Batch:
         ends = torch.tensor([len(s) for s in self.splits], dtype=torch.long).cumsum(0)
         member = torch.bucketize(positions, ends, right=True)
-        ready = positions[member == len(ends)].to(self.labels.device) - sum(map(len, self.splits))
+        ready = sent(positions[member == len(ends)] - sum(map(len, self.splits)), self.labels.device)
         images, labels = [self.images[ready]], [self.labels[ready]]
         counts = {s.name: int((member == k).sum()) for k, s in enumerate(self.splits)}
         counts[self.counted_as] = counts.get(self.counted_as, 0) + len(ready)
         if self.splits:
             merged = concatenated(self.splits)
-            chosen = positions[member < len(ends)].to(merged.rows.device)
-            images.append(self.placement.put(merged.train_view(chosen, source)))
-            labels.append(merged.labels[chosen].to(self.placement.device))
+            chosen = positions[member < len(ends)]
+            images.append(merged.train_view(chosen, source, self.placement))
+            labels.append(sent(merged.labels[chosen], self.placement.device))
         return Batch(self.placement.put(torch.cat(images)), torch.cat(labels), counts)

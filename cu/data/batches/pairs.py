@@ -10,6 +10,7 @@ from typing import Literal
 import torch
 
 from cu.data.batches.shuffled import Batch, ShuffledBatches, Stream
+from cu.data.placement import sent
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,8 +58,8 @@ class PairedBatches:
         (split,) = self.retain.splits
         for start in count(step=self.retain.size):
             chosen = torch.arange(start, start + self.retain.size, device=split.rows.device) % len(split)
-            images = self.retain.placement.put(split.eval_view(chosen))
-            yield Batch(images, split.labels[chosen].to(images.device), {split.name: len(chosen)})
+            images = split.eval_view(chosen, self.retain.placement)
+            yield Batch(images, sent(split.labels[chosen], images.device), {split.name: len(chosen)})
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,13 +6,14 @@ be replayed by every method.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
 import torch
 from torch import Tensor
 
+from cu.data.placement import Placement, sent
 from cu.data.types import Split
 from cu.seeds import generator
 
@@ -56,19 +57,6 @@ class Stream(Protocol[B_co]):
 
 
 @dataclass(frozen=True, eq=False)
-class Placement:
-    """Where batches go: the device, and whether images are laid out channels-last."""
-
-    device: torch.device
-    channels_last: bool
-
-    def put(self, images: Tensor) -> Tensor:
-        """Images on the device, in the wanted layout."""
-        layout = torch.channels_last if self.channels_last else torch.contiguous_format
-        return images.to(self.device, memory_format=layout, non_blocking=True)
-
-
-@dataclass(frozen=True, eq=False)
 class ShuffledBatches:
     """Training views of one or several splits, mixed and in a new order every pass.
 
@@ -94,15 +82,22 @@ class ShuffledBatches:
         order = torch.randperm(self._total(), generator=source)
         merged, ends = concatenated(self.splits), torch.tensor([len(s) for s in self.splits]).cumsum(0)
         names = [s.name for s in self.splits]
-        for start, stop in batch_bounds(len(order), self.size):
-            positions = order[start:stop]
+        parts = [order[start:stop] for start, stop in batch_bounds(len(order), self.size)]
+        for positions, images in zip(parts, training_views(merged, parts, source, self.placement), strict=True):
             members = torch.bucketize(positions, ends, right=True).bincount(minlength=len(names)).tolist()
-            chosen = positions.to(merged.rows.device)
-            yield Batch(
-                self.placement.put(merged.train_view(chosen, source)),
-                merged.labels[chosen].to(self.placement.device),
-                dict(zip(names, members, strict=True)),
-            )
+            labels = sent(merged.labels[positions], self.placement.device)
+            yield Batch(images, labels, dict(zip(names, members, strict=True)))
+
+
+def training_views(
+    split: Split, parts: Iterable[Tensor], source: torch.Generator, placement: Placement
+) -> Iterator[Tensor]:
+    """Training views, float32 [B, C, H, W] each, at one list of positions after the other.
+
+    Those of images in host memory are gathered ahead, if the placement says so.
+    """
+    picked = (split.pick(positions, source, placement) for positions in parts)
+    return (batch.view() for batch in (placement.prepared(picked) if split.images.is_cpu else picked))
 
 
 B = TypeVar("B", bound=Countable)

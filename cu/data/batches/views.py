@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from cu.data.batches.shuffled import Batch, ShuffledBatches, batch_bounds, concatenated
+from cu.data.batches.shuffled import Batch, ShuffledBatches, batch_bounds, concatenated, training_views
 from cu.seeds import generator
 
 
@@ -42,6 +42,6 @@ class TwoViewBatches:
         order = torch.randperm(len(merged), generator=generator(self.batches.seed, name))
         source = generator(self.batches.seed, f"{name}/second")
         bounds = batch_bounds(len(order), self.batches.size)
-        for batch, (start, stop) in zip(self.batches.epoch(index), bounds, strict=True):
-            chosen = order[start:stop].to(merged.rows.device)
-            yield TwoViews(batch, self.batches.placement.put(merged.train_view(chosen, source)))
+        seconds = training_views(merged, [order[a:b] for a, b in bounds], source, self.batches.placement)
+        for batch, second in zip(self.batches.epoch(index), seconds, strict=True):
+            yield TwoViews(batch, second)

@@ -34,7 +34,7 @@ def pixels_of(split: Split, positions: Tensor, hardware: Hardware) -> tuple[Tens
     """Images float32 [B, C, H, W] in [0, 1] and labels int64 [B] of a split at `positions`, on the device."""
     visited(split.name, len(positions))
     chosen = positions.to(split.rows.device)
-    pixels = hardware.placement.put(split.images[split.rows[chosen]]).float() / 255
+    pixels = hardware.placement.put(hardware.placement.gathered(split.images, split.rows[chosen])).float() / 255
     return pixels, split.labels[chosen].to(pixels.device)
 
 

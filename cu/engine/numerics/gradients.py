@@ -44,7 +44,7 @@ def plain_batches(split: Split, size: int, hardware: Hardware, order: Tensor | N
     order = torch.arange(len(split)) if order is None else order
     for positions in order.split(size):
         chosen = positions.to(split.rows.device)
-        images = hardware.placement.put(split.eval_view(chosen))
+        images = split.eval_view(chosen, hardware.placement)
         visited(split.name, len(positions))
         yield images, split.labels[chosen].to(images.device)
 

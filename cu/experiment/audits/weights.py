@@ -98,7 +98,7 @@ def estimate_statistics(model: Classifier, split: Split, context: AuditContext) 
         layer.train()
     with torch.no_grad(), hardware.scoring():
         for rows in torch.arange(len(split)).chunk(max(1, round(len(split) / 250))):
-            model(hardware.placement.put(split.eval_view(rows.to(split.rows.device))))
+            model(split.eval_view(rows, hardware.placement))
     for layer, momentum in zip(layers, momenta, strict=True):
         layer.momentum = momentum
     model.eval()

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
+from cu.models.resnet import BLOCKS
+
 ADAPTERS = (  # (a name that tells a family, what to type)
     (r"layers\.0\.blocks\.0\.attn\.qkv\.weight", "a Swin of timm: model=timm model.name=swin_..."),
     (r"blocks\.0\.attn\.qkv\.weight", "a ViT of timm: model=timm model.name=vit_..."),
@@ -28,8 +30,11 @@ def advice(theirs: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> str:
     if "head.projector.0.weight" in own and same_width(theirs, own) and stem_side(theirs) == stem_side(own):
         return "the file's network has one linear layer at its end: say model.head=linear"
     if (depth := resnet_depth(theirs)) is not None:
-        if stem_side(theirs) == 7 and "encoder.stem.0.weight" in own:
+        if stem_side(theirs) == 7 != stem_side(own) and "encoder.stem.0.weight" in own:
             name = f"resnet{depth}" if depth else "resnet..."
+            if depth in BLOCKS:
+                narrow = "" if width(theirs) == 64 else f" model.width={width(theirs)}"
+                return f"it is a ResNet-{depth}: say model={name} model.stem=large model.head=linear{narrow}"
             return f"the file is a ResNet with a 7x7 stem, which needs model=torchvision model.name={name}"
         if depth and "encoder.stem.0.weight" in own and not same_width(theirs, own):
             return f"it is a ResNet-{depth}: say model=resnet{depth} model.head=linear model.width={width(theirs)}"

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from cu.data.batches.pairs import PairedBatches
-from cu.data.batches.shuffled import Batch, Chained, Placement, Redrawn, ShuffledBatches, batch_bounds
+from cu.data.batches.shuffled import Batch, Chained, Redrawn, ShuffledBatches, batch_bounds
+from cu.data.placement import Placement
 from cu.data.transforms import Transform
 from cu.data.types import Split
 

@@ -1,7 +1,7 @@
 import torch
 
 from cu.data.batches.extended import ExtendedBatches
-from cu.data.batches.shuffled import Placement
+from cu.data.placement import Placement
 
 PLACEMENT = Placement(torch.device("cpu"), False)
 

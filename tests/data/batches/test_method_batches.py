@@ -4,9 +4,10 @@ import pytest
 import torch
 
 from cu.data.batches.pairs import RetainPairs
-from cu.data.batches.shuffled import Placement, ShuffledBatches
+from cu.data.batches.shuffled import ShuffledBatches
 from cu.data.batches.tagged import TaggedBatches
 from cu.data.batches.views import TwoViewBatches
+from cu.data.placement import Placement
 from cu.data.transforms import Transform
 from cu.data.types import Split
 

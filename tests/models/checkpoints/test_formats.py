@@ -337,7 +337,7 @@ def test_a_refusal_says_which_option_the_file_wants(tmp_path):
     projection = ResNet(depth=18, width=4, head="projection", dim=8).build(3, SHAPE)
     narrow = ResNet(depth=34, width=2, head="linear", dim=8).build(3, SHAPE)
     for name, model, advice in (
-        ("tv", projection, "needs model=torchvision model.name=resnet18$"),
+        ("tv", projection, "say model=resnet18 model.stem=large model.head=linear$"),
         ("cifar", projection, "say model.head=linear$"),
         ("cifar", narrow, "say model=resnet18 model.head=linear model.width=4$"),
         ("vit", projection, "model=torchvision model.name=vit_...$"),
