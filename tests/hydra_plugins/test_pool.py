@@ -14,7 +14,7 @@ from cu.engine.precision import available_cores
 from cu.errors import ConfigError
 from cu.jobs.bounded_log import BoundedLog
 from cu.jobs.processes import death
-from hydra_plugins.cu_pool._pool import distinctions
+from hydra_plugins.cu_gathering._gather import distinctions
 from hydra_plugins.cu_pool._slots import Slot, checked, slots
 
 # A command whose jobs live and die as told, with the notes and the summary of `cu-unlearn` but without torch.
