@@ -57,8 +57,13 @@ def forget_notes(folder: Path) -> None:
 def mark_dead(
     folder: Path, number: int, reason: str, overrides: Sequence[str], log: Path, state: JobState = "failed"
 ) -> None:
-    """Note the end of a job whose process is gone without having noted it, here and in the run it worked on."""
+    """Note the end of a job whose process is gone without having noted it, here and in the run it worked on.
+
+    One that was stopped has noted that itself, and learns here by what.
+    """
     found = read_note(folder, number)
+    if found.get("state") == "preempted" and not found.get("reason"):
+        note(folder, number, "preempted", {**found, "reason": reason})
     if found.get("state", "running") != "running":
         return
     if "run" in found:

@@ -72,12 +72,13 @@ class Gathering:
     def run(self, job_overrides: Sequence[Sequence[str]], first: int) -> list[JobReturn]:
         """Run all jobs; returns how each ended, in their order. It may be called again, for further jobs."""
         configure_log(self.hydra.hydra_logging, self.hydra.verbose)
-        self.folder.mkdir(parents=True, exist_ok=True)
         jobs = [Job(n, tuple(words), self.folder / f"{n}.log") for n, words in enumerate(job_overrides, first)]
         self.names = distinctions(job_overrides, first)
         self.returns = {}
         try:
-            log.info("%d jobs, %s; what they print: %s", len(jobs), self.engine.begin(jobs), self.folder / "*.log")
+            about = self.engine.begin(jobs)
+            self.folder.mkdir(parents=True, exist_ok=True)
+            log.info("%d jobs, %s; what they print: %s", len(jobs), about, self.folder / "*.log")
             while len(self.returns) < len(jobs):
                 for ending in self.engine.ended():
                     self.finish(ending, len(jobs))
