@@ -74,11 +74,12 @@ def require_room(settings: Settings, nodes: Sequence[Mapping[str, float]]) -> No
     asked = settings.request()
     if any(all(node.get(name, 0) >= amount for name, amount in asked.items()) for node in nodes):
         return
+    lacking = {name for name, amount in asked.items() if all(node.get(name, 0) < amount for node in nodes)}
     found = [max((node.get(name, 0) for node in nodes), default=0) for name in asked]
     words = [
         f"{UNITS[name][0]}={amount / UNITS[name][1]:g} (the largest has {most / UNITS[name][1]:.4g})"
         for (name, amount), most in zip(asked.items(), found, strict=True)
-        if amount
+        if amount and name in (lacking or asked)
     ]
     raise ConfigError(f"no machine of Ray has room for hydra.launcher.{', '.join(words)}")
 

@@ -12,12 +12,13 @@ from ray import exceptions
 from cu.errors import first_line
 from cu.jobs.processes import death
 from cu.jobs.status import JobState
+from cu.jobs.sweep_status import read_note
 from hydra_plugins.cu_gathering._carried import carry
 from hydra_plugins.cu_gathering._gather import Ending, sweep_folder
 from hydra_plugins.cu_gathering._job import Job, Shared
 from hydra_plugins.cu_ray._cluster import join, machines, require_room
 from hydra_plugins.cu_ray._settings import Settings
-from hydra_plugins.cu_ray._task import task
+from hydra_plugins.cu_ray._task import STOP, task
 
 
 class Ray:
@@ -57,8 +58,9 @@ class Ray:
             yield ending_of(reference, self.running.pop(reference))
 
     def stop(self, tell: Callable[[Ending], None]) -> None:
-        """Interrupt the jobs, as Ctrl-C does, and kill those that do not end in time."""
+        """Tell the jobs to end, and kill those that do not in time."""
         try:
+            (self.folder / STOP).touch()
             self.cancel(self.settings.seconds_to_close, tell, force=False)
         finally:  # a second Ctrl-C cuts the waiting short
             self.cancel(5.0, tell, force=True)
@@ -66,8 +68,9 @@ class Ray:
     def cancel(self, seconds: float, tell: Callable[[Ending], None], force: bool) -> None:
         """Cancel all jobs, and wait so long."""
         deadline = time.monotonic() + seconds
-        for reference in self.running:
-            ray.cancel(reference, force=force)
+        for reference, job in self.running.items():
+            if force or not read_note(self.folder, job.number):  # one that has begun ends in order
+                ray.cancel(reference, force=force)
         while self.running:
             ready, _ = ray.wait(list(self.running), num_returns=1, timeout=max(0.0, deadline - time.monotonic()))
             for reference in ready:
