@@ -21,15 +21,11 @@ from cu.cli.quoting import for_shell
 from cu.config.folder import config_folder
 from cu.errors import ConfigError, first_line, suggestion
 
-LAUNCHERS = ("submitit", "ray")  # raise errors of their own where a job's process is gone
 PLUGINS = ("hydra/launcher=", "hydra/sweeper=")  # whose settings are part of the config
 UNWRITABLE = (EACCES, EPERM, EROFS, ENOTDIR, EEXIST)
 # Options that come with a package of their own, and the extra that installs it.
 EXTRAS = {
     "hydra/launcher/joblib": ("joblib", "hydra-joblib-launcher"),
-    "hydra/launcher/submitit_": ("slurm", "hydra-submitit-launcher"),
-    "hydra/launcher/ray": ("ray", "hydra-ray-launcher"),
-    "hydra/sweeper/optuna": ("optuna", "hydra-optuna-sweeper"),
 }
 
 
@@ -52,8 +48,6 @@ def explain_hydra_error(error: BaseException, name: str, arguments: Sequence[str
         return str(error), 1
     if isinstance(error, BrokenExecutor):
         return "a worker process was killed, perhaps for lack of memory; type the command again to go on", 1
-    if type(error).__module__.split(".")[0] in LAUNCHERS:
-        return f"a job is lost: {first_line(error)}; type the command again to go on", 1
     return None
 
 
