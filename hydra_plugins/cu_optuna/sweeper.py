@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
+from importlib import util
 from typing import Any
 
 from hydra.core.plugins import Plugins
@@ -30,7 +30,7 @@ class OptunaSweeper(Sweeper):
         """
         from hydra_plugins.cu_optuna._settings import checked
 
-        if find_spec("optuna") is None:
+        if util.find_spec("optuna") is None:
             raise ConfigError("hydra/sweeper=optuna needs the extra 'optuna': pip install optuna")
         self.checked = checked(self.settings)
         self.hydra_context, self.config = hydra_context, config

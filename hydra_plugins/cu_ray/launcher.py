@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib.util import find_spec
+from importlib import util
 from typing import Any
 
 from hydra.core.utils import JobReturn
@@ -31,7 +31,7 @@ class RayLauncher(Launcher):
         """
         from hydra_plugins.cu_ray._settings import checked
 
-        if find_spec("ray") is None:
+        if util.find_spec("ray") is None:
             raise ConfigError("hydra/launcher=ray needs the extra 'ray': pip install ray")
         self.checked = checked(self.settings)
         self.shared = hydra_context, config, task_function

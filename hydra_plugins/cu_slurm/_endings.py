@@ -22,6 +22,8 @@ def why(entry: Entry | None, settings: Settings, log: Path) -> tuple[JobState, s
         settings: What was asked for.
         log: What it printed.
     """
+    if entry is None and not log.exists():  # of an array's jobs that wait, a cancelled one is forgotten at once
+        return "preempted", "cancelled in Slurm before it began"
     if entry is None:
         return "failed", "gone from Slurm's queue without a word"
     code = os.waitstatus_to_exitcode(entry.status) if entry.status else 0
