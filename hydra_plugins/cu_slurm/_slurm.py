@@ -138,8 +138,9 @@ class Slurm:
         """One line while nothing runs, again when the reasons are others."""
         states = [entries[place.name] for place in self.places.values() if place.name in entries]
         waiting = Counter(entry.reason for entry in states if entry.state == "PENDING")
+        del waiting["None"]  # Slurm has not looked at it yet
         if waiting and all(entry.state == "PENDING" for entry in states):
-            reasons = ", ".join(f"{reason}" for reason in sorted(waiting))
+            reasons = ", ".join(sorted(waiting))
             self.say(f"all {waiting.total()} jobs wait in Slurm's queue ({reasons})")
 
     def say(self, line: str) -> None:
