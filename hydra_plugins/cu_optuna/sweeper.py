@@ -46,4 +46,6 @@ class OptunaSweeper(Sweeper):
         """
         from hydra_plugins.cu_optuna._search import Search
 
+        assert self.config is not None
+        assert self.hydra_context is not None
         Search(self.checked, self.config, self.hydra_context.config_loader, arguments).run(self)

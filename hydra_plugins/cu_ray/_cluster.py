@@ -9,7 +9,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import ray
+import ray  # pyright: ignore[reportMissingImports]
 
 from cu.errors import ConfigError, first_line
 from hydra_plugins.cu_ray._settings import Settings

@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-import ray
-from ray import exceptions
+import ray  # pyright: ignore[reportMissingImports]
+from ray import exceptions  # pyright: ignore[reportMissingImports]
 
 from cu.errors import first_line
 from cu.jobs.processes import death
@@ -40,13 +40,10 @@ class Ray:
         require_room(self.settings, nodes)
         carry(self.folder, self.shared)
         asked = self.settings.request()
-        remote = ray.remote(
-            max_calls=1,
-            max_retries=0,
-            num_cpus=asked["CPU"],
-            num_gpus=asked["GPU"],
-            **({"memory": asked["memory"]} if "memory" in asked else {}),
-        )(task)
+        options: dict[str, Any] = {"num_cpus": asked["CPU"], "num_gpus": asked["GPU"]}
+        if "memory" in asked:
+            options["memory"] = asked["memory"]
+        remote = ray.remote(max_calls=1, max_retries=0, **options)(task)
         threads = max(1, int(self.settings.cpus_per_job))
         self.running = {remote.remote(self.folder, job, threads): job for job in jobs}
         return f"given to Ray on {len(nodes)} machine{'s' * (len(nodes) != 1)}"
