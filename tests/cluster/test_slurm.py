@@ -100,7 +100,10 @@ def test_a_preempted_job_and_one_that_is_out_of_time_run_again(slurm, typed, fat
     until(lambda: len(last_sweep()) == 2)
     slurm("scancel", "--batch", "--signal=USR1", f"{array}_0")  # what Slurm sends when the time is nearly up
     hogs = ("--partition=urgent", "--nodes=2", "--exclusive", "--time=1", "--output=/dev/null")
-    slurm("sbatch", *hogs, script="#!/bin/sh\nsleep 5\n")
+    slurm("sbatch", *hogs, script="#!/bin/sh\nsleep 2\n")
+    until(lambda: [slurm.jobs().get(f"{array}_{n}") for n in (0, 1)] == ["PENDING"] * 2)
+    for number in (0, 1):  # Slurm lets a job that is queued again wait for two minutes
+        slurm("scontrol", "update", f"jobid={array}_{number}", "starttime=now")
     errors, code = ended(process)
     assert code == 0, errors
     assert errors[-1].startswith("sweep of 2: 2 finished, ")
