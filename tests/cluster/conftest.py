@@ -13,11 +13,13 @@ import subprocess
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 import cu
+from cu.jobs.processes import die_with_parent
 
 ROOT = Path(cu.__file__).parents[1]
 INSTALL = "scripts/test_cluster installs it"
@@ -56,6 +58,7 @@ class Daemons:
 
     def start(self, name, *words, cwd=None):
         log = (self.folder / f"{name}.log").open("ab")
+        tied = partial(die_with_parent, os.getpid())  # tests that are killed leave no engine behind
         self.running[name] = subprocess.Popen(
             words,
             stdin=subprocess.DEVNULL,
@@ -64,7 +67,9 @@ class Daemons:
             cwd=cwd,
             env=self.environment,
             start_new_session=True,
+            preexec_fn=tied,
         )
+        log.close()
 
     def stop(self, name):
         process = self.running.pop(name)
