@@ -21,14 +21,11 @@ from cu.cli.quoting import for_shell
 from cu.config.folder import config_folder
 from cu.errors import ConfigError, first_line, suggestion
 
-LAUNCHERS = ("submitit", "ray")  # raise errors of their own where a job's process is gone
+PLUGINS = ("hydra/launcher=", "hydra/sweeper=")  # whose settings are part of the config
 UNWRITABLE = (EACCES, EPERM, EROFS, ENOTDIR, EEXIST)
 # Options that come with a package of their own, and the extra that installs it.
 EXTRAS = {
     "hydra/launcher/joblib": ("joblib", "hydra-joblib-launcher"),
-    "hydra/launcher/submitit_": ("slurm", "hydra-submitit-launcher"),
-    "hydra/launcher/ray": ("ray", "hydra-ray-launcher"),
-    "hydra/sweeper/optuna": ("optuna", "hydra-optuna-sweeper"),
 }
 
 
@@ -51,8 +48,6 @@ def explain_hydra_error(error: BaseException, name: str, arguments: Sequence[str
         return str(error), 1
     if isinstance(error, BrokenExecutor):
         return "a worker process was killed, perhaps for lack of memory; type the command again to go on", 1
-    if type(error).__module__.split(".")[0] in LAUNCHERS:
-        return f"a job is lost: {first_line(error)}; type the command again to go on", 1
     return None
 
 
@@ -123,11 +118,12 @@ def lacking(parent: str, leaf: str, name: str, arguments: Sequence[str]) -> str:
 def config_at(parent: str, name: str, arguments: Sequence[str]) -> DictConfig | None:
     """What is at `parent` in the config that the remaining arguments give; None if there is no such place."""
     GlobalHydra.instance().clear()
-    single = [a for a in arguments if re.match(r"~|[+\w].*=", a) and not a.startswith("hydra") and not swept(a)]
+    words = [a for a in arguments if re.match(r"~|[+\w].*=", a) and not swept(a)]
+    single = [a for a in words if a.startswith(PLUGINS) or not a.startswith("hydra")]
     own = [f"hydra.searchpath=[{','.join(f'file://{folder}' for folder in own_folders(arguments))}]"]
     try:
         with initialize_config_dir(str(config_folder()), version_base="1.3"):
-            node = compose(name, single + own)
+            node = compose(name, single + own, return_hydra_config=parent.startswith("hydra"))
     except HydraException:
         return None
     node = OmegaConf.select(node, parent) if parent else node

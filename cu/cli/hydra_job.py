@@ -20,6 +20,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from cu.cli.errors import explain_hydra_error, say
+from cu.disk import locks
 from cu.engine.surroundings import surroundings_kept
 from cu.errors import ConfigError, NotMeant, described, first_line
 from cu.jobs.job import JobFailed
@@ -42,12 +43,14 @@ class Sweep(Callback):
 
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Called by Hydra before a job that is no part of a sweep."""
+        use_locks(config)
         os.environ.pop(NOTES, None)
         if tracked(config):
             correct_environment(say)
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Called by Hydra before the first job."""
+        use_locks(config)
         Sweep.folder = Path(config.hydra.sweep.dir).absolute()
         Sweep.planned = planned_jobs(config.hydra)
         os.environ[NOTES] = str(Sweep.folder)
@@ -56,9 +59,19 @@ class Sweep(Callback):
             Sweep.outputs = Path(str(config.paths.outputs)).absolute()
             correct_environment(say)
 
+    def on_job_start(self, config: DictConfig, **kwargs: Any) -> None:
+        """Called by Hydra in the process of each job."""
+        use_locks(config)
+
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         """Called by Hydra after the last job."""
         os.environ.pop(NOTES, None)
+
+
+def use_locks(config: DictConfig) -> None:
+    """Choose the kind of locks that the config, which nobody has checked yet, asks for."""
+    paths = config.get("paths")
+    locks.use(str(paths.get("locks")) if isinstance(paths, DictConfig) else "system")
 
 
 def tracked(config: DictConfig) -> bool:

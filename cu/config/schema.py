@@ -36,10 +36,11 @@ class Component:
 
 @dataclass(frozen=True, kw_only=True)
 class Paths:
-    """What is written below `outputs`, what is read below `data`."""
+    """What is written below `outputs`, what is read below `data`, and who keeps locks there (`cu.disk.locks`)."""
 
     outputs: Path
     data: Path
+    locks: Literal["system", "lease"] = "system"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,7 +12,6 @@ from cu.jobs.status import EXIT_CODES
 
 SECONDS_TO_CLOSE = 2.0
 STOPPING = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
-SCHEDULERS = ("submitit",)  # they end a job that runs out of time by SystemExit
 
 
 class Preempted(SystemExit):
@@ -21,13 +20,7 @@ class Preempted(SystemExit):
 
 def was_stopped(error: BaseException) -> bool:
     """Whether somebody outside ended the job; a method that calls `sys.exit` is one that failed."""
-    if isinstance(error, (KeyboardInterrupt, Preempted)):
-        return True
-    last = error.__traceback__
-    while last is not None and last.tb_next is not None:
-        last = last.tb_next
-    where = "" if last is None else str(last.tb_frame.f_globals.get("__name__"))
-    return isinstance(error, SystemExit) and where.split(".")[0] in SCHEDULERS
+    return isinstance(error, (KeyboardInterrupt, Preempted))
 
 
 @contextmanager

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from cu.disk.files import Damaged, read_json, write_json
+from cu.disk.writer import this_process
 from cu.jobs.status import EXIT_CODES, JobState
 from cu.store.runs import RunFolder
 
@@ -23,7 +23,7 @@ def note(folder: Path, number: int, state: JobState, about: Mapping[str, Any]) -
 
 def note_running(folder: Path, number: int, overrides: Sequence[str], run: Path) -> None:
     """Keep which run a job of a sweep works on, for whoever finds its process dead."""
-    note(folder, number, "running", {"overrides": list(overrides), "run": str(run), "pid": os.getpid()})
+    note(folder, number, "running", {"overrides": list(overrides), "run": str(run), **this_process()})
 
 
 def read_status(folder: Path, number: int) -> tuple[JobState, str | None]:
@@ -57,12 +57,17 @@ def forget_notes(folder: Path) -> None:
 def mark_dead(
     folder: Path, number: int, reason: str, overrides: Sequence[str], log: Path, state: JobState = "failed"
 ) -> None:
-    """Note the end of a job whose process is gone without having noted it, here and in the run it worked on."""
+    """Note the end of a job whose process is gone without having noted it, here and in the run it worked on.
+
+    One that was stopped has noted that itself, and learns here by what.
+    """
     found = read_note(folder, number)
+    if found.get("state") == "preempted" and not found.get("reason"):
+        note(folder, number, "preempted", {**found, "reason": reason})
     if found.get("state", "running") != "running":
         return
     if "run" in found:
-        RunFolder(Path(found["run"])).mark_dead(found["pid"], "preempted" if state == "preempted" else "failed", reason)
+        RunFolder(Path(found["run"])).mark_dead(found, "preempted" if state == "preempted" else "failed", reason)
     note(folder, number, state, {"overrides": list(overrides), "reason": f"{reason} [{log}]"})
 
 

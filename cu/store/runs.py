@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
-import socket
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -14,6 +12,7 @@ from typing import Any, Literal
 
 from cu.disk.files import Damaged, read_mapping, write_json, write_text
 from cu.disk.locks import locked
+from cu.disk.writer import is_gone, this_process
 
 log = logging.getLogger(__name__)
 CONFIG = "config.yaml"
@@ -32,9 +31,9 @@ class RunFolder:
         return locked(self.path / ".lock", f"another job works on {self.path}")
 
     def status(self) -> dict[str, Any]:
-        """The last written status; empty if there is none or it is damaged."""
+        """The last written status, `preempted` if its process is gone; empty if there is none or it is damaged."""
         try:
-            return read_mapping(self.path / "status.json") or {}
+            return corrected(read_mapping(self.path / "status.json") or {})
         except Damaged as error:
             log.warning("%s: the run is done again", error)
             return {}
@@ -83,10 +82,14 @@ class RunFolder:
         found = self.status().get("attempt", default)
         return found if isinstance(found, int) else default
 
-    def mark_dead(self, pid: int, state: RunState, error: str) -> None:
+    def mark_dead(self, process: Mapping[str, Any], state: RunState, error: str) -> None:
         """Mark how a run ended whose process is gone; nothing if it ended itself, or is in other hands by now."""
-        status = self.status()
-        if (status.get("state"), status.get("pid"), status.get("host")) == ("running", pid, socket.gethostname()):
+        try:
+            status = read_mapping(self.path / "status.json") or {}
+        except Damaged:
+            return
+        same = all(status.get(name) == process.get(name) for name in ("pid", "host", "process"))
+        if status.get("state") == "running" and same:
             self.end(state, error)
 
     def _write(self, state: RunState, error: str | None, attempt: int, ended: bool, mistake: bool = False) -> None:
@@ -96,9 +99,17 @@ class RunFolder:
             "error": error,
             "started": self.status().get("started") if ended else now,
             "ended": now if ended else None,
-            "pid": os.getpid(),
-            "host": socket.gethostname(),
+            **this_process(),
             "attempt": attempt,
             **({"mistake": True} if mistake else {}),
         }
         write_json(self.path / "status.json", status)
+
+
+def corrected(status: Mapping[str, Any]) -> dict[str, Any]:
+    """A status as it is now: one that says `running` of a process that is gone was never ended."""
+    if status.get("state") != "running" or not is_gone(status):
+        return dict(status)
+    job = f"Slurm job {status['slurm_job']}, " if "slurm_job" in status else ""
+    where = f"{job}pid {status.get('pid')} on {status.get('host')}"
+    return {**status, "state": "preempted", "error": f"its process is gone without a word ({where})"}

@@ -9,11 +9,11 @@ import socket
 import subprocess
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection
 from typing import NoReturn
 
-from hydra_plugins.cu_pool._child import Job, Shared, live
+from hydra_plugins.cu_gathering._job import Job, Shared, live
 from hydra_plugins.cu_pool._guard import Guard
 from hydra_plugins.cu_pool._slots import Slot
 
@@ -87,10 +87,20 @@ def serve(number: int) -> None:
 def guard(job: Job, slot: Slot, shared: Shared, launcher: socket.socket, grace: float) -> NoReturn:
     """Body of a guard's process."""
     try:
-        Guard(lambda returning: live(job, slot, shared, returning), job.log, launcher, grace).watch()
+        Guard(lambda pipe: live(job, slot.environment, shared, sender(pipe)), job.log, launcher, grace).watch()
     except BaseException:
         traceback.print_exc()
     os._exit(0)
+
+
+def sender(number: int) -> Callable[[bytes], None]:
+    """Writes to the pipe of this number, once, and closes it; the pipe is opened when there is something to say."""
+
+    def send(data: bytes) -> None:
+        with os.fdopen(number, "wb") as pipe:
+            pipe.write(data)
+
+    return send
 
 
 def import_all(preload: Sequence[str]) -> None:

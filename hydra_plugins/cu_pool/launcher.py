@@ -36,12 +36,13 @@ class PoolLauncher(Launcher):
         self.checked = checked(self.settings)
         self.slots = slots(self.checked)
         self.shared = hydra_context, config, task_function
-        self.pool = None
+        self.gathering = None
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Run a batch of jobs; returns how each ended, in the order of the batch."""
+        from hydra_plugins.cu_gathering._gather import Gathering
         from hydra_plugins.cu_pool._pool import Pool
 
-        if self.pool is None:  # a search launches many batches, and the imports are made once
-            self.pool = Pool(self.slots, self.checked, self.shared)
-        return self.pool.run(job_overrides, initial_job_idx)
+        if self.gathering is None:  # a search launches many batches, and the imports are made once
+            self.gathering = Gathering(Pool(self.slots, self.checked, self.shared), self.shared)
+        return self.gathering.run(job_overrides, initial_job_idx)

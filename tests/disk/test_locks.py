@@ -1,6 +1,8 @@
 import logging
+import signal
 import subprocess
 import sys
+import time
 from errno import ENOLCK, ENOSPC
 from pathlib import Path
 
@@ -8,7 +10,8 @@ import pytest
 
 import cu
 from cu.disk.files import remove_leftovers, writing
-from cu.disk.locks import file_system, locked
+from cu.disk.lease import Lease
+from cu.disk.locks import file_system, locked, use
 from cu.errors import ConfigError
 
 HOLD = "import sys, time; from cu.disk.locks import locked; from pathlib import Path\n"
@@ -88,3 +91,105 @@ def test_files_get_the_permissions_of_the_umask(tmp_path):
     ordinary = tmp_path / "b"
     ordinary.write_text("x")
     assert (tmp_path / "a").stat().st_mode == ordinary.stat().st_mode
+
+
+LEASE = """
+import socket, sys, time
+from pathlib import Path
+import cu.disk.writer as writer
+from cu.disk.lease import Lease
+
+host, path, seconds = sys.argv[1], Path(sys.argv[2]), float(sys.argv[3])
+socket.gethostname = lambda: host
+writer.machine = lambda: host  # a container of its own: numbers of processes mean nothing outside
+lease = Lease(path, beat=0.1, stale=1.0)
+lease.acquire()
+print("held", flush=True)
+time.sleep(seconds)
+lease.release()
+print("released", flush=True)
+"""
+
+
+def on_host(host, path, seconds=0.0):
+    """A process on another machine, or in a container of its own, that takes a lease."""
+    return subprocess.Popen(
+        [sys.executable, "-c", LEASE, host, str(path), str(seconds)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=Path(cu.__file__).parents[1],
+    )
+
+
+def test_a_lease_is_kept_as_long_as_its_holder_lives_and_taken_over_afterwards(tmp_path):
+    first = on_host("a", tmp_path / "lease", seconds=2.5)  # longer than a lease that nobody touches
+    assert first.stdout.readline() == "held\n"
+    second = on_host("b", tmp_path / "lease", seconds=60)
+    begun = time.monotonic()
+    assert second.stdout.readline() == "held\n"
+    assert time.monotonic() - begun > 1.2, "a lease that is touched does not go stale"
+    assert first.communicate(timeout=30)[0] == "released\n"
+    second.kill()
+    second.communicate()
+    assert (tmp_path / "lease").exists(), "a killed holder leaves it behind"
+    third, fourth = on_host("c", tmp_path / "lease", 0.2), on_host("d", tmp_path / "lease", 0.2)
+    said = [process.communicate(timeout=30) for process in (third, fourth)]
+    assert [out for out, _ in said] == ["held\nreleased\n"] * 2
+    assert "".join(err for _, err in said).count("on b) is gone: taken over") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_two_containers_of_one_folder_never_hold_a_lease_at_once(tmp_path):
+    code = LEASE.split("lease = Lease")[0] + (
+        "for _ in range(12):\n"
+        "    lease = Lease(path, beat=0.05, stale=5.0)\n"
+        "    lease.acquire()\n"
+        "    count = int(Path(f'{path}.count').read_text())\n"
+        "    time.sleep(0.01)\n"
+        "    Path(f'{path}.count').write_text(str(count + 1))\n"
+        "    lease.release()\n"
+    )
+    (tmp_path / "lease.count").write_text("0")
+    words = [sys.executable, "-c", code]
+    root = Path(cu.__file__).parents[1]
+    both = [subprocess.Popen([*words, host, str(tmp_path / "lease"), "0"], cwd=root) for host in "ab"]
+    assert [process.wait(60) for process in both] == [0, 0]
+    assert (tmp_path / "lease.count").read_text() == "24"
+
+
+def test_a_holder_of_this_machine_that_is_gone_is_not_waited_for(tmp_path):
+    code = "import sys, os; from pathlib import Path; from cu.disk.lease import Lease\n"
+    code += "Lease(Path(sys.argv[1])).acquire(); os._exit(0)"
+    subprocess.run([sys.executable, "-c", code, str(tmp_path / "lease")], check=True, cwd=Path(cu.__file__).parents[1])
+    lease = Lease(tmp_path / "lease")
+    assert lease.acquire(timeout=10)
+    lease.release()
+
+
+def test_who_loses_a_lease_while_it_stands_still_ends(tmp_path, caplog):
+    told = []
+    before = signal.signal(signal.SIGTERM, lambda *_: told.append(True))
+    try:
+        lease = Lease(tmp_path / "lease", beat=0.05)
+        lease.acquire()
+        (tmp_path / "lease").unlink()
+        (tmp_path / "lease").write_text("{}")
+        deadline = time.monotonic() + 10
+        while not told:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        lease.release()
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert (tmp_path / "lease").read_text() == "{}", "it is somebody else's"
+    assert "was taken over" in caplog.text
+
+
+def test_the_kind_of_locks_is_a_setting(tmp_path, monkeypatch):
+    monkeypatch.setattr("cu.disk.locks.FileLock", NoLocks(ENOLCK))
+    monkeypatch.setattr("cu.disk.locks._chosen", "system")
+    use("lease")
+    with locked(tmp_path / "lock", "x"):
+        assert [path.name for path in tmp_path.iterdir()] == ["lock.lease"]
+    assert list(tmp_path.iterdir()) == []

@@ -1,9 +1,14 @@
 import json
 import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
+import cu
 from cu.disk.files import Damaged, write_json
+from cu.reporting.collect.folder import read_folder
 from cu.store.provenance import git_state, versions
 from cu.store.runs import RunFolder
 
@@ -64,3 +69,27 @@ def test_a_folder_is_made_when_it_is_taken(folder):
 def test_what_is_known_of_the_software():
     assert versions()["torch"].count(".") >= 2
     assert len(git_state()) == 2
+
+
+def test_a_run_whose_process_is_gone_is_not_running(folder):
+    code = "import os, sys; from pathlib import Path; from cu.store.runs import RunFolder\n"
+    code += "folder = Path(sys.argv[1]); folder.mkdir(parents=True); RunFolder(folder).begin(); os._exit(0)"
+    root = Path(cu.__file__).parents[1]
+    pid = subprocess.Popen([sys.executable, "-c", code, str(folder.path)], cwd=root)
+    assert pid.wait() == 0
+    assert json.loads((folder.path / "status.json").read_text())["state"] == "running"
+    status = folder.status()
+    assert status["state"] == "preempted"
+    assert status["error"] == f"its process is gone without a word (pid {pid.pid} on {status['host']})"
+    assert read_folder(folder.path).state == "preempted"
+    assert folder.begin() == 2
+
+
+def test_only_the_process_that_is_gone_is_marked_dead(folder):
+    folder.begin()
+    mine = folder.status()
+    folder.mark_dead({**mine, "pid": mine["pid"] + 1}, "failed", "x")
+    folder.mark_dead({**mine, "process": {"machine": "another", "began": 1}}, "failed", "x")
+    assert folder.status()["state"] == "running"
+    folder.mark_dead(mine, "failed", "killed")
+    assert (folder.status()["state"], folder.status()["error"]) == ("failed", "killed")

@@ -15,6 +15,7 @@ from cu.disk.files import Damaged
 from cu.errors import first_line
 from cu.reporting.collect.labels import SHARED_SETTINGS, Flat, flatten
 from cu.store.result import RunResult, Seeds, read_run_result
+from cu.store.runs import corrected
 
 STATES = ("finished", "failed", "diverged", "preempted", "running", "unreadable")
 DEPTH = 5  # data set / model / scenario / method / fingerprint
@@ -80,7 +81,8 @@ def _below(folder: Path, depth: int) -> Iterator[Path]:
 
 def read_folder(folder: Path) -> RunFolder:
     """A run folder, whatever is in it."""
-    status, status_problem = _load(folder / "status.json", json.loads)
+    found, status_problem = _load(folder / "status.json", json.loads)
+    status = corrected(found)
     config, config_problem = _load(folder / "config.yaml", _parse_config)
     state, result, result_problem = status.get("state"), None, None
     if status_problem is None and state not in STATES[:-1]:

@@ -1,4 +1,4 @@
-"""What happens in a job's own process."""
+"""One job of a sweep, and what happens in its own process, whoever starts that."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 import pickle
 import sys
 import traceback
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +17,6 @@ from hydra.core.plugins import Plugins
 from hydra.core.utils import JobReturn, JobStatus, run_job, setup_globals
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, open_dict
-
-from hydra_plugins.cu_pool._slots import Slot
 
 Shared = tuple[HydraContext, DictConfig, TaskFunction]
 
@@ -31,12 +30,13 @@ class Job:
     log: Path
 
 
-def live(job: Job, slot: Slot, shared: Shared, channel: int) -> int:
-    """Body of a job's process: do the job and write its pickled `JobReturn` to a pipe; returns the exit code.
+def live(job: Job, environment: Mapping[str, str], shared: Shared, send: Callable[[bytes], None]) -> int:
+    """Body of a job's process: do the job and send its pickled `JobReturn`; returns the exit code.
 
-    The process ends with it at once: threads that do not end and what libraries do at the end keep nobody waiting.
+    The process should end with it at once: threads that do not end and what libraries do at the end keep nobody
+    waiting.
     """
-    os.environ.update(slot.environment)
+    os.environ.update(environment)
     logging.raiseExceptions = False  # as in `cu.cli.commands.command`
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(line_buffering=True)  # pyright: ignore[reportAttributeAccessIssue]
@@ -47,8 +47,7 @@ def live(job: Job, slot: Slot, shared: Shared, channel: int) -> int:
     code = 1
     try:
         with preemptible(), closed_pipes_ignored():
-            with os.fdopen(channel, "wb") as pipe:
-                pipe.write(pickled(done(job, *shared)))
+            send(pickled(done(job, *shared)))
             code = 0
     except SystemExit as stop:
         code = stop.code if isinstance(stop.code, int) else 1

@@ -1,0 +1,1 @@
+"""Whose names launchers and sweepers have."""
