@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from annotated_types import Ge, Lt
+from annotated_types import Ge, Gt, Lt
 
 from cu.config.reference import ReferenceConfig
 
@@ -91,6 +91,7 @@ class TrainConfig:
         trust: Modules of the user's own whose classes the config may name.
         removed: What earlier requests removed: run folders, or files of ids or file names. It is left out of
             everything, and so is what the run that `checkpoint` comes from removed.
+        plan: Whether only to say what would be done; a number is the operations per second that it would be done with.
     """
 
     seed: Seed
@@ -104,6 +105,7 @@ class TrainConfig:
     tracking: Component
     trust: list[str]
     removed: str | list[str] | None = None
+    plan: bool | Annotated[float, Gt(0)] = False
 
     @property
     def checkpoint(self) -> str | None:

@@ -10,6 +10,7 @@ import torch
 from torchvision.datasets import CIFAR10, CIFAR100
 
 from cu.data.datasets.files import read_verified, reading
+from cu.data.datasets.outlook import Outlook, not_there
 from cu.data.splits import DatasetOptions, Part, image_data, whole
 from cu.data.types import ImageData
 
@@ -26,6 +27,12 @@ class Cifar10(DatasetOptions):
         """
         return _load(self, root, CIFAR10)
 
+    def outlook(self, root: Path) -> Outlook:
+        """Its size, and which files are missing."""
+        return Outlook(
+            train=50_000, test=10_000, classes=10, shape=(3, 32, 32), missing=not_there(_files(root, CIFAR10))
+        )
+
 
 @dataclass(frozen=True, kw_only=True)
 class Cifar100(DatasetOptions):
@@ -38,6 +45,16 @@ class Cifar100(DatasetOptions):
             ConfigError: A file is missing or corrupt, or an option does not fit the data.
         """
         return _load(self, root, CIFAR100)
+
+    def outlook(self, root: Path) -> Outlook:
+        """Its size, and which files are missing."""
+        return Outlook(
+            train=50_000, test=10_000, classes=100, shape=(3, 32, 32), missing=not_there(_files(root, CIFAR100))
+        )
+
+
+def _files(root: Path, source: type[CIFAR10]) -> list[Path]:
+    return [root / source.base_folder / name for name, _ in (*source.train_list, *source.test_list)]
 
 
 def _load(options: DatasetOptions, root: Path, source: type[CIFAR10]) -> ImageData:
