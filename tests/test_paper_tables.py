@@ -44,15 +44,20 @@ def test_a_plan_alone_starts_nothing_else(started):
     assert started("cluster", code=2) == []
 
 
-@pytest.mark.parametrize(("table", "cells"), [(1, 28), (4, 28)])
-def test_every_cell_of_a_seed_can_be_planned_with_the_files_in_place(command, tmp_path, table, cells):
+@pytest.mark.parametrize(
+    ("table", "word", "cells", "trainings"),
+    [(1, "model=resnet18", 7, 3), (4, "model=resnet18", 7, 3), (1, "method=contrastive", 4, 8)],
+)
+def test_every_method_and_network_can_be_planned_with_the_files_in_place(
+    command, tmp_path, table, word, cells, trainings
+):
     folder = tmp_path / CIFAR10.base_folder
     folder.mkdir()
     for name, _ in (*CIFAR10.train_list, *CIFAR10.test_list):
         (folder / name).touch()
-    words = [f"paths.data={tmp_path}", f"paths.outputs={tmp_path / 'outputs'}", "seed=0", "plan=3e13"]
+    words = [f"paths.data={tmp_path}", f"paths.outputs={tmp_path / 'outputs'}", "seed=0", "plan=3e13", word]
     ended = command("unlearn", "-m", f"experiment=paper/table{table}", *words)
     assert (ended.code, ended.err) == (0, [])
     assert f"{cells}: {cells} to do" in ended.out
-    assert "12, each done once: 4 original (0 there), 4 retrained (0 there), 4 by method=retrain (0 there)" in ended.out
+    assert f"Trainings  {trainings}, each done once" in ended.out
     assert "Data       all there" in ended.out
