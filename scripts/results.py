@@ -43,6 +43,7 @@ class Page:
         runs: Words of `cu-unlearn`, for each command.
         report: Words of `cu-report`, for each command.
         scripts: Scripts with their arguments.
+        pictures: Figures of the reports to show, by the start of their names.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Page:
     runs: Sequence[str] = ()
     report: str | Sequence[str] = ()
     scripts: Sequence[str] = field(default_factory=list)
+    pictures: Sequence[str] = field(default_factory=list)
 
     @property
     def reports(self) -> Sequence[str]:
@@ -76,7 +78,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print("\n".join(shown(words) for words in commands(page, outputs)))
             continue
         try:
-            (asked.docs / f"{page.name}.md").write_text(made(page, outputs), encoding="utf-8")
+            text = made(page, outputs) + pictures(page, outputs, asked.docs)
+            (asked.docs / f"{page.name}.md").write_text(text, encoding="utf-8")
         except Incomplete as reason:
             print(f"error: {page.name}: {reason}", file=sys.stderr)
             failed = 1
@@ -137,6 +140,17 @@ def made(page: Page, outputs: Path) -> str:
     typed = "\n".join(shown(words) for words in told)
     head = [f"# {page.title}", page.about.strip(), facts(outputs if page.runs else None)]
     return "\n\n".join([*head, f"```bash\n{typed}\n```", *parts]) + "\n"
+
+
+def pictures(page: Page, outputs: Path, docs: Path) -> str:
+    """Copy the figures that a page shows beside it; returns the lines that show them."""
+    lines = []
+    for kind in page.pictures:
+        for source in sorted(outputs.glob(f"reports/**/figures/{kind}*.svg")):
+            target = docs / f"{page.name}-{source.name}"
+            target.write_text(source.read_text(encoding="utf-8"), encoding="utf-8")
+            lines.append(f"![{kind.replace('_', ' ')}]({target.name})")
+    return "\n" + "\n\n".join(lines) + "\n" if lines else ""
 
 
 def report_of(said: str) -> str:

@@ -21,7 +21,8 @@ ANSWERS: Mapping[str, tuple[tuple[str, ...], ...]] = {
     "class": (
         ("forget_test_acc", "forget_train_acc"),
         ("retain_test_acc", "test_acc"),
-        ("probe/linear_forget_test_acc", "probe/fewshot10_forget_acc"),
+        # Of ten images: a probe that is shown thousands learns the class anew from any embedding.
+        ("probe/fewshot10_forget_acc", "probe/linear_forget_test_acc"),
     ),
     "sample": (
         ("forget_train_acc", "mia/member_rate_forget"),

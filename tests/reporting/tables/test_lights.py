@@ -5,7 +5,7 @@ import pytest
 from cu.reporting.render.page.lights import floors_text, light_lines
 from cu.reporting.tables.lights import QUESTIONS
 
-KEYS = ("forget_test_acc", "retain_test_acc", "probe/linear_forget_test_acc")
+KEYS = ("forget_test_acc", "retain_test_acc", "probe/fewshot10_forget_acc")
 SIZES = {"retain": 10**6, "forget": 10**6, "val": 0, "test": 10**6, "test_forget": 10**6}
 
 
