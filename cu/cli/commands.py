@@ -12,12 +12,13 @@ from typing import Any
 import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from cu import __version__
 from cu.cli.errors import explain_hydra_error, own_folders, require_hydra, say
 from cu.cli.help import help_text
 from cu.cli.hydra_job import Ended, Sweep, announce, no_job_finished, report_failures
+from cu.cli.plans import PLANS, plain, training_plan, unlearning_plan
 from cu.cli.quoting import options_first, with_quoted_paths
 from cu.cli.streams import closed_pipes_ignored
 from cu.config.folder import config_folder
@@ -25,14 +26,11 @@ from cu.config.objective import objective_value
 from cu.config.parse import parse
 from cu.config.schema import EvaluateConfig, ReportConfig
 from cu.config.settings import doubts
-from cu.config.trust import ANY
-from cu.errors import ConfigError
 from cu.jobs.job import JobFailed, work
 from cu.jobs.preemption import Preempted, preemptible
 from cu.jobs.sweep_status import exit_code, summary, tally
-from cu.models.checkpoints.preprocessing import as_told
 from cu.store.handed_back import told
-from cu.store.plan import NAMED, Plan, plan_training, plan_unlearning
+from cu.store.plan import Plan
 from cu.tracking.mode import NOTES
 from cu.tracking.offline import hint, hint_for_all
 
@@ -79,6 +77,7 @@ def under_hydra(name: str, job: Callable[[DictConfig], Any]) -> Any:
     main = hydra.main(version_base="1.3", config_path=str(config_folder()), config_name=name)(job)
     code: Any = 0
     Sweep.folder = Sweep.outputs = Sweep.planned = None
+    Sweep.plan_of = PLANS.get(name)
     start = time.time()
     try:
         with preemptible():
@@ -111,7 +110,7 @@ def under_hydra(name: str, job: Callable[[DictConfig], Any]) -> Any:
 @report_failures
 def unlearning_job(cfg: DictConfig) -> Ended:
     """One job of `cu-unlearn`; its value is the metric named by `objective`, for sweepers."""
-    plan = plan_unlearning(as_told(plain(cfg)), choices())
+    plan = unlearning_plan(cfg)
     announce(plan)
     for line in doubts(plan.written, plan.names):
         say(f"warning: {line}")
@@ -130,7 +129,7 @@ def unlearning_job(cfg: DictConfig) -> Ended:
 @report_failures
 def training_job(cfg: DictConfig) -> Ended:
     """One job of `cu-train`."""
-    plan = plan_training(as_told(plain(cfg)), choices())
+    plan = training_plan(cfg)
     announce(plan)
     state, result = work(plan)
     accuracies = ", ".join(f"{k.removesuffix('_acc')} {v:.2%}" for k, v in result.accuracies.items())
@@ -173,24 +172,3 @@ def evaluation_job(cfg: DictConfig) -> Ended:
     endings = evaluate_again(config, say)
     print(", ".join(f"{endings[ending]} {ending}" for ending in ("evaluated", "already evaluated", "not possible")))
     return "failed" if endings["not possible"] else "finished", None
-
-
-def plain(cfg: DictConfig) -> dict[str, Any]:
-    """A config as plain containers, every interpolation resolved.
-
-    Raises:
-        ConfigError: A setting without a default is not given.
-    """
-    if missing := sorted(OmegaConf.missing_keys(cfg)):
-        raise ConfigError(f"{missing[0]} must be given, e.g. {missing[0]}=...")
-    container = OmegaConf.to_container(cfg, resolve=True)
-    assert isinstance(container, dict)
-    if any(source.provider == "command-line" for source in HydraConfig.get().runtime.config_sources):
-        container["trust"] = [ANY]
-    return {str(k): v for k, v in container.items()}
-
-
-def choices() -> dict[str, str]:
-    """The chosen option of each named group."""
-    chosen = HydraConfig.get().runtime.choices
-    return {group: str(chosen[group]) for group in NAMED if group in chosen}

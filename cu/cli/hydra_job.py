@@ -12,14 +12,15 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
-from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from cu.cli.errors import explain_hydra_error, say
+from cu.cli.grid import swept
+from cu.cli.planned import asked, show_plan
+from cu.cli.plans import MakePlan
 from cu.disk import locks
 from cu.engine.surroundings import surroundings_kept
 from cu.errors import ConfigError, NotMeant, described, first_line
@@ -40,10 +41,13 @@ class Sweep(Callback):
     folder: Path | None = None
     outputs: Path | None = None
     planned: int | None = None
+    plan_of: MakePlan | None = None
 
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Called by Hydra before a job that is no part of a sweep."""
         use_locks(config)
+        if Sweep.plan_of is not None and asked(config):
+            sys.exit(show_plan(config, None, Sweep.plan_of))
         os.environ.pop(NOTES, None)
         if tracked(config):
             correct_environment(say)
@@ -51,6 +55,8 @@ class Sweep(Callback):
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Called by Hydra before the first job."""
         use_locks(config)
+        if Sweep.plan_of is not None and asked(config):
+            sys.exit(show_plan(config, None if is_grid(config.hydra) else planned_jobs(config.hydra), Sweep.plan_of))
         Sweep.folder = Path(config.hydra.sweep.dir).absolute()
         Sweep.planned = planned_jobs(config.hydra)
         os.environ[NOTES] = str(Sweep.folder)
@@ -88,15 +94,8 @@ def planned_jobs(context: Any) -> int | None:
     """
     if not is_grid(context):
         return context.sweeper.get("n_trials")
-    words = [f"{key}={value}" for key, value in (context.sweeper.get("params") or {}).items()]
-    parser = OverridesParser.create(config_loader=GlobalHydra.instance().config_loader())
-    counts = {}
-    for override in parser.parse_overrides([*words, *context.overrides.task]):
-        if override.is_sweep_override() and not override.is_discrete_sweep():
-            return None  # the sweeper will complain
-        values = list(override.sweep_string_iterator()) if override.is_sweep_override() else [None]
-        counts[override.get_key_element()] = len(values)
-    return prod(counts.values())
+    counts = [len(values) if values else 0 for values in swept(context).values()]
+    return prod(counts) or None  # where values cannot be listed the sweeper will complain
 
 
 def is_grid(context: Any) -> bool:

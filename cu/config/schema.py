@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from annotated_types import Ge, Lt
+from annotated_types import Ge, Gt, Lt
 
 from cu.config.reference import ReferenceConfig
 
@@ -94,6 +94,7 @@ class TrainConfig:
             everything, and so is what the run that `checkpoint` comes from removed.
         preprocessing: Who told how images are given: the data set's settings, or the config beside `checkpoint`,
             from which they were filled in.
+        plan: Whether only to say what would be done; a number is the operations per second that it would be done with.
     """
 
     seed: Seed
@@ -108,6 +109,7 @@ class TrainConfig:
     trust: list[str]
     removed: str | list[str] | None = None
     preprocessing: Literal["given", "checkpoint"] = "given"
+    plan: bool | Annotated[float, Gt(0)] = False
 
     @property
     def checkpoint(self) -> str | None:

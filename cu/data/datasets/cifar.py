@@ -10,6 +10,7 @@ import torch
 from torchvision.datasets import CIFAR10, CIFAR100
 
 from cu.data.datasets.files import read_verified, reading
+from cu.data.datasets.outlook import Outlook, not_there
 from cu.data.datasets.pickles import plain_pickle
 from cu.data.splits import DatasetOptions, Part, image_data, whole
 from cu.data.types import ImageData
@@ -27,6 +28,10 @@ class Cifar10(DatasetOptions):
         """
         return _load(self, root, CIFAR10)
 
+    def outlook(self, root: Path) -> Outlook:
+        """Its size, and which files are missing."""
+        return _outlook(root, CIFAR10, 10)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Cifar100(DatasetOptions):
@@ -39,6 +44,10 @@ class Cifar100(DatasetOptions):
             ConfigError: A file is missing or corrupt, or an option does not fit the data.
         """
         return _load(self, root, CIFAR100)
+
+    def outlook(self, root: Path) -> Outlook:
+        """Its size, and which files are missing."""
+        return _outlook(root, CIFAR100, 100)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +69,15 @@ class Cifar100Superclasses(DatasetOptions):
 
         first, second = part(train, CIFAR100.train_list[0][0]), part(test, CIFAR100.test_list[0][0])
         return image_data(self, first, second, tuple(names))
+
+    def outlook(self, root: Path) -> Outlook:
+        """Its size, and which files are missing."""
+        return _outlook(root, CIFAR100, 20)
+
+
+def _outlook(root: Path, source: type[CIFAR10], classes: int) -> Outlook:
+    files = [root / source.base_folder / name for name, _ in (*source.train_list, *source.test_list)]
+    return Outlook(train=50_000, test=10_000, classes=classes, shape=(3, 32, 32), missing=not_there(files))
 
 
 def _load(options: DatasetOptions, root: Path, source: type[CIFAR10]) -> ImageData:

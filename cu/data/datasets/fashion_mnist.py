@@ -14,8 +14,10 @@ import torch
 from torch import Tensor
 
 from cu.data.datasets.files import DOWNLOAD_ERRORS, corrupt, missing, one_line, reading
+from cu.data.datasets.outlook import Outlook
 from cu.data.splits import DatasetOptions, Part, image_data, whole
 from cu.data.types import ImageData
+from cu.errors import ConfigError
 
 CLASS_NAMES = (
     "T-shirt/top",
@@ -53,6 +55,15 @@ class FashionMNIST(DatasetOptions):
             train_images, train_labels, test_images, test_labels = (read_idx(path) for path in paths)
         train = _part(train_images, train_labels, paths[1])
         return image_data(self, train, _part(test_images, test_labels, paths[3]), CLASS_NAMES)
+
+    def outlook(self, root: Path) -> Outlook:
+        """Its size, and which files are missing where they would be downloaded to."""
+        try:
+            _find(root, download=False)
+            missing = ()
+        except ConfigError:
+            missing = tuple(root / "FashionMNIST" / "raw" / f"{name}.gz" for name in _FILES)
+        return Outlook(train=60_000, test=10_000, classes=10, shape=(1, 28, 28), missing=missing)
 
 
 def read_idx(path: Path) -> Tensor:

@@ -15,6 +15,7 @@ from cu.data.datasets.decoding import Source, decoded
 from cu.data.datasets.files import reading
 from cu.data.datasets.framing import Framing, Interpolation, Resize
 from cu.data.datasets.listing import CACHE, Listing, examples, list_images, require_apart, shown, split_folders
+from cu.data.datasets.outlook import Outlook
 from cu.data.splits import DatasetOptions, Part, image_data, stratified
 from cu.data.types import Files, ImageData
 from cu.disk.files import write_text
@@ -76,6 +77,23 @@ class ImageFolder(DatasetOptions):
             raise ConfigError(f"dataset.folder: none of the images of a split of {folder} can be read")
         train, test = (parts["train"], parts["test"]) if "test" in parts else _cut(parts["train"], self.test_fraction)
         return image_data(self, train, test, class_names, parts.get("val"))
+
+    def outlook(self, root: Path) -> Outlook:
+        """How many image files there are; none is opened.
+
+        Raises:
+            ConfigError: A folder is missing or empty.
+        """
+        folder = Path(self.folder).expanduser().absolute()
+        listings = {split: list_images(path) for split, path in split_folders(folder).items()}
+        sizes = {split: len(listing.names) for split, listing in listings.items()}
+        cut = 0 if "test" in sizes else round(self.test_fraction * sizes["train"])
+        return Outlook(
+            train=sizes["train"] - cut,
+            test=sizes.get("test", cut) + sizes.get("val", 0),
+            classes=len(_class_order(listings, self.class_names)),
+            shape=(self.channels, self.image_size, self.image_size),
+        )
 
     def _framing(self) -> Framing:
         return Framing(

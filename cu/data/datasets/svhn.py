@@ -10,6 +10,7 @@ import torch
 from torchvision import datasets
 
 from cu.data.datasets.files import read_verified, reading
+from cu.data.datasets.outlook import Outlook, not_there
 from cu.data.splits import DatasetOptions, Part, image_data, whole
 from cu.data.types import ImageData
 
@@ -30,6 +31,11 @@ class SVHN(DatasetOptions):
         with reading(root, "svhn"):
             train, test = (_read(root, part, self.download) for part in ("train", "test"))
         return image_data(self, train, test, tuple(str(digit) for digit in range(10)))
+
+    def outlook(self, root: Path) -> Outlook:
+        """Its size, and which files are missing."""
+        files = [root / datasets.SVHN.split_list[part][1] for part in ("train", "test")]
+        return Outlook(train=73_257, test=26_032, classes=10, shape=(3, 32, 32), missing=not_there(files))
 
 
 def _read(root: Path, part: str, download: bool) -> Part:

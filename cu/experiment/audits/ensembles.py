@@ -11,6 +11,7 @@ from annotated_types import Ge, Gt
 
 from cu.engine.progress import eta_log
 from cu.experiment.audits.context import AuditContext
+from cu.experiment.audits.further import Further
 from cu.experiment.audits.relearning import drawn
 from cu.experiment.audits.types import AuditFindings
 from cu.metrics.findings import Ensembles, ModelGroup
@@ -44,6 +45,14 @@ class EnsembleAudit:
     models: Annotated[int, Ge(3)]
     originals: Literal["one", "own"]
     max_retain: Annotated[int, Gt(0)]
+
+    def further(self, kind: str) -> Further:
+        """What it trains, in scenarios of any kind."""
+        return Further(
+            retrained=2 * self.models,
+            originals=self.models if self.originals == "own" else 1,
+            unlearned=self.models,
+        )
 
     def examine(self, context: AuditContext) -> AuditFindings:
         """Unlearned, retrained and (if there are several) original models against retrained models."""

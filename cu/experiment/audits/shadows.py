@@ -13,6 +13,7 @@ from annotated_types import Ge, MultipleOf
 from cu.data.types import Split, UnlearningTask
 from cu.engine.progress import eta_log
 from cu.experiment.audits.context import AuditContext
+from cu.experiment.audits.further import Further
 from cu.experiment.audits.types import AuditFindings
 from cu.metrics.findings import Shadows
 from cu.metrics.membership.vulnerable import vulnerability
@@ -46,6 +47,12 @@ class ShadowAudit:
 
     models: Annotated[int, Ge(6), MultipleOf(2)]
     pool: Annotated[float, Ge(1)]
+
+    def further(self, kind: str) -> Further:
+        """What it trains in a class or a sample scenario."""
+        if kind == "class":
+            return Further(retrained=self.models, originals=self.models // 2, unlearned=self.models // 2)
+        return Further(others=2 * self.models, unlearned=self.models)
 
     def examine(self, context: AuditContext) -> AuditFindings:
         """Worlds of the unlearned model; of each reference, retrained against retrained; of originals untouched."""

@@ -12,6 +12,7 @@ from cu.reporting.statistics.aggregate import ORIGINAL, RETRAINED, Cells
 from cu.reporting.statistics.judge import RowName, closest, exposed, may_win
 from cu.reporting.statistics.statistics_drift import no_better_than_statistics
 from cu.reporting.tables import notes as words
+from cu.reporting.tables.lights import panel
 from cu.reporting.tables.literature import printed_numbers, source
 from cu.reporting.tables.rows import floor_row, method_row, reference_row, with_published
 from cu.reporting.tables.section import Section, sections, title_of
@@ -66,6 +67,9 @@ def _build(section: Section, report: Report, notes: words.Footnotes) -> TableDat
         warnings=words.warnings(section.runs, stats, [column.key for column in columns]),
         holes=words.hole_lines(section.holes),
         provenance=words.provenance(section.runs),
+        panel=panel(
+            [(row.label, section.stats.get((row.label.name, row.label.setting), {})) for row in shown], section.kind
+        ),
     )
 
 

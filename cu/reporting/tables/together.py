@@ -33,6 +33,11 @@ def merged(title: str, tables: Mapping[str, TableData], provenance: str) -> Tabl
         warnings=_union(part.warnings for part in parts),
         holes=tuple(f"{model} / {hole}" for model, part in tables.items() for hole in part.holes),
         provenance=provenance,
+        panel=tuple(
+            replace(line, label=replace(line.label, model=model))
+            for model, part in tables.items()
+            for line in part.panel
+        ),
     )
 
 

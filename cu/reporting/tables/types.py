@@ -98,6 +98,43 @@ class Note:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Light:
+    """A verdict on one question about a method, and the numbers behind it in stored units.
+
+    Attributes:
+        question: What is asked.
+        state: `like` retraining, `unlike` it, `open` (neither is shown), or `none` (there can be no verdict).
+        reason: Why there is none.
+        key: The metric; with `mean` over seeds, `ref` of the retrained models, `gap`, noise `floor` and `margin`.
+        seeds: How many runs; `references` the fewest retrained models of one.
+        far_p: Of being as far away as a retrained model would be; `like_p` of the equivalence test; both corrected.
+    """
+
+    question: str
+    state: Literal["like", "unlike", "open", "none"]
+    reason: str = ""
+    key: str = ""
+    mean: float = NAN
+    ref: float = NAN
+    gap: float = NAN
+    floor: float = NAN
+    margin: float = NAN
+    seeds: int = 0
+    references: int = 0
+    far_p: float = NAN
+    like_p: float = NAN
+
+
+@dataclass(frozen=True, kw_only=True)
+class PanelRow:
+    """A line of the front panel: a method, its lights, and its mean distance to retraining in noise floors."""
+
+    label: Label
+    lights: tuple[Light, ...]
+    distance: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class TableData:
     """One table."""
 
@@ -110,6 +147,7 @@ class TableData:
     warnings: tuple[str, ...]
     holes: tuple[str, ...]
     provenance: str
+    panel: tuple[PanelRow, ...] = ()
 
     def all_rows(self) -> Iterator[MethodRow]:
         """Rows, the noise floor last."""

@@ -15,6 +15,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from cu.reporting.render.escape import html
 from cu.reporting.render.page.inline import Inline, inline
+from cu.reporting.render.page.lights import LIGHTS, floors_text, light_lines
 from cu.reporting.render.page.types import Picture
 from cu.reporting.render.texts import (
     ARROWS,
@@ -85,9 +86,9 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    words = (cell_text, label_text, mark_text, published_text, seeds_text, sort_key)
+    words = (cell_text, label_text, mark_text, published_text, seeds_text, sort_key, light_lines, floors_text)
     environment.globals |= {word.__name__: word for word in words}
-    environment.globals |= {"ARROWS": ARROWS, "DIRECTIONS": _DIRECTIONS, "MARKS": MARKS}
+    environment.globals |= {"ARROWS": ARROWS, "DIRECTIONS": _DIRECTIONS, "MARKS": MARKS, "LIGHTS": LIGHTS}
     return environment
 
 

@@ -71,6 +71,19 @@
     });
   }
 
+  // A tap focuses a light in every browser, a second tap or Escape closes what it tells.
+  for (const lamp of document.querySelectorAll(".lamp")) {
+    const light = lamp.querySelector("button");
+    const close = () => lamp.classList.add("closed");
+    const open = () => lamp.classList.remove("closed");
+    let wasOpen = false;
+    light.addEventListener("pointerdown", () => { wasOpen = document.activeElement === light && !lamp.classList.contains("closed"); });
+    light.addEventListener("click", () => { light.focus(); if (wasOpen) close(); else open(); wasOpen = false; });
+    light.addEventListener("focus", open);
+    lamp.addEventListener("mouseenter", open);
+    lamp.addEventListener("keydown", (event) => { if (event.key === "Escape") close(); });
+  }
+
   for (const section of document.querySelectorAll("[data-sortable]")) {
     const table = section.querySelector("table");
     const tools = section.querySelector(".tools");
