@@ -16,7 +16,13 @@ from cu.methods.matching_target import balanced_weights, joined, label_margin, m
 
 def matching(recipe, **settings):
     plain = {"forget_size": 16, "omega": 2, "match": "weighted", "distance": "mmd", "widths": (0.3, 1.0, 3.0)}
-    weights = {"embedding_weight": 5.0, "feature_weight": 1.0, "anchor_weight": 3.0, "denial_weight": 0.5}
+    weights = {
+        "embedding_weight": 5.0,
+        "feature_weight": 1.0,
+        "stage_weight": 0.0,
+        "anchor_weight": 3.0,
+        "denial_weight": 0.5,
+    }
     return ContrastiveMatching(**{"recipe": recipe, **plain, **weights, **settings})
 
 
@@ -101,6 +107,36 @@ def test_features_that_are_the_embedding_are_not_matched_twice(toy_tasks, make_r
     assert once == twice
 
 
+def test_every_earlier_block_is_matched_by_its_pooled_output(original, toy_tasks, make_recipe):
+    task, model = toy_tasks["class"], original.eval()
+    forget, retain = batch_of(task.forget, 6), batch_of(task.retain, 9)
+    only = {
+        "embedding_weight": 0.0,
+        "feature_weight": 0.0,
+        "anchor_weight": 0.0,
+        "denial_weight": 0.0,
+        "match": "plain",
+    }
+    found, without = (
+        matching(make_recipe(), **only, stage_weight=w).loss(
+            model, (2,), torch.Generator(), model, Accompanied(Pair(forget, retain), None)
+        )
+        for w in (3.0, 0.0)
+    )
+    seen, blocks = (
+        torch.cat([forget.images, retain.images]),
+        [b for b in model.encoder.children() if len(list(b.parameters()))],
+    )
+    distances, even = [], torch.full((9,), 1 / 9)
+    for block in model.encoder.children():
+        seen = block(seen)
+        if block in blocks[:-1]:
+            means = seen.flatten(2).mean(2)
+            distances.append(weighted_mmd2(means[:6], means[6:], even, (0.3, 1.0, 3.0)).item())
+    assert len(distances) > 0
+    assert (found - without).item() == pytest.approx(3.0 * sum(distances) / len(distances), rel=1e-4)
+
+
 def test_the_target_is_a_constant(original, toy_tasks, make_recipe):
     task = toy_tasks["class"]
     batch = Accompanied(Pair(batch_of(task.forget, 6), batch_of(task.retain, 9)), None)
@@ -120,6 +156,7 @@ def test_the_target_is_a_constant(original, toy_tasks, make_recipe):
         {"match": "plain"},
         {"match": "per_class", "embedding_weight": 1.0, "feature_weight": 0.2},
         {"distance": "sliced_wasserstein", "embedding_weight": 20.0, "anchor_weight": 0.0},
+        {"distance": "adversarial_probe", "stage_weight": 1.0},
     ],
 )
 def test_a_class_is_forgotten_and_the_others_are_not(original, toy_tasks, make_run, make_recipe, hardware, settings):
