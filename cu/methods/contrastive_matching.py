@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
-from typing import Annotated
+from typing import Annotated, Literal
 
 import torch
 from annotated_types import Ge, Gt
@@ -22,6 +22,7 @@ from cu.engine.freezing import frozen_teacher
 from cu.engine.recipe import Recipe
 from cu.engine.taps import tapped
 from cu.methods.matching_distance import Distance, DistanceName, Match
+from cu.methods.matching_level import Watch, probing
 from cu.methods.matching_target import denial, joined, masked_shares
 from cu.methods.types import BOTH_SETS, Need
 from cu.models.types import Classifier, Output
@@ -68,6 +69,10 @@ class ContrastiveMatching:
         stage_weight: Of the mean distance in the pooled outputs of the encoder's earlier blocks; 0 leaves it out.
         anchor_weight: Of the anchor; 0 leaves it out.
         denial_weight: Of the denial, in class scenarios; 0 leaves it out.
+        stop_on: `never`, all passes; `val`, in class scenarios a depth is matched until a probe of held-out samples of
+            the forgotten classes is down to what a model that never saw them would show, by an estimate from the
+            original alone (see `cu/methods/matching_level.py`), and all at theirs end it.
+        stop_every: Steps between looks.
     """
 
     recipe: Recipe
@@ -81,19 +86,25 @@ class ContrastiveMatching:
     stage_weight: Annotated[float, Ge(0)]
     anchor_weight: Annotated[float, Ge(0)]
     denial_weight: Annotated[float, Ge(0)]
+    stop_on: Literal["val", "never"]
+    stop_every: Annotated[int, Gt(0)]
 
     @property
     def needs(self) -> tuple[Need, ...]:
-        """Both sets, and held-out samples to look like in sample scenarios."""
-        return (*BOTH_SETS, Need("validation data", scenarios=("sample",)))
+        """Both sets, and held-out samples to look like in sample scenarios, and to look at."""
+        look = Need("validation data", "method.stop_on=val", "method.stop_on to never", scenarios=("class",))
+        return (*BOTH_SETS, Need("validation data", scenarios=("sample",)), *([look] if self.stop_on == "val" else []))
 
     def unlearn(self, model: Classifier, task: UnlearningTask, context: MethodContext) -> Classifier:
         """`model` after `recipe.epochs` passes over `task.forget`."""
         forget = context.batches(task.forget, self.recipe, self.forget_size)
         pairs = PairedBatches(forget, context.batches(task.retain, self.recipe), self.omega, "random")
         held_out = context.batches(task.val, self.recipe) if task.scenario == "sample" else None
-        loss = partial(self.loss, frozen_teacher(model), task.forget_classes, context.generator("directions"))
-        return fit(model, AccompaniedBatches(pairs, held_out), loss, self.recipe, context)
+        looks = self.stop_on == "val" and task.scenario == "class"
+        watch = Watch(probing(task, context), model, self.stop_every) if looks else None
+        teacher, source = frozen_teacher(model), context.generator("directions")
+        loss = partial(self.loss, teacher, task.forget_classes, source, watch=watch)
+        return fit(model, AccompaniedBatches(pairs, held_out), loss, self.recipe, context, after_step=watch)
 
     def loss(
         self,
@@ -102,12 +113,13 @@ class ContrastiveMatching:
         source: torch.Generator,
         student: Classifier,
         batch: Accompanied,
+        watch: Watch | None = None,
     ) -> Tensor:
         """The weighted sum; one forward pass for all batches, so that they share batch statistics."""
         forget, retain, unseen = batch.pair.forget, batch.pair.retain, batch.held_out
         parts = [part for part in (forget, retain, unseen) if part]
         sizes = [len(part.labels) for part in parts]
-        whole, depths = self.seen(student, torch.cat([part.images for part in parts]))
+        whole, depths = self.seen(student, torch.cat([part.images for part in parts]), watch)
         lost, kept, *others = whole.logits.split(sizes)
         total = F.cross_entropy(kept, retain.labels) + self.anchored(teacher, whole.embedding.split(sizes)[1], retain)
         if unseen is None:
@@ -135,13 +147,18 @@ class ContrastiveMatching:
             before = teacher(retain.images).embedding
         return self.anchor_weight * (1 - F.cosine_similarity(embedding, before, dim=1)).mean()
 
-    def seen(self, student: Classifier, images: Tensor) -> tuple[Output, list[tuple[float, Tensor]]]:
+    def seen(
+        self, student: Classifier, images: Tensor, watch: Watch | None
+    ) -> tuple[Output, list[tuple[float, Tensor]]]:
         """The output of a forward pass, and every representation to be matched with its weight."""
         with tapped(student) if self.stage_weight else nullcontext([]) as blocks:
             output = student(images)
-        depths = [(self.embedding_weight, output.embedding)]
-        if output.encoded is not output.embedding:
-            depths.append((self.feature_weight, output.encoded))
-        earlier = blocks[:-1]  # the last one is what enters the head
-        depths += [(self.stage_weight / len(earlier), block) for block in earlier]
+        depths = []
+        if watch is None or "embedding" in watch.open:
+            depths.append((self.embedding_weight, output.embedding))
+        if watch is None or "features" in watch.open:
+            if output.encoded is not output.embedding:
+                depths.append((self.feature_weight, output.encoded))
+            earlier = blocks[:-1]  # the last one is what enters the head
+            depths += [(self.stage_weight / len(earlier), block) for block in earlier]
         return output, [(weight, representation) for weight, representation in depths if weight]

@@ -22,6 +22,8 @@ def matching(recipe, **settings):
         "stage_weight": 0.0,
         "anchor_weight": 3.0,
         "denial_weight": 0.5,
+        "stop_on": "never",
+        "stop_every": 5,
     }
     return ContrastiveMatching(**{"recipe": recipe, **plain, **weights, **settings})
 
@@ -186,3 +188,13 @@ def test_forget_samples_come_to_lie_like_held_out_ones_of_their_label(
     model = matching(recipe, embedding_weight=2.0).unlearn(original, task, make_run())
     assert apart(model) < 0.7 * apart(original)
     assert accuracy(model, task.retain, hardware) > 0.8
+
+
+def test_it_stops_at_a_level_that_is_estimated_without_retraining(original, toy_tasks, make_run, make_recipe):
+    task, rows = toy_tasks["class"], []
+    run = make_run(log=lambda values, step: rows.append(values))
+    method = matching(make_recipe(lr=0.05, epochs=40, batch_size=32), stop_on="val", stop_every=2)
+    method.unlearn(original, task, run)
+    looks = [row for row in rows if "stop/features_probe" in row]
+    below = [all(row[f"stop/{d}_probe"] <= row[f"stop/{d}_level"] for d in ("embedding", "features")) for row in looks]
+    assert below == [False] * (len(looks) - 1) + [True]
