@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Literal
@@ -13,17 +14,18 @@ from torch.nn import functional as F
 
 from cu.data.batches.accompanied import Accompanied, AccompaniedBatches
 from cu.data.batches.pairs import PairedBatches
+from cu.data.batches.shuffled import Batch
 from cu.data.types import UnlearningTask
 from cu.engine.context import MethodContext
 from cu.engine.fit import fit
 from cu.engine.freezing import frozen_teacher
 from cu.engine.recipe import Recipe
-from cu.losses.discrepancy import sliced_wasserstein2, weighted_mmd2
-from cu.methods.matching_target import balanced_weights, denial, joined, masked_shares
+from cu.engine.taps import tapped
+from cu.methods.matching_distance import Distance, DistanceName, Match
+from cu.methods.matching_level import Watch, probing
+from cu.methods.matching_target import denial, joined, masked_shares
 from cu.methods.types import BOTH_SETS, Need
 from cu.models.types import Classifier, Output
-
-DIRECTIONS = 64  # of sliced Wasserstein distances
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,37 +61,50 @@ class ContrastiveMatching:
         omega: Retain batches per forget batch.
         match: `weighted` as above; `plain`, all targets weigh the same; `per_class`, one distance for the forget
             samples of each class they are taken for, in their shares.
-        distance: `mmd`, or `sliced_wasserstein` along random directions.
+        distance: `mmd`; `sliced_wasserstein` along random directions; or `adversarial_probe`, how well the best linear
+            probe of the batch tells points from targets.
         widths: Of the MMD's kernels, in median distances.
         embedding_weight: Of the distance in the embedding; 0 leaves it out.
         feature_weight: Of the distance in the features; 0 leaves it out.
+        stage_weight: Of the mean distance in the pooled outputs of the encoder's earlier blocks; 0 leaves it out.
         anchor_weight: Of the anchor; 0 leaves it out.
         denial_weight: Of the denial, in class scenarios; 0 leaves it out.
+        stop_on: `never`, all passes; `val`, in class scenarios a depth is matched until a probe of held-out samples of
+            the forgotten classes is down to what a model that never saw them would show, by an estimate from the
+            original alone (see `cu/methods/matching_level.py`), and all at theirs end it.
+        stop_every: Steps between looks.
     """
 
     recipe: Recipe
     forget_size: Annotated[int, Gt(1)]
     omega: Annotated[int, Gt(0)]
-    match: Literal["plain", "weighted", "per_class"]
-    distance: Literal["mmd", "sliced_wasserstein"]
+    match: Match
+    distance: DistanceName
     widths: tuple[Annotated[float, Gt(0)], ...]
     embedding_weight: Annotated[float, Ge(0)]
     feature_weight: Annotated[float, Ge(0)]
+    stage_weight: Annotated[float, Ge(0)]
     anchor_weight: Annotated[float, Ge(0)]
     denial_weight: Annotated[float, Ge(0)]
+    stop_on: Literal["val", "never"]
+    stop_every: Annotated[int, Gt(0)]
 
     @property
     def needs(self) -> tuple[Need, ...]:
-        """Both sets, and held-out samples to look like in sample scenarios."""
-        return (*BOTH_SETS, Need("validation data", scenarios=("sample",)))
+        """Both sets, and held-out samples to look like in sample scenarios, and to look at."""
+        look = Need("validation data", "method.stop_on=val", "method.stop_on to never", scenarios=("class",))
+        return (*BOTH_SETS, Need("validation data", scenarios=("sample",)), *([look] if self.stop_on == "val" else []))
 
     def unlearn(self, model: Classifier, task: UnlearningTask, context: MethodContext) -> Classifier:
         """`model` after `recipe.epochs` passes over `task.forget`."""
         forget = context.batches(task.forget, self.recipe, self.forget_size)
         pairs = PairedBatches(forget, context.batches(task.retain, self.recipe), self.omega, "random")
         held_out = context.batches(task.val, self.recipe) if task.scenario == "sample" else None
-        loss = partial(self.loss, frozen_teacher(model), task.forget_classes, context.generator("directions"))
-        return fit(model, AccompaniedBatches(pairs, held_out), loss, self.recipe, context)
+        looks = self.stop_on == "val" and task.scenario == "class"
+        watch = Watch(probing(task, context), model, self.stop_every) if looks else None
+        teacher, source = frozen_teacher(model), context.generator("directions")
+        loss = partial(self.loss, teacher, task.forget_classes, source, watch=watch)
+        return fit(model, AccompaniedBatches(pairs, held_out), loss, self.recipe, context, after_step=watch)
 
     def loss(
         self,
@@ -98,67 +113,52 @@ class ContrastiveMatching:
         source: torch.Generator,
         student: Classifier,
         batch: Accompanied,
+        watch: Watch | None = None,
     ) -> Tensor:
         """The weighted sum; one forward pass for all batches, so that they share batch statistics."""
         forget, retain, unseen = batch.pair.forget, batch.pair.retain, batch.held_out
         parts = [part for part in (forget, retain, unseen) if part]
-        whole = student(torch.cat([part.images for part in parts]))
-        lost, kept, *others = split(whole, [len(part.labels) for part in parts])
-        total = F.cross_entropy(kept.logits, retain.labels)
-        if self.anchor_weight:
-            with torch.no_grad():
-                before = teacher(retain.images).embedding
-            total = total + self.anchor_weight * (1 - F.cosine_similarity(kept.embedding, before, dim=1)).mean()
+        sizes = [len(part.labels) for part in parts]
+        whole, depths = self.seen(student, torch.cat([part.images for part in parts]), watch)
+        lost, kept, *others = whole.logits.split(sizes)
+        total = F.cross_entropy(kept, retain.labels) + self.anchored(teacher, whole.embedding.split(sizes)[1], retain)
         if unseen is None:
-            target, labels = kept, retain.labels
+            labels = retain.labels
             with torch.no_grad():
                 shares = masked_shares(teacher(forget.images).logits, gone)
-            total = total + self.denial_weight * denial(lost.logits, gone)
+            total = total + self.denial_weight * denial(lost, gone)
         else:
-            target, labels = others[0], unseen.labels
+            labels = unseen.labels
             shares = F.one_hot(forget.labels, whole.logits.shape[1]).to(whole.logits)
-        for weight, depth in ((self.embedding_weight, "embedding"), (self.feature_weight, "encoded")):
-            if not weight or (depth == "encoded" and whole.encoded is whole.embedding):
-                continue
-            x, y = getattr(lost, depth), getattr(target, depth).detach()
+        distance = Distance(self.match, self.distance, self.widths)
+        for weight, representation in depths:
+            x, kept_there, *unseen_there = representation.split(sizes)
+            y = (unseen_there or [kept_there])[0].detach()
             if unseen is not None:
-                x, y = joined(x, lost.logits, forget.labels, y, target.logits.detach(), labels)
-            total = total + weight * self.apart(x, shares, y, labels, source)
+                x, y = joined(x, lost, forget.labels, y, others[0].detach(), labels)
+            total = total + weight * distance(x, shares, y, labels, source)
         return total
 
-    def apart(self, x: Tensor, shares: Tensor, y: Tensor, labels: Tensor, source: torch.Generator) -> Tensor:
-        """The distance of points [n, D] from targets [m, D].
+    def anchored(self, teacher: Classifier, embedding: Tensor, retain: Batch) -> Tensor:
+        """The weighted anchor: how far retained embeddings [B, D] have turned from those of the original."""
+        if not self.anchor_weight:
+            return embedding.new_zeros(())
+        with torch.no_grad():
+            before = teacher(retain.images).embedding
+        return self.anchor_weight * (1 - F.cosine_similarity(embedding, before, dim=1)).mean()
 
-        Args:
-            x: The points.
-            shares: The classes that the points are taken for, [n, C], of sum 1 each.
-            y: The targets.
-            labels: Their classes [m].
-            source: Of random directions.
-        """
-        if self.match == "per_class":
-            taken, total = shares.argmax(1), x.sum() * 0
-            for c in taken.unique():
-                own, there = taken == c, labels == c
-                if there.any():
-                    even = there[there] / there.sum()
-                    total = total + own.float().mean() * self.measured(x[own], y[there], even, source)
-            return total
-        weights = balanced_weights(shares, labels) if self.match == "weighted" else None
-        even = torch.full_like(y[:, 0], 1 / len(y))
-        return self.measured(x, y, even if weights is None else weights, source)
-
-    def measured(self, x: Tensor, y: Tensor, weights: Tensor, source: torch.Generator) -> Tensor:
-        """The chosen distance of points from weighted targets."""
-        if self.distance == "mmd":
-            return weighted_mmd2(x, y, weights, self.widths)
-        directions = F.normalize(torch.randn(DIRECTIONS, x.shape[1], generator=source), dim=1).to(x)
-        return sliced_wasserstein2(x, y, weights, directions)
-
-
-def split(output: Output, sizes: list[int]) -> list[Output]:
-    """The outputs of the parts of a batch."""
-    features = output.encoded.split(sizes)
-    return [
-        Output(*part) for part in zip(output.logits.split(sizes), output.embedding.split(sizes), features, strict=True)
-    ]
+    def seen(
+        self, student: Classifier, images: Tensor, watch: Watch | None
+    ) -> tuple[Output, list[tuple[float, Tensor]]]:
+        """The output of a forward pass, and every representation to be matched with its weight."""
+        with tapped(student) if self.stage_weight else nullcontext([]) as blocks:
+            output = student(images)
+        depths = []
+        if watch is None or "embedding" in watch.open:
+            depths.append((self.embedding_weight, output.embedding))
+        if watch is None or "features" in watch.open:
+            if output.encoded is not output.embedding:
+                depths.append((self.feature_weight, output.encoded))
+            earlier = blocks[:-1]  # the last one is what enters the head
+            depths += [(self.stage_weight / len(earlier), block) for block in earlier]
+        return output, [(weight, representation) for weight, representation in depths if weight]

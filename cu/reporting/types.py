@@ -18,6 +18,7 @@ FigureName = Literal[
     "gap_map",
     "front",
     "probe_bars",
+    "depths",
     "embedding_map",
     "embedding_plane",
     "destinations",

@@ -169,3 +169,20 @@ def test_the_representation_experiment_is_valid_planned_and_reported():
     known = {key for node in config["evaluation"]["metrics"].values() for key in spec_of(built(node)).keys}
     assert {column["key"] for column in report["columns"]["class"]} <= known
     assert report["seeds"] == [int(seed) for seed in str(swept["seed"]).split(",")]
+
+
+@pytest.mark.parametrize(("name", "count"), [("representation/ablation", 14), ("representation/queue", 3)])
+def test_every_variant_of_a_representation_experiment_is_valid_planned_and_differs(name, count):
+    swept = composed("unlearn", f"experiment={name}", hydra=True)["trial"].split(",")
+    cells = [composed("unlearn", f"experiment={name}", f"trial={trial}") for trial in swept]
+    for config in cells:
+        validate(config)
+        assert list(config["trials"]) == swept
+        assert (config["reference"]["k"], config["evaluation"]["name"]) == (2, "representation")
+    assert len({str(identity(config)) for config in cells}) == len(cells) == count
+    own = composed("unlearn", "method=contrastive_matching" if count == 14 else "method=contrastive")["method"]
+    full = cells[0]["method"]
+    assert count != 14 or full == own, "the first is the method as it is"
+    report = composed("report", f"report={name}")["report"]
+    known = {key for node in cells[0]["evaluation"]["metrics"].values() for key in spec_of(built(node)).keys}
+    assert {column["key"] for column in report["columns"]["class"]} <= known

@@ -4,8 +4,9 @@ from statistics import median
 import pytest
 import torch
 from scipy.stats import wasserstein_distance
+from sklearn.linear_model import LinearRegression
 
-from cu.losses.discrepancy import sliced_wasserstein2, weighted_mmd2
+from cu.losses.discrepancy import probe_r2, sliced_wasserstein2, weighted_mmd2
 
 WIDTHS = (0.3, 1.0)
 
@@ -101,3 +102,20 @@ def test_weights_of_sliced_wasserstein_are_those_of_the_levels():
     assert sliced_wasserstein2(x, y, weights, axis).item() == pytest.approx((25 + 36 + 49 + 49) / 4)
     first = wasserstein_distance(x[:, 0], y[:, 0], v_weights=weights)
     assert first == pytest.approx((5 + 6 + 7 + 7) / 4), "the same plan has the known first distance"
+
+
+def test_the_adversary_s_advantage_is_r_squared_of_a_weighted_least_squares_fit():
+    x, y, weights = sides(n=9, m=14)
+    rows, sign = torch.cat([x, y]).numpy(), [1.0] * 9 + [-1.0] * 14
+    mass = [0.5 / 9] * 9 + (0.5 * weights).tolist()
+    expected = LinearRegression().fit(rows, sign, mass).score(rows, sign, mass)
+    assert probe_r2(x, y, weights, penalty=0).item() == pytest.approx(expected)
+    assert 0 < probe_r2(x, y, weights).item() < expected
+
+
+def test_the_adversary_finds_nothing_where_the_means_agree_and_everything_where_a_line_parts_them():
+    x = torch.tensor([[0.0, 1.0], [0.0, -1.0]])
+    y = torch.tensor([[3.0, 0.0], [-3.0, 0.0]])
+    even = torch.tensor([0.5, 0.5])
+    assert probe_r2(x, y, even).item() == 0
+    assert probe_r2(x + torch.tensor([100.0, 0.0]), y, even, penalty=1e-4).item() == pytest.approx(1, abs=0.01)

@@ -16,7 +16,15 @@ from cu.methods.matching_target import balanced_weights, joined, label_margin, m
 
 def matching(recipe, **settings):
     plain = {"forget_size": 16, "omega": 2, "match": "weighted", "distance": "mmd", "widths": (0.3, 1.0, 3.0)}
-    weights = {"embedding_weight": 5.0, "feature_weight": 1.0, "anchor_weight": 3.0, "denial_weight": 0.5}
+    weights = {
+        "embedding_weight": 5.0,
+        "feature_weight": 1.0,
+        "stage_weight": 0.0,
+        "anchor_weight": 3.0,
+        "denial_weight": 0.5,
+        "stop_on": "never",
+        "stop_every": 5,
+    }
     return ContrastiveMatching(**{"recipe": recipe, **plain, **weights, **settings})
 
 
@@ -101,6 +109,36 @@ def test_features_that_are_the_embedding_are_not_matched_twice(toy_tasks, make_r
     assert once == twice
 
 
+def test_every_earlier_block_is_matched_by_its_pooled_output(original, toy_tasks, make_recipe):
+    task, model = toy_tasks["class"], original.eval()
+    forget, retain = batch_of(task.forget, 6), batch_of(task.retain, 9)
+    only = {
+        "embedding_weight": 0.0,
+        "feature_weight": 0.0,
+        "anchor_weight": 0.0,
+        "denial_weight": 0.0,
+        "match": "plain",
+    }
+    found, without = (
+        matching(make_recipe(), **only, stage_weight=w).loss(
+            model, (2,), torch.Generator(), model, Accompanied(Pair(forget, retain), None)
+        )
+        for w in (3.0, 0.0)
+    )
+    seen, blocks = (
+        torch.cat([forget.images, retain.images]),
+        [b for b in model.encoder.children() if len(list(b.parameters()))],
+    )
+    distances, even = [], torch.full((9,), 1 / 9)
+    for block in model.encoder.children():
+        seen = block(seen)
+        if block in blocks[:-1]:
+            means = seen.flatten(2).mean(2)
+            distances.append(weighted_mmd2(means[:6], means[6:], even, (0.3, 1.0, 3.0)).item())
+    assert len(distances) > 0
+    assert (found - without).item() == pytest.approx(3.0 * sum(distances) / len(distances), rel=1e-4)
+
+
 def test_the_target_is_a_constant(original, toy_tasks, make_recipe):
     task = toy_tasks["class"]
     batch = Accompanied(Pair(batch_of(task.forget, 6), batch_of(task.retain, 9)), None)
@@ -120,6 +158,7 @@ def test_the_target_is_a_constant(original, toy_tasks, make_recipe):
         {"match": "plain"},
         {"match": "per_class", "embedding_weight": 1.0, "feature_weight": 0.2},
         {"distance": "sliced_wasserstein", "embedding_weight": 20.0, "anchor_weight": 0.0},
+        {"distance": "adversarial_probe", "stage_weight": 1.0},
     ],
 )
 def test_a_class_is_forgotten_and_the_others_are_not(original, toy_tasks, make_run, make_recipe, hardware, settings):
@@ -149,3 +188,13 @@ def test_forget_samples_come_to_lie_like_held_out_ones_of_their_label(
     model = matching(recipe, embedding_weight=2.0).unlearn(original, task, make_run())
     assert apart(model) < 0.7 * apart(original)
     assert accuracy(model, task.retain, hardware) > 0.8
+
+
+def test_it_stops_at_a_level_that_is_estimated_without_retraining(original, toy_tasks, make_run, make_recipe):
+    task, rows = toy_tasks["class"], []
+    run = make_run(log=lambda values, step: rows.append(values))
+    method = matching(make_recipe(lr=0.05, epochs=40, batch_size=32), stop_on="val", stop_every=2)
+    method.unlearn(original, task, run)
+    looks = [row for row in rows if "stop/features_probe" in row]
+    below = [all(row[f"stop/{d}_probe"] <= row[f"stop/{d}_level"] for d in ("embedding", "features")) for row in looks]
+    assert below == [False] * (len(looks) - 1) + [True]
