@@ -91,6 +91,7 @@ class TrainConfig:
         trust: Modules of the user's own whose classes the config may name.
         removed: What earlier requests removed: run folders, or files of ids or file names. It is left out of
             everything, and so is what the run that `checkpoint` comes from removed.
+        save_every: Seconds between the saved states of a descent, from which a killed one goes on.
     """
 
     seed: Seed
@@ -104,6 +105,7 @@ class TrainConfig:
     tracking: Component
     trust: list[str]
     removed: str | list[str] | None = None
+    save_every: Annotated[float, Ge(0)] = 60
 
     @property
     def checkpoint(self) -> str | None:

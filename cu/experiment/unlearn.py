@@ -13,6 +13,7 @@ from cu.config.schema import RunConfig
 from cu.data.types import ImageData, UnlearningTask
 from cu.disk.files import Damaged, JsonLines, read_mapping, read_rows, write_json
 from cu.engine.clock import Clock
+from cu.engine.interruption import Descents
 from cu.engine.outputs import score
 from cu.engine.surroundings import surroundings_kept
 from cu.experiment.adoption import hand_back_weights
@@ -25,6 +26,7 @@ from cu.experiment.sanity import look_twice
 from cu.experiment.workspace import Workspace, replay, set_up
 from cu.methods.types import Method
 from cu.models.types import Classifier
+from cu.store.checkpoint import DescentStates
 from cu.store.models import StoredModel, write_model
 from cu.store.outputs import load_scores, save_scores
 from cu.store.plan import RunPlan
@@ -99,14 +101,20 @@ def forget(
         log.info("what %s made is known, evaluating it again", plan.names["method"])
         replay(read_rows(folder / "metrics.jsonl"), tracker.log)
         return *earlier, None
-    rows = JsonLines(folder / "metrics.jsonl", keep=False)
+    states = DescentStates(folder)
+    rows = JsonLines(folder / "metrics.jsonl", keep=states.are_there())
+    replay(read_rows(rows.path), tracker.log)
 
     def record(values: Mapping[str, float], step: int) -> None:
         rows.append(values, step)
         tracker.log(values, step)
 
     context = workspace.context(
-        plan.config.method_seed, record, task=task, trajectory_every=evaluation.trajectory_every
+        plan.config.method_seed,
+        record,
+        task=task,
+        trajectory_every=evaluation.trajectory_every,
+        descents=Descents(states.at, plan.config.save_every),
     )
     model = workspace.load(original)
     workspace.warm_up(model, (task.forget, task.retain), getattr(method, "recipe", workspace.recipe))
@@ -123,6 +131,7 @@ def forget(
     if evaluation.save_predictions:
         save_scores(folder / "predictions.npz", arrays)
         write_json(folder / "cost.json", cost)
+    plan.folder.remove_states()
     return arrays, cost, unlearned
 
 

@@ -114,9 +114,11 @@ def recorded(plan: Plan[Any, R]) -> R:
     if plan.config.resume == "rerun":
         for name in LEFT_BEHIND:
             (folder.path / name).unlink(missing_ok=True)
+        folder.remove_states()
     try:
         return done(plan, folder.begin())
     except Diverged as error:
+        folder.remove_states()  # it would diverge again
         end(plan, "diverged", str(error))
         raise JobFailed("diverged", str(error), folder.path / "run.log") from error
     except ConfigError as error:

@@ -88,8 +88,9 @@ class ContrastiveMatching:
         forget = context.batches(task.forget, self.recipe, self.forget_size)
         pairs = PairedBatches(forget, context.batches(task.retain, self.recipe), self.omega, "random")
         held_out = context.batches(task.val, self.recipe) if task.scenario == "sample" else None
-        loss = partial(self.loss, frozen_teacher(model), task.forget_classes, context.generator("directions"))
-        return fit(model, AccompaniedBatches(pairs, held_out), loss, self.recipe, context)
+        source = context.generator("directions")
+        loss = partial(self.loss, frozen_teacher(model), task.forget_classes, source)
+        return fit(model, AccompaniedBatches(pairs, held_out), loss, self.recipe, context, state=[source])
 
     def loss(
         self,

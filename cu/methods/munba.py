@@ -53,7 +53,7 @@ class MUNBa:
             forget = context.batches(task.forget.relabelled(labels), self.recipe)
             return PairedWhilePossible(forget, context.batches(task.retain, self.recipe))
 
-        return fit(model, Redrawn(stream), bargained_loss, self.recipe, context, around_step=self.around_step)
+        return fit(model, Redrawn(stream), bargained_loss, self.recipe, context, around_step=self.around_step, state=())
 
     def around_step(self, model: nn.Module, optimizer: torch.optim.Optimizer, batch: Batch | Pair):
         """Clip the gradient of a bargained step; plain steps are left as they are."""
