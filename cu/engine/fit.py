@@ -14,12 +14,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from cu.data.batches.shuffled import Batch, Countable, Stream
+from cu.engine import team
 from cu.engine.context import MethodContext
 from cu.engine.descent import Descent, Stateful
 from cu.engine.freezing import frozen_norms
 from cu.engine.lone_values import lone_values_allowed
 from cu.engine.progress import progress
 from cu.engine.recipe import Recipe
+from cu.engine.sharding import shared_out
 from cu.models.types import Classifier
 from cu.seeds import derive_seed
 
@@ -81,6 +83,7 @@ def fit(
         Diverged: When the loss or a weight is not finite.
     """
     student = deepcopy(model)
+    team.start_alike(student)
     optimizer = recipe.optimizer([p for p in student.parameters() if p.requires_grad])
     scheduler = recipe.scheduler(optimizer, len(batches))
     others = None if state is None else tuple(state)
@@ -102,7 +105,9 @@ def fit(
                     require_finite(at)
                 advance(f"epoch {at.epoch + 1}")
                 context.checkpoint_trajectory(student, context.ledger.steps)
-                if after_step and after_step(student, context.ledger.steps, at.batch == len(batches)):
+                if after_step and team.agreed(
+                    after_step(student, context.ledger.steps, at.batch == len(batches)), context.hardware.device
+                ):
                     at.done = True
                     break
             end_epoch(at, context)
@@ -132,10 +137,11 @@ def descend(
     around_step: AroundStep[B] = unconstrained,
 ) -> Tensor:
     """One optimizer step; returns the detached loss."""
-    with context.hardware.training_precision(), lone_values_allowed(model):
+    with context.hardware.training_precision(), lone_values_allowed(model), shared_out(model):
         value = loss(model, batch)
     optimizer.zero_grad(set_to_none=True)
     value.backward()
+    team.average_gradients(model.parameters())
     with around_step(model, optimizer, batch):
         if recipe.clip_norm is not None:
             nn.utils.clip_grad_norm_(model.parameters(), recipe.clip_norm)
@@ -155,7 +161,7 @@ def set_training_mode(model: nn.Module, recipe: Recipe) -> None:
 
 def require_finite(at: Descent) -> None:
     """Raise `Diverged` unless the summed loss is finite."""
-    if not math.isfinite(total := at.total.item()):
+    if not math.isfinite(total := team.averaged(at.total).item()):
         raise Diverged(
             f"the loss became {total} by step {at.ledger.steps} (epoch {at.epoch + 1}); try a smaller lr or clip_norm"
         )

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from time import perf_counter
 from typing import Any, Protocol
 
+from cu.engine import team
 from cu.engine.descent import Descent
 
 log = logging.getLogger(__name__)
@@ -49,13 +50,14 @@ class Descents:
         """A descent begins, or goes on where it was."""
         if self._ended is not None:  # the next one needs what came of it
             checkpoint, state = self._ended
-            checkpoint.save(state)
+            if team.leads():
+                checkpoint.save(state)
             self._ended = None
         kept = Kept(self, descent, self.at(self._begun))
         self._begun += 1
         self._last = self.clock()
         if descent.others is not None:
-            state = kept.checkpoint.load()
+            state = team.shared(kept.checkpoint.load)
             if state is not None and state.get("looks", descent.looks) == descent.looks:
                 descent.restore(state)
                 kept.ended_before = descent.done
@@ -86,7 +88,7 @@ class Kept:
 
     def look(self) -> None:
         """Save if it is time; off the clock."""
-        if not self.owner.due():
+        if not team.leads() or not self.owner.due():
             return
         if self.descent.others is None:
             if not self._told:
