@@ -23,6 +23,7 @@ from cu.cli.streams import closed_pipes_ignored
 from cu.config.folder import config_folder
 from cu.config.objective import objective_value
 from cu.config.parse import parse
+from cu.config.processes import processes
 from cu.config.schema import EvaluateConfig, ReportConfig
 from cu.config.settings import doubts
 from cu.config.trust import ANY
@@ -30,6 +31,7 @@ from cu.errors import ConfigError
 from cu.jobs.job import JobFailed, work
 from cu.jobs.preemption import Preempted, preemptible
 from cu.jobs.sweep_status import exit_code, summary, tally
+from cu.jobs.together import followed
 from cu.store.handed_back import told
 from cu.store.plan import NAMED, Plan, plan_training, plan_unlearning
 from cu.tracking.mode import NOTES
@@ -111,6 +113,8 @@ def under_hydra(name: str, job: Callable[[DictConfig], Any]) -> Any:
 def unlearning_job(cfg: DictConfig) -> Ended:
     """One job of `cu-unlearn`; its value is the metric named by `objective`, for sweepers."""
     plan = plan_unlearning(plain(cfg), choices())
+    if processes().rank:
+        return followed(plan)
     announce(plan)
     for line in doubts(plan.written, plan.names):
         say(f"warning: {line}")
@@ -129,6 +133,8 @@ def unlearning_job(cfg: DictConfig) -> Ended:
 @report_failures
 def training_job(cfg: DictConfig) -> Ended:
     """One job of `cu-train`."""
+    if processes().rank:
+        return followed(plan_training(plain(cfg), choices()))
     plan = plan_training(plain(cfg), choices())
     announce(plan)
     state, result = work(plan)
@@ -182,8 +188,7 @@ def plain(cfg: DictConfig) -> dict[str, Any]:
     """
     if missing := sorted(OmegaConf.missing_keys(cfg)):
         raise ConfigError(f"{missing[0]} must be given, e.g. {missing[0]}=...")
-    container = OmegaConf.to_container(cfg, resolve=True)
-    assert isinstance(container, dict)
+    container: Any = OmegaConf.to_container(cfg, resolve=True)
     if any(source.provider == "command-line" for source in HydraConfig.get().runtime.config_sources):
         container["trust"] = [ANY]
     return {str(k): v for k, v in container.items()}

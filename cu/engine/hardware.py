@@ -11,6 +11,7 @@ import torch
 from annotated_types import Gt, Le
 from torch import nn
 
+from cu.config.processes import processes
 from cu.data.batches.shuffled import Placement
 from cu.engine.layout import placed
 from cu.engine.precision import available_cores, resolve_precision, usable_threads
@@ -44,6 +45,7 @@ class Hardware:
         device = self.device
         if device == "auto":
             device = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+        device = own_gpu(device)
         try:
             torch.empty(0, device=device)
         except (RuntimeError, AssertionError) as error:
@@ -102,6 +104,23 @@ class Hardware:
             "cores": available_cores(),
             "platform": platform.platform(),
         }
+
+
+def own_gpu(device: str) -> str:
+    """The device `cuda` of one of several processes on a machine: the GPU of its number.
+
+    Raises:
+        ConfigError: There are fewer GPUs than processes.
+    """
+    own = processes()
+    if own.count == 1 or device != "cuda":
+        return device
+    if own.local_rank >= torch.cuda.device_count():
+        raise ConfigError(
+            f"process {own.local_rank} of this machine has no GPU: there are {torch.cuda.device_count()}; "
+            "start one process per GPU, or set hardware.device=cpu"
+        )
+    return f"cuda:{own.local_rank}"
 
 
 def cpu_name() -> str:

@@ -6,10 +6,11 @@ Every process goes through the same steps on the same batches; only the passes t
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import torch
 from torch import Tensor, distributed, nn
@@ -33,28 +34,16 @@ def join(own: Processes) -> None:
     if torch.cuda.is_available():
         torch.cuda.set_device(own.local_rank)
         backend = "cpu:gloo,cuda:nccl"
-    distributed.init_process_group(
-        backend,
-        f"tcp://{own.address}:{own.port}" if "TORCHELASTIC_RUN_ID" not in _environment() else "env://",
-        rank=own.rank,
-        world_size=own.count,
-        timeout=PATIENCE,
-    )
-
-
-def _environment() -> Any:
-    import os
-
-    return os.environ
+    # torchrun keeps a store at the address itself: env:// is told so
+    place = "env://" if "TORCHELASTIC_RUN_ID" in os.environ else f"tcp://{own.address}:{own.port}"
+    with met():
+        distributed.init_process_group(backend, place, rank=own.rank, world_size=own.count, timeout=PATIENCE)
 
 
 def size() -> int:
     """How many processes work together."""
-    return (
-        1
-        if _alone or not (distributed.is_available() and distributed.is_initialized())
-        else (distributed.get_world_size())
-    )
+    together = not _alone and distributed.is_available() and distributed.is_initialized()
+    return distributed.get_world_size() if together else 1
 
 
 def rank() -> int:

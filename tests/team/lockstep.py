@@ -4,7 +4,7 @@ import sys
 from dataclasses import replace
 
 import torch
-from conftest import ORIGINAL_RECIPE, build_data, build_recipe, build_run
+from conftest import ORIGINAL_RECIPE, build_data, build_run
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
