@@ -141,13 +141,19 @@ def forget(
     with scoring.running():
         arrays = score(unlearned, workspace.data, workspace.hardware)
     cost |= {"scoring_seconds": scoring.seconds} | ({"retrain_seconds_per_sample": pace} if pace else {})
+    keep_outcome(plan, unlearned, arrays, cost)
+    return arrays, cost, unlearned
+
+
+def keep_outcome(plan: RunPlan, unlearned: Classifier, arrays: Mapping[str, Any], cost: Mapping[str, float]) -> None:
+    """Write what a method made; the states from which it could go on are of no use then."""
+    folder, evaluation = plan.folder.path, plan.config.evaluation
     if plan.config.keeps_model:
         write_model(folder, unlearned, {"fingerprint": plan.fingerprint, "identity": plan.identity})
     if evaluation.save_predictions:
         save_scores(folder / "predictions.npz", arrays)
         write_json(folder / "cost.json", cost)
     plan.folder.remove_states()
-    return arrays, cost, unlearned
 
 
 def earlier_outcome(plan: RunPlan) -> tuple[dict[str, Any], dict[str, float]] | None:
