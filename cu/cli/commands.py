@@ -24,11 +24,13 @@ from cu.cli.streams import closed_pipes_ignored
 from cu.config.folder import config_folder
 from cu.config.objective import objective_value
 from cu.config.parse import parse
+from cu.config.processes import processes
 from cu.config.schema import EvaluateConfig, ReportConfig
 from cu.config.settings import doubts
 from cu.jobs.job import JobFailed, work
 from cu.jobs.preemption import Preempted, preemptible
 from cu.jobs.sweep_status import exit_code, summary, tally
+from cu.jobs.together import followed
 from cu.store.handed_back import told
 from cu.store.plan import Plan
 from cu.tracking.mode import NOTES
@@ -111,6 +113,8 @@ def under_hydra(name: str, job: Callable[[DictConfig], Any]) -> Any:
 def unlearning_job(cfg: DictConfig) -> Ended:
     """One job of `cu-unlearn`; its value is the metric named by `objective`, for sweepers."""
     plan = unlearning_plan(cfg)
+    if processes().rank:
+        return followed(plan)
     announce(plan)
     for line in doubts(plan.written, plan.names):
         say(f"warning: {line}")
@@ -130,6 +134,8 @@ def unlearning_job(cfg: DictConfig) -> Ended:
 def training_job(cfg: DictConfig) -> Ended:
     """One job of `cu-train`."""
     plan = training_plan(cfg)
+    if processes().rank:
+        return followed(plan)
     announce(plan)
     state, result = work(plan)
     accuracies = ", ".join(f"{k.removesuffix('_acc')} {v:.2%}" for k, v in result.accuracies.items())

@@ -95,6 +95,7 @@ class TrainConfig:
         preprocessing: Who told how images are given: the data set's settings, or the config beside `checkpoint`,
             from which they were filled in.
         plan: Whether only to say what would be done; a number is the operations per second that it would be done with.
+        save_every: Seconds between the saved states of a descent, from which a killed one goes on.
     """
 
     seed: Seed
@@ -110,6 +111,7 @@ class TrainConfig:
     removed: str | list[str] | None = None
     preprocessing: Literal["given", "checkpoint"] = "given"
     plan: bool | Annotated[float, Gt(0)] = False
+    save_every: Annotated[float, Ge(0)] = 60
 
     @property
     def checkpoint(self) -> str | None:

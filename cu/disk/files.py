@@ -175,6 +175,16 @@ class JsonLines:
         self.next_step = step
 
 
+class NoRows(JsonLines):
+    """Rows that somebody else writes."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def append(self, values: Mapping[str, float], step: int) -> None:
+        """Drop the row."""
+
+
 def read_rows(path: Path) -> list[dict[str, Any]]:
     """The whole rows of a JSON-lines file; a last row cut off by a kill is left out."""
     if not path.exists():

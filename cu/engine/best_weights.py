@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 from torch import Tensor
 
@@ -24,6 +25,14 @@ class BestWeights:
         """Keep the model's weights if the score is the highest; one that is NaN never is."""
         if score > self.score:
             self.score, self._state = score, {name: value.clone() for name, value in model.state_dict().items()}
+
+    def get_state(self) -> dict[str, Any]:
+        """Score and weights."""
+        return {"score": self.score, "weights": self._state}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """As they were."""
+        self.score, self._state = state["score"], state["weights"]
 
     def put_back(self, model: Classifier) -> Classifier:
         """The model itself with the best weights; as it is if nobody looked."""

@@ -10,6 +10,7 @@ import torch
 from cu.data.batches.shuffled import ShuffledBatches
 from cu.data.types import Split, UnlearningTask
 from cu.engine.hardware import Hardware
+from cu.engine.interruption import Descents
 from cu.engine.ledger import Ledger
 from cu.engine.predict import accuracy
 from cu.engine.recipe import Recipe
@@ -37,6 +38,7 @@ class MethodContext:
         log: Called with (values, step); rows of `metrics.jsonl` and of W&B.
         task: What trajectory checkpoints are scored on; None where there is none.
         trajectory_every: Steps between trajectory checkpoints; 0 for none.
+        descents: Where the state of every descent is kept, so that a killed one goes on; None where none is.
     """
 
     hardware: Hardware
@@ -47,6 +49,7 @@ class MethodContext:
     log: Log = silent
     task: UnlearningTask | None = None
     trajectory_every: int = 0
+    descents: Descents | None = None
 
     def generator(self, purpose: str) -> torch.Generator:
         """A random stream of this run's own for one purpose."""

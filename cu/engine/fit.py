@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
 from copy import deepcopy
-from typing import Any, Protocol, TypeVar
+from itertools import islice
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from cu.data.batches.shuffled import Batch, Countable, Stream
+from cu.engine import team
 from cu.engine.compiling import uncompiled
 from cu.engine.context import MethodContext
+from cu.engine.descent import Descent, Stateful
 from cu.engine.freezing import frozen_norms
 from cu.engine.lone_values import lone_values_allowed
 from cu.engine.progress import progress
 from cu.engine.recipe import Recipe
+from cu.engine.sharding import shared_out
 from cu.models.types import Classifier
 from cu.seeds import derive_seed
 
@@ -27,18 +31,6 @@ CHECK_EVERY = 20
 
 class Diverged(RuntimeError):
     """Training left the finite numbers; the message says where."""
-
-
-class Checkpoint(Protocol):
-    """Where an interruptible training keeps its state between epochs."""
-
-    def load(self) -> dict[str, Any] | None:
-        """The last saved state, or None."""
-        ...
-
-    def save(self, state: dict[str, Any]) -> None:
-        """Keep a state; a kill during the call leaves the previous one."""
-        ...
 
 
 B = TypeVar("B", bound=Countable)
@@ -66,59 +58,73 @@ def fit(
     *,
     after_step: AfterStep | None = None,
     around_step: AroundStep[B] = unconstrained,
-    checkpoint: Checkpoint | None = None,
+    state: Iterable[Stateful] | None = None,
     name: str = "unlearning",
 ) -> Classifier:
     """Train a copy of `model` and return it in evaluation mode; the given model is left as it was.
 
     Parameters that need no gradient stay as they are, and so do the statistics of frozen batch normalisation. Steps
-    are counted over the whole run, so that the trajectory of a method that trains several times goes on.
+    are counted over the whole run, so that the trajectory of a method that trains several times goes on. A descent
+    that was killed goes on from the last state that `context.descents` has of it.
 
     Args:
         model: Where to start.
         batches: One pass per epoch.
         loss: Scalar of (model, batch), minimised.
         recipe: Optimizer, schedule, epochs, clipping, batch normalisation mode.
-        context: Hardware, seed, account and log.
+        context: Hardware, seed, account, log, and where state is kept.
         after_step: Called with (model, steps of the run, whether a pass just ended) after each; True ends training.
         around_step: Called with (model, optimizer, batch) once gradients are there; the context it returns is open
             during clipping and the optimizer's step.
-        checkpoint: Where state is kept after each epoch; training continues from it if it holds one.
+        state: What loss and hooks change on the way, empty for nothing; None if that is not known, and then a killed
+            training starts again.
         name: Shown on the progress bar.
 
     Raises:
         Diverged: When the loss or a weight is not finite.
     """
     student = context.hardware.compiled(deepcopy(model))
+    team.start_alike(student)
     optimizer = recipe.optimizer([p for p in student.parameters() if p.requires_grad])
     scheduler = recipe.scheduler(optimizer, len(batches))
-    first_epoch = restore(checkpoint, student, optimizer, scheduler, context) if checkpoint else 0
-    step = context.ledger.steps
-    with progress(name, (recipe.epochs - first_epoch) * len(batches)) as advance:
-        for epoch in range(first_epoch, recipe.epochs):
-            torch.manual_seed(derive_seed(context.seed, f"layers/{epoch}"))
+    others = None if state is None else tuple(state)
+    at = Descent(name, student, optimizer, scheduler, context.ledger, context.trajectory_every, others)
+    kept = context.descents.begin(at) if context.descents else None
+    with progress(name, (recipe.epochs - at.epoch) * len(batches) - at.batch) as advance:
+        while at.epoch < recipe.epochs and not at.done:
+            if not at.batch:
+                torch.manual_seed(derive_seed(context.seed, f"layers/{at.epoch}"))
+                at.total = torch.zeros((), device=context.hardware.device)
             set_training_mode(student, recipe)
-            total, steps, stopped = torch.zeros((), device=context.hardware.device), 0, False
-            for batch in batches.epoch(epoch):
-                total += descend(student, batch, loss, recipe, optimizer, scheduler, context, around_step)
-                step, steps = step + 1, steps + 1
-                if steps % CHECK_EVERY == 0:
-                    require_finite(total, epoch, step)
-                advance(f"epoch {epoch + 1}")
-                context.checkpoint_trajectory(student, step)
-                if after_step and after_step(student, step, steps == len(batches)):
-                    stopped = True
+            for batch in islice(batches.epoch(at.epoch), at.batch, None):
+                at.resume_streams()
+                if kept:
+                    kept.look()
+                at.total += descend(student, batch, loss, recipe, optimizer, scheduler, context, around_step)
+                at.batch += 1
+                if at.batch % CHECK_EVERY == 0:
+                    require_finite(at)
+                advance(f"epoch {at.epoch + 1}")
+                context.checkpoint_trajectory(student, context.ledger.steps)
+                if after_step and team.agreed(
+                    after_step(student, context.ledger.steps, at.batch == len(batches)), context.hardware.device
+                ):
+                    at.done = True
                     break
-            require_finite(total, epoch, step)
-            with context.ledger.paused():
-                lr = optimizer.param_groups[0]["lr"]
-                context.log({"loss": total.item() / max(1, steps), "lr": lr, "epoch": epoch + 1}, step)
-                if checkpoint:
-                    checkpoint.save(snapshot(student, optimizer, scheduler, context, epoch + 1))
-            if stopped:
-                break
+            end_epoch(at, context)
     require_finite_weights(student)
+    if kept:
+        kept.end()
     return uncompiled(student).eval()
+
+
+def end_epoch(at: Descent, context: MethodContext) -> None:
+    """Look at the loss of a pass and log it; the next one begins."""
+    require_finite(at)
+    with context.ledger.paused():
+        values = {"loss": at.total.item() / max(1, at.batch), "lr": at.optimizer.param_groups[0]["lr"]}
+        context.log({**values, "epoch": at.epoch + 1}, context.ledger.steps)
+    at.epoch, at.batch = at.epoch + 1, 0
 
 
 def descend(
@@ -132,11 +138,12 @@ def descend(
     around_step: AroundStep[B] = unconstrained,
 ) -> Tensor:
     """One optimizer step; returns the detached loss."""
-    with context.hardware.training_precision(), lone_values_allowed(model):
+    with context.hardware.training_precision(), lone_values_allowed(model), shared_out(model):
         value = loss(model, batch)
     optimizer.zero_grad(set_to_none=True)
     scaler = context.hardware.scaler_of(optimizer)
     scaler.scale(value).backward()
+    team.average_gradients(model.parameters())
     scaler.unscale_(optimizer)
     with around_step(model, optimizer, batch):
         if recipe.clip_norm is not None:
@@ -156,37 +163,11 @@ def set_training_mode(model: nn.Module, recipe: Recipe) -> None:
             module.eval()
 
 
-def snapshot(model: nn.Module, optimizer: Any, scheduler: Any, context: MethodContext, epoch: int) -> dict[str, Any]:
-    """All that is needed to continue after `epoch` epochs."""
-    return {
-        "epoch": epoch,
-        "model": model.state_dict(),
-        "optimizer": optimizer.state_dict(),
-        "scaler": context.hardware.scaler_of(optimizer).state_dict(),
-        "scheduler": {"last_epoch": scheduler.last_epoch},
-        "ledger": context.ledger.state(),
-    }
-
-
-def restore(checkpoint: Checkpoint, model: nn.Module, optimizer: Any, scheduler: Any, context: MethodContext) -> int:
-    """Continue from a checkpoint if it holds a state; returns the number of epochs already done."""
-    state = checkpoint.load()
-    if state is None:
-        return 0
-    model.load_state_dict(state["model"])
-    optimizer.load_state_dict(state["optimizer"])
-    if scale := state.get("scaler"):
-        context.hardware.scaler_of(optimizer).load_state_dict(scale)
-    scheduler.last_epoch = state["scheduler"]["last_epoch"]
-    context.ledger.restore(state["ledger"])
-    return state["epoch"]
-
-
-def require_finite(total: Tensor, epoch: int, step: int) -> None:
+def require_finite(at: Descent) -> None:
     """Raise `Diverged` unless the summed loss is finite."""
-    if not math.isfinite(total.item()):
+    if not math.isfinite(total := team.averaged(at.total).item()):
         raise Diverged(
-            f"the loss became {total.item()} by step {step} (epoch {epoch + 1}); try a smaller lr or clip_norm"
+            f"the loss became {total} by step {at.ledger.steps} (epoch {at.epoch + 1}); try a smaller lr or clip_norm"
         )
 
 

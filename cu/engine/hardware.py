@@ -13,6 +13,7 @@ from annotated_types import Gt, Le
 from torch import nn
 from torch.amp.grad_scaler import GradScaler
 
+from cu.config.processes import processes
 from cu.data.placement import Placement
 from cu.data.types import ImageData
 from cu.engine.allocation import keep_freed_memory
@@ -59,6 +60,7 @@ class Hardware:
         device = self.device
         if device == "auto":
             device = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+        device = own_gpu(device)
         try:
             torch.empty(0, device=device)
         except (RuntimeError, AssertionError) as error:
@@ -147,6 +149,23 @@ class Hardware:
 def allow_tf32(allowed: bool) -> None:
     """Whether CUDA may round the factors of float32 products to TF32, in convolutions and in matrices alike."""
     torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = allowed
+
+
+def own_gpu(device: str) -> str:
+    """The device `cuda` of one of several processes on a machine: the GPU of its number.
+
+    Raises:
+        ConfigError: There are fewer GPUs than processes.
+    """
+    own = processes()
+    if own.count == 1 or device != "cuda":
+        return device
+    if own.local_rank >= torch.cuda.device_count():
+        raise ConfigError(
+            f"process {own.local_rank} of this machine has no GPU: there are {torch.cuda.device_count()}; "
+            "start one process per GPU, or set hardware.device=cpu"
+        )
+    return f"cuda:{own.local_rank}"
 
 
 def cpu_name() -> str:

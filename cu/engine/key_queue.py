@@ -54,6 +54,18 @@ class KeyQueue:
             raise ValueError("the queue is empty")
         return self._keys, self._labels
 
+    def get_state(self) -> dict[str, Any]:
+        """Encoder, keys and labels."""
+        return {"encoder": self.encoder.state_dict(), "keys": self._keys, "labels": self._labels}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """As they were, on the encoder's device."""
+        self.encoder.load_state_dict(state["encoder"])
+        device = next(self.encoder.parameters()).device
+        keys, labels = state["keys"], state["labels"]
+        self._keys = None if keys is None else keys.to(device)
+        self._labels = None if labels is None else labels.to(device)
+
     def follow(self, model: nn.Module) -> None:
         """One step of the encoder towards the model."""
         with torch.no_grad():

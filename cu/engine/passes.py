@@ -29,7 +29,7 @@ def counting(count: Count) -> Iterator[None]:
 
     def after(module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
         if isinstance(module, Classifier):
-            count(images_in(inputs[0]), output.logits.requires_grad)
+            count(getattr(inputs[0], "whole", None) or images_in(inputs[0]), output.logits.requires_grad)
 
     handle = register_module_forward_hook(after)
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from threadpoolctl import threadpool_limits
 
 from cu.disk.files import read_rows
+from cu.engine import team
 from cu.experiment.workspace import replay, set_up
 from cu.store.plan import TrainPlan
 from cu.store.provenance import provenance
@@ -12,7 +13,7 @@ from cu.store.result import TrainResult
 from cu.tracking.types import Tracker
 
 
-def train(plan: TrainPlan, tracker: Tracker) -> TrainResult:
+def train(plan: TrainPlan, tracker: Tracker) -> TrainResult | None:
     """Train the original model (or find it trained) and return the record of it."""
     workspace = set_up(plan.config, plan.original)
     with threadpool_limits(workspace.hardware.num_threads):
@@ -20,6 +21,8 @@ def train(plan: TrainPlan, tracker: Tracker) -> TrainResult:
         if (folder / "model.json").exists():
             replay(read_rows(folder / "metrics.jsonl"), tracker.log)
         stored = workspace.original(tracker.log)
+        if not team.leads():
+            return None
         arrays = workspace.scores(stored)
     accuracies = {
         f"{name}_acc": float((arrays[f"{name}/logits"].argmax(1) == arrays[f"{name}/label"]).mean())

@@ -11,8 +11,10 @@ from threadpoolctl import threadpool_limits
 from cu.config.build import build
 from cu.config.schema import RunConfig
 from cu.data.types import ImageData, UnlearningTask
-from cu.disk.files import Damaged, JsonLines, read_mapping, read_rows, write_json
+from cu.disk.files import Damaged, JsonLines, NoRows, read_mapping, read_rows, write_json
+from cu.engine import team
 from cu.engine.clock import Clock
+from cu.engine.interruption import Descents
 from cu.engine.outputs import score
 from cu.engine.surroundings import surroundings_kept
 from cu.experiment.adoption import hand_back_weights
@@ -25,6 +27,7 @@ from cu.experiment.sanity import look_twice
 from cu.experiment.workspace import Workspace, replay, set_up
 from cu.methods.types import Method
 from cu.models.types import Classifier
+from cu.store.checkpoint import DescentStates
 from cu.store.intact import require_list
 from cu.store.models import StoredModel, write_model
 from cu.store.outputs import load_scores, save_scores
@@ -38,25 +41,33 @@ log = logging.getLogger(__name__)
 NUMBER = (int, float, type(None))  # as JSON has them: NaN is null
 
 
-def unlearn(plan: RunPlan, tracker: Tracker) -> RunResult:
-    """Do one unlearning run, from data to result; the caller keeps status and writes the result."""
+def unlearn(plan: RunPlan, tracker: Tracker) -> RunResult | None:
+    """Do one unlearning run, from data to result; the caller keeps status and writes the result.
+
+    Of the processes of a job, all train and forget together; the first one writes, judges and has the result.
+    """
     config = plan.config
     workspace = set_up(config, plan.original)
     method: Method = build(config.method)
     with threadpool_limits(workspace.hardware.num_threads):
         scenario = resolve_scenario(build(config.scenario), workspace)
         task = requested(workspace, scenario, method)
-        keep_request(plan.folder.path, task, workspace.data, removal_of(config))
+        if team.leads():
+            keep_request(plan.folder.path, task, workspace.data, removal_of(config))
         original = workspace.original()
         if (doubt := held_out_of_checkpoint(config, workspace.data)) is not None:
             log.warning("warning: %s", doubt)
         stored = references(workspace, task.retain)
-        doubted = look_twice(workspace, plan, task, original, stored)
-        arrays, cost, unlearned = forget(workspace, plan, method, task, original, tracker)
+        doubted = look_twice(workspace, plan, task, original, stored) if team.leads() else []
+        outcome = forget(workspace, plan, method, task, original, tracker)
+        if outcome is None:
+            return None
+        arrays, cost, unlearned = outcome
         if config.checkpoint and config.keeps_model:
             hand_back_weights(config, workspace.context(workspace.seed), plan.folder.path)
         context = AuditContext(workspace, plan, task, method, original, tuple(stored), unlearned)
-        metrics, seconds = compare_with_references(workspace, task, arrays, cost, original, stored, context)
+        with team.alone():
+            metrics, seconds = compare_with_references(workspace, task, arrays, cost, original, stored, context)
     return RunResult(
         fingerprint=plan.fingerprint,
         evaluation_id=plan.evaluation_id,
@@ -90,24 +101,34 @@ def forget(
     task: UnlearningTask,
     original: StoredModel,
     tracker: Tracker,
-) -> tuple[dict[str, Any], dict[str, float], Classifier | None]:
-    """Let the method forget; returns the outputs of the new model on all data, what it cost, and the model.
+) -> tuple[dict[str, Any], dict[str, float], Classifier | None] | None:
+    """Let the method forget; the first process of the job returns the new model's outputs, its cost, and the model.
 
     A run that finished before and is only evaluated anew takes both from its folder, and has no model at hand.
     """
     folder, evaluation = plan.folder.path, plan.config.evaluation
-    if (earlier := earlier_outcome(plan)) is not None:
+    earlier = earlier_outcome(plan) if team.leads() else None
+    if team.shared(lambda: earlier is not None) and not team.leads():
+        return None
+    if earlier is not None:
         log.info("what %s made is known, evaluating it again", plan.names["method"])
         replay(read_rows(folder / "metrics.jsonl"), tracker.log)
         return *earlier, None
-    rows = JsonLines(folder / "metrics.jsonl", keep=False)
+    states = DescentStates(folder)
+    kept = folder / "metrics.jsonl"
+    rows = JsonLines(kept, keep=states.are_there()) if team.leads() else NoRows(kept)
+    replay(read_rows(rows.path), tracker.log)
 
     def record(values: Mapping[str, float], step: int) -> None:
         rows.append(values, step)
         tracker.log(values, step)
 
     context = workspace.context(
-        plan.config.method_seed, record, task=task, trajectory_every=evaluation.trajectory_every
+        plan.config.method_seed,
+        record,
+        task=task,
+        trajectory_every=evaluation.trajectory_every,
+        descents=Descents(states.at, plan.config.save_every),
     )
     model = workspace.load(original)
     workspace.warm_up(model, (task.forget, task.retain), getattr(method, "recipe", workspace.recipe))
@@ -115,16 +136,25 @@ def forget(
     log.info("%s forgets %d of %d samples", plan.names["method"], len(task.forget), len(workspace.data.train))
     with surroundings_kept(), context.ledger.running():
         unlearned = method.unlearn(model, task, context)
+    if not team.leads():
+        return None
     cost, scoring = workspace.cost_of(context.ledger), Clock(workspace.hardware)
     with scoring.running():
         arrays = score(unlearned, workspace.data, workspace.hardware)
     cost |= {"scoring_seconds": scoring.seconds} | ({"retrain_seconds_per_sample": pace} if pace else {})
+    keep_outcome(plan, unlearned, arrays, cost)
+    return arrays, cost, unlearned
+
+
+def keep_outcome(plan: RunPlan, unlearned: Classifier, arrays: Mapping[str, Any], cost: Mapping[str, float]) -> None:
+    """Write what a method made; the states from which it could go on are of no use then."""
+    folder, evaluation = plan.folder.path, plan.config.evaluation
     if plan.config.keeps_model:
         write_model(folder, unlearned, {"fingerprint": plan.fingerprint, "identity": plan.identity})
     if evaluation.save_predictions:
         save_scores(folder / "predictions.npz", arrays)
         write_json(folder / "cost.json", cost)
-    return arrays, cost, unlearned
+    plan.folder.remove_states()
 
 
 def earlier_outcome(plan: RunPlan) -> tuple[dict[str, Any], dict[str, float]] | None:

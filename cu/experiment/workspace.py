@@ -17,6 +17,7 @@ from cu.disk.files import JsonLines, read_rows
 from cu.engine.context import Log, MethodContext, silent
 from cu.engine.fit import cross_entropy, fit
 from cu.engine.hardware import Hardware
+from cu.engine.interruption import Descents
 from cu.engine.ledger import Ledger
 from cu.engine.outputs import score, shows_features
 from cu.engine.pace import retimed, seconds_per_sample
@@ -149,11 +150,12 @@ class Workspace(Generic[C]):
                 log_row(values, step)
 
             replay(read_rows(rows.path), log_row)
-            batches = (context := self.context(seed, record)).batches(split, self.recipe)
+            descents = Descents(lambda number: checkpoint, self.config.save_every)
+            batches = (context := self.context(seed, record, descents=descents)).batches(split, self.recipe)
             self.warm_up(context.new_model(), (split,), self.recipe)
             with context.ledger.running():
                 blank = context.new_model()
-                model = fit(blank, batches, cross_entropy, self.recipe, context, checkpoint=checkpoint, name=name)
+                model = fit(blank, batches, cross_entropy, self.recipe, context, state=(), name=name)
             return model, {"cost": self.cost_of(context.ledger), **asdict(provenance(self.hardware.describe()))}
 
         return train

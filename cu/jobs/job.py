@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from cu.config.settings import NONE
-from cu.disk.files import Damaged, read_json, remove_leftovers
+from cu.disk.files import remove_leftovers
 from cu.errors import ConfigError, described, first_line
+from cu.jobs.meeting import meet, tell
 from cu.jobs.preemption import Preempted, preemptible, was_stopped
-from cu.jobs.run_log import run_log
+from cu.jobs.run_log import run_log, warn_of_damage
 from cu.jobs.status import EXIT_CODES, JobState
 from cu.store.plan import NAMED, Plan, R, RunPlan
 from cu.store.result import FILE, write_result
@@ -46,7 +47,9 @@ def work(plan: Plan[Any, R]) -> tuple[JobState, R]:
         ConfigError: The user asked for something that cannot be.
         JobFailed: Anything else went wrong.
     """
+    meet()
     if (earlier := settled(plan)) is not None:
+        tell(False)
         mirror_again(plan, earlier[1])
         return earlier
     with preemptible():
@@ -54,19 +57,12 @@ def work(plan: Plan[Any, R]) -> tuple[JobState, R]:
         require_writable(plan.config.paths.outputs)
         with plan.folder.locked():
             if (earlier := settled(plan)) is not None:
+                tell(False)
                 return earlier
             warn_of_damage(plan.folder.path / FILE)
             remove_leftovers(plan.folder.path, LEFT_SECONDS, time.time())
             with run_log(plan.folder.path):
                 return "finished", recorded(plan)
-
-
-def warn_of_damage(record: Path) -> None:
-    """Say so if a record is there and cannot be read, which is why the run is done again."""
-    try:
-        read_json(record)
-    except Damaged as error:
-        log.warning("%s: the run is done again", error)
 
 
 def require_possible(plan: Plan) -> None:
@@ -114,9 +110,11 @@ def recorded(plan: Plan[Any, R]) -> R:
     if plan.config.resume == "rerun":
         for name in LEFT_BEHIND:
             (folder.path / name).unlink(missing_ok=True)
+        folder.remove_states()
     try:
         return done(plan, folder.begin())
     except Diverged as error:
+        folder.remove_states()  # it would diverge again
         end(plan, "diverged", str(error))
         raise JobFailed("diverged", str(error), folder.path / "run.log") from error
     except ConfigError as error:
@@ -140,6 +138,7 @@ def done(plan: Plan[Any, R], attempt: int) -> R:
     tracker = mirror(plan, attempt)
     code = EXIT_CODES["failed"]
     try:
+        tell(True)
         result = outcome(plan, tracker)
         tracker.summarize(flattened(result))
         write_result(folder.path, result)

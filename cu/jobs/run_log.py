@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
+from cu.disk.files import Damaged, read_json
 from cu.jobs.bounded_log import LIMIT
 
 log = logging.getLogger("cu")
@@ -29,3 +30,11 @@ def run_log(folder: Path) -> Iterator[None]:
             logger.removeHandler(handler)
         with suppress(OSError):  # a full disk, or a method that closed every open file
             handler.close()
+
+
+def warn_of_damage(record: Path) -> None:
+    """Say so if a record is there and cannot be read, which is why the run is done again."""
+    try:
+        read_json(record)
+    except Damaged as error:
+        log.warning("%s: the run is done again", error)

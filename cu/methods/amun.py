@@ -67,7 +67,7 @@ class AMUN:
             purpose="batches/amun",
             placement=context.hardware.placement,
         )
-        return fit(model, stream, cross_entropy, self.recipe, context)
+        return fit(model, stream, cross_entropy, self.recipe, context, state=())
 
     def adversarial(self, model: Classifier, forget: Split, context: MethodContext) -> tuple[Tensor, Tensor]:
         """Normalised adversarial images float32 [M, C, H, W] and their predicted classes int64 [M].

@@ -50,7 +50,9 @@ class BadTeacher:
             retain.relabelled(torch.zeros_like(retain.labels)),
         )
         good, bad = frozen_teacher(model), frozen_teacher(context.new_model("bad_teacher"))
-        return fit(model, context.batches(flagged, self.recipe), partial(self.loss, good, bad), self.recipe, context)
+        return fit(
+            model, context.batches(flagged, self.recipe), partial(self.loss, good, bad), self.recipe, context, state=()
+        )
 
     def loss(self, good: Classifier, bad: Classifier, student: Classifier, batch: Batch) -> Tensor:
         """Distance from the teacher that each sample's flag names."""

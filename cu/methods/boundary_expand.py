@@ -38,7 +38,7 @@ class BoundaryExpand:
         """`model` after training with the shadow class, with as many outputs as before."""
         widened = self.widened(model, context.generator("shadow"))
         shadow = task.forget.relabelled(torch.full_like(task.forget.labels, task.num_classes))
-        return pruned(fit(widened, context.batches(shadow, self.recipe), cross_entropy, self.recipe, context))
+        return pruned(fit(widened, context.batches(shadow, self.recipe), cross_entropy, self.recipe, context, state=()))
 
     @staticmethod
     def widened(model: Classifier, source: torch.Generator) -> Classifier:

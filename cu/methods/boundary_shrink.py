@@ -46,7 +46,7 @@ class BoundaryShrink:
         """`model` trained on `task.forget` under the labels of its neighbours."""
         with context.ledger.preparing():
             relabelled = self.relabelled(model, task.forget, context)
-        return fit(model, context.batches(relabelled, self.recipe), cross_entropy, self.recipe, context)
+        return fit(model, context.batches(relabelled, self.recipe), cross_entropy, self.recipe, context, state=())
 
     def relabelled(self, model: Classifier, forget: Split, context: MethodContext) -> Split:
         """The forget set under its new labels."""

@@ -39,5 +39,6 @@ class CfK:
         student = deepcopy(model)
         freeze_all_but(student, last_layers(student, self.layers))
         return thaw_as(
-            fit(student, context.batches(task.retain, self.recipe), cross_entropy, self.recipe, context), model
+            fit(student, context.batches(task.retain, self.recipe), cross_entropy, self.recipe, context, state=()),
+            model,
         )

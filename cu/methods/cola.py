@@ -54,9 +54,9 @@ class Cola:
             with context.ledger.preparing():
                 splits = (task.retain, pseudo_labelled(model, task, context))
         batches = context.batches(splits, self.collapse)
-        collapsed = fit(model, batches, self.collapsing, self.collapse, context, name="collapsing")
+        collapsed = fit(model, batches, self.collapsing, self.collapse, context, name="collapsing", state=())
         kept = context.batches(task.retain, self.align)
-        return fit(collapsed, kept, cross_entropy, self.align, context, name="aligning")
+        return fit(collapsed, kept, cross_entropy, self.align, context, name="aligning", state=())
 
     def collapsing(self, model: Classifier, batch: Batch) -> Tensor:
         """The supervised contrastive loss of the features of a batch."""

@@ -101,6 +101,7 @@ class Contrastive:
             context,
             after_step=self.stop_rule(task, context, best),
             around_step=keys.following if keys else unconstrained,
+            state=[part for part in (keys, best) if part],
         )
         return best.put_back(student) if best else student
 

@@ -17,6 +17,7 @@ from cu.data.batches.pairs import PairedBatches
 from cu.data.batches.shuffled import Batch
 from cu.data.types import UnlearningTask
 from cu.engine.context import MethodContext
+from cu.engine.descent import Stateful
 from cu.engine.fit import fit
 from cu.engine.freezing import frozen_teacher
 from cu.engine.recipe import Recipe
@@ -103,8 +104,11 @@ class ContrastiveMatching:
         looks = self.stop_on == "val" and task.scenario == "class"
         watch = Watch(probing(task, context), model, self.stop_every) if looks else None
         teacher, source = frozen_teacher(model), context.generator("directions")
+        state: list[Stateful] = [source, *([watch] if watch else [])]
         loss = partial(self.loss, teacher, task.forget_classes, source, watch=watch)
-        return fit(model, AccompaniedBatches(pairs, held_out), loss, self.recipe, context, after_step=watch)
+        return fit(
+            model, AccompaniedBatches(pairs, held_out), loss, self.recipe, context, after_step=watch, state=state
+        )
 
     def loss(
         self,

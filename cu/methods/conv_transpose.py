@@ -38,7 +38,7 @@ class ConvTranspose:
     def unlearn(self, model: Classifier, task: UnlearningTask, context: MethodContext) -> Classifier:
         """`model` transposed and trained further without ever reading `task.forget`."""
         batches = context.batches(task.retain, self.recipe)
-        return fit(transposed(model), batches, cross_entropy, self.recipe, context)
+        return fit(transposed(model), batches, cross_entropy, self.recipe, context, state=())
 
 
 def transposed(model: Classifier) -> Classifier:

@@ -42,7 +42,7 @@ class CoUn:
     def unlearn(self, model: Classifier, task: UnlearningTask, context: MethodContext) -> Classifier:
         """`model` trained further without ever reading `task.forget`."""
         views = TwoViewBatches(context.batches(task.retain.augmented(True), self.recipe))
-        return fit(model, views, self.loss, self.recipe, context)
+        return fit(model, views, self.loss, self.recipe, context, state=())
 
     def loss(self, model: Classifier, views: TwoViews) -> Tensor:
         """Cross-entropy of the first view plus λ times the contrast of both."""

@@ -37,7 +37,7 @@ class Delete:
     def unlearn(self, model: Classifier, task: UnlearningTask, context: MethodContext) -> Classifier:
         """`model` distilled on `task.forget`."""
         batches = context.batches(task.forget, self.recipe)
-        return fit(model, batches, partial(erasing_loss, frozen_teacher(model)), self.recipe, context)
+        return fit(model, batches, partial(erasing_loss, frozen_teacher(model)), self.recipe, context, state=())
 
 
 def erasing_loss(teacher: Classifier, student: Classifier, batch: Batch) -> Tensor:

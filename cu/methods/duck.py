@@ -62,7 +62,7 @@ class Duck:
                 return False
             return context.accuracy(student, task.forget) < self.stop_accuracy
 
-        return fit(model, pairs, partial(self.loss, centroids), self.recipe, context, after_step=stop)
+        return fit(model, pairs, partial(self.loss, centroids), self.recipe, context, after_step=stop, state=())
 
     def loss(self, centroids: Tensor, model: Classifier, pair: Pair) -> Tensor:
         """Weighted sum; labels of the forget batch are rows of `centroids` [K, D]."""

@@ -62,7 +62,7 @@ class EraseAtTheCore:
             supervised = DeeplySupervised(model, task, self.dim)
         forget, retain = (context.batches(split, self.recipe) for split in (task.forget, task.retain))
         pairs = PairedBatches(forget, retain, self.omega, "random")
-        student = fit(supervised, pairs, self.loss, self.recipe, context)
+        student = fit(supervised, pairs, self.loss, self.recipe, context, state=())
         return Classifier(student.encoder, student.head).eval()
 
     def loss(self, model: Classifier, pair: Pair) -> Tensor:

@@ -51,7 +51,7 @@ class EscT:
             return pass_ended and context.accuracy(student, task.forget) == 0
 
         batches = context.batches(task.forget, self.recipe)
-        student = fit(start, batches, self.loss, self.recipe, context, after_step=stop, around_step=bounded)
+        student = fit(start, batches, self.loss, self.recipe, context, after_step=stop, around_step=bounded, state=())
         assert isinstance(student, Masked)
         kept = student.mask.detach() > self.threshold
         if kept.all():

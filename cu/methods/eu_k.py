@@ -43,5 +43,6 @@ class EuK:
         reset(student, context.new_model("eu_k"), paths)
         freeze_all_but(student, paths)
         return thaw_as(
-            fit(student, context.batches(task.retain, self.recipe), cross_entropy, self.recipe, context), model
+            fit(student, context.batches(task.retain, self.recipe), cross_entropy, self.recipe, context, state=()),
+            model,
         )

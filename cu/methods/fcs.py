@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from copy import deepcopy
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 import torch
 from annotated_types import Gt
@@ -14,6 +14,7 @@ from cu.data.batches.pairs import Pair, PairedBatches
 from cu.data.batches.shuffled import Batch, Stream
 from cu.data.types import UnlearningTask
 from cu.engine.context import MethodContext
+from cu.engine.descent import Descent
 from cu.engine.fit import cross_entropy, descend, fit, require_finite_weights, set_training_mode
 from cu.engine.recipe import Recipe
 from cu.errors import ConfigError
@@ -54,17 +55,27 @@ class ForgetContrastStrengthen:
         if self.contrast.epochs != self.strengthen.epochs:
             raise ConfigError("method.contrast.epochs and method.strengthen.epochs must agree: both are the rounds")
         forget = context.batches(task.forget, self.erase)
-        student = deepcopy(fit(model, forget, uniform_loss, self.erase, context, name="erasing"))
+        student = deepcopy(fit(model, forget, uniform_loss, self.erase, context, name="erasing", state=()))
         sides = (context.batches(split, self.contrast) for split in (task.forget, task.retain))
         pairs = PairedBatches(*sides, repeats=1, sampling="random")
         stages = (
             Stage(student, pairs, self.contrast_loss, self.contrast, context),
             Stage(student, context.batches(task.retain, self.strengthen), cross_entropy, self.strengthen, context),
         )
-        for number in range(self.strengthen.epochs):
-            torch.manual_seed(derive_seed(context.seed, f"layers/fcs/{number}"))
+        rounds = Descent(
+            *("rounds", student, stages[0].optimizer, stages[0].scheduler),
+            *(context.ledger, context.trajectory_every, stages[1:]),
+        )
+        kept = context.descents.begin(rounds) if context.descents else None
+        while rounds.epoch < self.strengthen.epochs:
+            if kept:
+                kept.look()
+            torch.manual_seed(derive_seed(context.seed, f"layers/fcs/{rounds.epoch}"))
             for stage in stages:
-                stage.run(number)
+                stage.run(rounds.epoch)
+            rounds.epoch += 1
+        if kept:
+            kept.end()
         require_finite_weights(student)
         return student.eval()
 
@@ -89,6 +100,15 @@ class Stage:
         self.model, self.stream, self.loss, self.recipe, self.context = model, stream, loss, recipe, context
         self.optimizer = recipe.optimizer([p for p in model.parameters() if p.requires_grad])
         self.scheduler = recipe.scheduler(self.optimizer, len(stream))
+
+    def get_state(self) -> dict[str, Any]:
+        """Of optimizer and scheduler."""
+        return {"optimizer": self.optimizer.state_dict(), "step": self.scheduler.last_epoch}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """As they were."""
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.scheduler.last_epoch = state["step"]
 
     def run(self, number: int) -> None:
         """Go through the stream once, in the order of this round."""

@@ -23,4 +23,4 @@ class FineTune:
 
     def unlearn(self, model: Classifier, task: UnlearningTask, context: MethodContext) -> Classifier:
         """`model` trained further without ever reading `task.forget`."""
-        return fit(model, context.batches(task.retain, self.recipe), cross_entropy, self.recipe, context)
+        return fit(model, context.batches(task.retain, self.recipe), cross_entropy, self.recipe, context, state=())

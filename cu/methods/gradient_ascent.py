@@ -29,7 +29,9 @@ class GradientAscent:
 
     def unlearn(self, model: Classifier, task: UnlearningTask, context: MethodContext) -> Classifier:
         """`model` after ascent on `task.forget`."""
-        return fit(model, context.batches(task.forget, self.recipe), negated_cross_entropy, self.recipe, context)
+        return fit(
+            model, context.batches(task.forget, self.recipe), negated_cross_entropy, self.recipe, context, state=()
+        )
 
 
 def negated_cross_entropy(model: Classifier, batch: Batch) -> Tensor:

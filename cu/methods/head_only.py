@@ -35,7 +35,7 @@ class HeadOnly:
             raise ConfigError(f"method.recipe.batchnorm={self.recipe.batchnorm} would move frozen layers; use frozen")
         start = deepcopy(model).requires_grad_(False)
         start.head.get_submodule("classifier").requires_grad_(True)
-        student = fit(start, context.batches(task.retain, self.recipe), cross_entropy, self.recipe, context)
+        student = fit(start, context.batches(task.retain, self.recipe), cross_entropy, self.recipe, context, state=())
         for own, given in zip(student.parameters(), model.parameters(), strict=True):
             own.requires_grad_(given.requires_grad)
         return student

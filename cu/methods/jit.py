@@ -45,7 +45,7 @@ class JustInTime:
     def unlearn(self, model: Classifier, task: UnlearningTask, context: MethodContext) -> Classifier:
         """`model` made smooth around `task.forget`."""
         stream = NoisyBatches(context.batches(task.forget, self.recipe), self.copies, self.noise, context)
-        return fit(model, stream, smoothness_loss, self.recipe, context)
+        return fit(model, stream, smoothness_loss, self.recipe, context, state=())
 
 
 @dataclass(frozen=True, eq=False)

@@ -45,7 +45,7 @@ class L1Sparse:
         if self.plain_epochs > self.recipe.epochs:
             raise ConfigError(f"method.plain_epochs must be at most method.recipe.epochs={self.recipe.epochs}")
         batches = TaggedBatches(context.batches(task.retain, self.recipe), self.penalty_of)
-        return fit(model, batches, penalised_cross_entropy, self.recipe, context)
+        return fit(model, batches, penalised_cross_entropy, self.recipe, context, state=())
 
     def penalty_of(self, epoch: int | str) -> float:
         """γ of an epoch, counted from 0: γ (1 - epoch / penalised epochs) under `linear` decay."""

@@ -68,7 +68,7 @@ class L2ul:
         def stop(student: Classifier, step: int, pass_ended: bool) -> bool:
             return pass_ended and context.accuracy(student, task.forget) == 0
 
-        return fit(model, pairs, partial(self.loss, start, fixed), self.recipe, context, after_step=stop)
+        return fit(model, pairs, partial(self.loss, start, fixed), self.recipe, context, after_step=stop, state=())
 
     def adversarial(
         self, model: Classifier, forget: Split, num_classes: int, context: MethodContext

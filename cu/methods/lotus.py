@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from copy import deepcopy
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import torch
 from annotated_types import Ge, Gt, Le
@@ -73,7 +73,8 @@ class Lotus:
                 context.log({"lotus/temperature": tempering.temperature}, step)
             return tempering.reached
 
-        return fit(model, context.batches(flagged, self.recipe), tempering.loss, self.recipe, context, after_step=stop)
+        batches = context.batches(flagged, self.recipe)
+        return fit(model, batches, tempering.loss, self.recipe, context, after_step=stop, state=[tempering])
 
     def unseen_accuracy(self, model: Classifier, task: UnlearningTask, context: MethodContext) -> float:
         """The original's accuracy on data it has not seen, or 0 where nothing is to be left."""
@@ -100,6 +101,14 @@ class Tempering:
         """Set the temperature by the student's accuracy on the forget set."""
         difference = accuracy - self.unseen
         self.temperature, self.reached = math.exp(self.alpha * difference), difference <= REACHED
+
+    def get_state(self) -> dict[str, float | bool]:
+        """The temperature, and whether it is enough."""
+        return {"temperature": self.temperature, "reached": self.reached}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """As it was."""
+        self.temperature, self.reached = state["temperature"], state["reached"]
 
     def loss(self, student: Classifier, batch: Batch) -> Tensor:
         """Cross-entropy with the targets that the labels ask for."""

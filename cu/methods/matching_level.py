@@ -126,6 +126,14 @@ class Watch:
         self.levels = dict(zip(("embedding", "features"), probes.levels(original), strict=True))
         self.open = set(self.levels)
 
+    def get_state(self) -> list[str]:
+        """What changes on the way."""
+        return sorted(self.open)
+
+    def set_state(self, state: list[str]) -> None:
+        """Be as it was."""
+        self.open = set(state)
+
     def __call__(self, model: Classifier, step: int, pass_ended: bool) -> bool:
         """Whether to stop after this step."""
         if step % self.every:

@@ -60,7 +60,7 @@ class MaskedSmallGradients:
             return damped(student, anew, self.kept_gradient)
 
         batches = context.batches(task.retain, self.recipe)
-        return fit(start, batches, cross_entropy, self.recipe, context, around_step=around_step)
+        return fit(start, batches, cross_entropy, self.recipe, context, around_step=around_step, state=())
 
     def mask(self, model: Classifier, task: UnlearningTask, context: MethodContext) -> Mask:
         """Masks (bool) of the weights that start anew, by parameter."""

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from cu.data.batches.pairs import Pair
 from cu.data.batches.shuffled import Batch, Redrawn, Stream
 from cu.data.types import UnlearningTask
+from cu.engine import team
 from cu.engine.context import MethodContext
 from cu.engine.fit import cross_entropy, fit
 from cu.engine.recipe import Recipe
@@ -53,7 +54,7 @@ class MUNBa:
             forget = context.batches(task.forget.relabelled(labels), self.recipe)
             return PairedWhilePossible(forget, context.batches(task.retain, self.recipe))
 
-        return fit(model, Redrawn(stream), bargained_loss, self.recipe, context, around_step=self.around_step)
+        return fit(model, Redrawn(stream), bargained_loss, self.recipe, context, around_step=self.around_step, state=())
 
     def around_step(self, model: nn.Module, optimizer: torch.optim.Optimizer, batch: Batch | Pair):
         """Clip the gradient of a bargained step; plain steps are left as they are."""
@@ -76,7 +77,7 @@ def bargained_loss(model: Classifier, batch: Batch | Pair) -> Tensor:
     losses = cross_entropy(model, batch.retain), cross_entropy(model, batch.forget)
     weights = [w for w in model.parameters() if w.requires_grad]
     gradients = (torch.autograd.grad(loss, weights, retain_graph=True, allow_unused=True) for loss in losses)
-    retain, forget = (torch.cat([g.flatten() for g in parts if g is not None]) for parts in gradients)
+    retain, forget = (team.averaged(torch.cat([g.flatten() for g in parts if g is not None])) for parts in gradients)
     share_retain, share_forget = bargain(retain, forget)
     return share_retain * losses[0] + share_forget * losses[1]
 

@@ -42,7 +42,7 @@ class NegGradPlus:
         pairs = RetainPairs(
             context.batches(task.forget, self.recipe, self.forget_batch_size), context.batches(task.retain, self.recipe)
         )
-        return fit(model, pairs, self.loss, self.recipe, context)
+        return fit(model, pairs, self.loss, self.recipe, context, state=())
 
     def loss(self, model: Classifier, pair: Pair) -> Tensor:
         """The weighted difference; forget images are not even looked at if their weight is 0."""

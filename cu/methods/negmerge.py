@@ -58,7 +58,9 @@ class NegMerge:
 
     def tuned(self, model: Classifier, batches: ShuffledBatches, epochs: int, context: MethodContext) -> Classifier:
         """A copy of `model` that has learned the forget set further."""
-        return fit(model, batches, cross_entropy, replace(self.recipe, epochs=epochs), context, name="fine-tuning")
+        return fit(
+            model, batches, cross_entropy, replace(self.recipe, epochs=epochs), context, name="fine-tuning", state=()
+        )
 
 
 def agreed(vectors: Sequence[Tensor]) -> Tensor:

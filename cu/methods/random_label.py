@@ -37,7 +37,7 @@ class RandomLabel:
     def unlearn(self, model: Classifier, task: UnlearningTask, context: MethodContext) -> Classifier:
         """`model` trained on `task.retain` and on the relabelled `task.forget`."""
         stream = relabelled_stream(task, self.recipe, context, self.order, self.labels, self.redraw)
-        return fit(model, stream, cross_entropy, self.recipe, context)
+        return fit(model, stream, cross_entropy, self.recipe, context, state=())
 
 
 def relabelled_stream(

@@ -54,7 +54,7 @@ class SalUn:
             return step_inside(mask, student, optimizer)
 
         stream = relabelled_stream(task, self.recipe, context, self.order, self.labels, self.redraw)
-        return fit(model, stream, cross_entropy, self.recipe, context, around_step=around_step)
+        return fit(model, stream, cross_entropy, self.recipe, context, around_step=around_step, state=())
 
     def mask(self, model: Classifier, task: UnlearningTask, context: MethodContext) -> Mask:
         """Masks (bool) by parameter, True for salient weights."""

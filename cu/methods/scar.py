@@ -73,7 +73,7 @@ class Scar:
                 return False
             return context.accuracy(student, task.forget) < self.stop_accuracy
 
-        return fit(model, pairs, loss, self.recipe, context, after_step=stop)
+        return fit(model, pairs, loss, self.recipe, context, after_step=stop, state=())
 
     def targets(
         self, model: Classifier, task: UnlearningTask, context: MethodContext

@@ -53,7 +53,7 @@ class Scissorhands:
                 if name in trimmed:
                     weight.copy_(torch.where(trimmed[name], fresh[name], weight))
         pairs = RetainPairs(context.batches(task.forget, self.recipe), context.batches(task.retain, self.recipe))
-        return fit(start, pairs, self.loss, self.recipe, context)
+        return fit(start, pairs, self.loss, self.recipe, context, state=())
 
     def mask(self, model: Classifier, task: UnlearningTask, context: MethodContext) -> Mask:
         """Masks (bool) of the weights that start anew, by parameter, over the chosen layers together."""

@@ -76,22 +76,22 @@ class Scrub:
         )
         loss = partial(self.loss, frozen_teacher(model))
         if not self.rewind:
-            return fit(model, batches, loss, self.recipe, context)
-        held_out, students = held_out_like_forget(task), []
+            return fit(model, batches, loss, self.recipe, context, state=())
+        held_out, students = held_out_like_forget(task), Students(model)
         ends = {context.ledger.steps + steps for steps in accumulate(map(batches.length, range(self.recipe.epochs)))}
 
         def keep(student: Classifier, step: int, _: bool) -> bool:
             if step in ends:
-                students.append(deepcopy(student).eval())
+                students.keep(student)
             return False
 
-        final = fit(model, batches, loss, self.recipe, context, after_step=keep)
-        errors = [1 - context.accuracy(student, task.forget) for student in students]
+        final = fit(model, batches, loss, self.recipe, context, after_step=keep, state=[students])
+        errors = [1 - context.accuracy(student, task.forget) for student in students.kept]
         if not errors:
             return final
         chosen = closest(errors, 1 - context.accuracy(final, held_out))
         context.log({"scrub/epoch": chosen + 1}, context.ledger.steps)
-        return students[chosen]
+        return students.kept[chosen]
 
     def loss(self, teacher: Classifier, student: Classifier, tagged: Tagged[Part]) -> Tensor:
         """-KL_T of a max batch, `retain_weight` * CE + `distillation_weight` * KL_T of a min batch."""
@@ -102,6 +102,33 @@ class Scrub:
         if tagged.tag == "max":
             return -distance
         return self.retain_weight * F.cross_entropy(logits, tagged.batch.labels) + self.distillation_weight * distance
+
+
+class Students:
+    """Copies of a student on its way, in evaluation mode.
+
+    Attributes:
+        kept: In the order that they were kept.
+    """
+
+    def __init__(self, model: Classifier) -> None:
+        self.kept: list[Classifier] = []
+        self._example = model
+
+    def keep(self, student: Classifier) -> None:
+        """Keep a copy."""
+        self.kept.append(deepcopy(student).eval())
+
+    def get_state(self) -> list[dict[str, Tensor]]:
+        """The weights of all."""
+        return [student.state_dict() for student in self.kept]
+
+    def set_state(self, state: Sequence[dict[str, Tensor]]) -> None:
+        """Those of the state, and no others."""
+        self.kept = []
+        for weights in state:
+            self.keep(self._example)
+            self.kept[-1].load_state_dict(weights)
 
 
 @dataclass(frozen=True, eq=False)

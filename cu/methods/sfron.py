@@ -54,7 +54,7 @@ class SFRon:
     def unlearn(self, model: Classifier, task: UnlearningTask, context: MethodContext) -> Classifier:
         """`model` after T retain steps and T / k forget steps."""
         if self.ascent == 0:
-            return fit(model, context.batches(task.retain, self.recipe), cross_entropy, self.recipe, context)
+            return fit(model, context.batches(task.retain, self.recipe), cross_entropy, self.recipe, context, state=())
         with context.ledger.preparing():
             mask = self.mask(model, task, context)
 
@@ -63,7 +63,7 @@ class SFRon:
 
         forget, retain = context.batches(task.forget, self.recipe), context.batches(task.retain, self.recipe)
         stream = Interleaved(forget, retain, self.every, self.ascent, self.recipe.epochs)
-        return fit(model, stream, self.loss, self.recipe, context, around_step=around_step)
+        return fit(model, stream, self.loss, self.recipe, context, around_step=around_step, state=())
 
     def loss(self, model: Classifier, batch: Batch | Ascent) -> Tensor:
         """Cross-entropy of a retain batch, or minus the weighted cross-entropies of a forget batch."""

@@ -76,9 +76,15 @@ class Unsir:
             purpose="batches/noise+retain",
             placement=samples.placement,
         )
-        impaired = fit(model, mixed, cross_entropy, self.impair, context, name="impairing")
+        impaired = fit(model, mixed, cross_entropy, self.impair, context, name="impairing", state=())
         return fit(
-            impaired, context.batches(retain, self.repair), cross_entropy, self.repair, context, name="repairing"
+            impaired,
+            context.batches(retain, self.repair),
+            cross_entropy,
+            self.repair,
+            context,
+            name="repairing",
+            state=(),
         )
 
     def noise(self, model: Classifier, task: UnlearningTask, context: MethodContext) -> tuple[Tensor, Tensor]:

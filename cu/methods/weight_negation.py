@@ -40,7 +40,7 @@ class Negation:
     def unlearn(self, model: Classifier, task: UnlearningTask, context: MethodContext) -> Classifier:
         """`model` negated and trained further without ever reading `task.forget`."""
         start = negated(model, self.layers)
-        return fit(start, context.batches(task.retain, self.recipe), cross_entropy, self.recipe, context)
+        return fit(start, context.batches(task.retain, self.recipe), cross_entropy, self.recipe, context, state=())
 
 
 def negated(model: Classifier, layers: Sequence[int]) -> Classifier:

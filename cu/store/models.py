@@ -13,14 +13,16 @@ from typing import Any
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
-from cu.disk.files import Damaged, JsonLines, read_mapping, remove_leftovers, write_json, writing
+from cu.disk.files import Damaged, JsonLines, NoRows, read_mapping, remove_leftovers, write_json, writing
 from cu.disk.locks import locked
+from cu.engine import team
 from cu.errors import ConfigError, first_line
 from cu.models.checkpoints.read import UNREADABLE
 from cu.store.checkpoint import EpochCheckpoint
 from cu.store.identity import fingerprint, sha256
 
 log = logging.getLogger(__name__)
+TRAINING = "training"  # the word at which the other processes of a job train along
 LEFT_SECONDS = 3600.0  # after which a temporary file has no writer any more
 
 
@@ -50,8 +52,22 @@ class ModelStore:
         """The model of this identity, trained if nobody has yet.
 
         `train` gets a checkpoint to keep its state in and a log for its rows, and returns the model and what to
-        record about it. Of several processes that want one model, one trains and the others wait.
+        record about it. Of several processes that want one model, one trains and the others wait; those of one job
+        train it together, and the first one writes.
         """
+        if not team.leads():
+            return self.followed(self.folder(identity), train)
+        stored = self.led(identity, train)
+        return team.shared(lambda: stored)
+
+    def followed(self, folder: Path, train: Train) -> StoredModel:
+        """What the first process of the job obtains, trained together with it if it trains."""
+        while (found := team.shared(lambda: None)) == TRAINING:
+            train(EpochCheckpoint(folder / "checkpoint.pt"), NoRows(folder / "metrics.jsonl"))
+        return found  # type: ignore[return-value]
+
+    def led(self, identity: Mapping[str, Any], train: Train) -> StoredModel:
+        """The model, found or made."""
         folder = self.folder(identity)
         with suppress(*UNREADABLE, Damaged):  # said below, once
             if (stored := load_model(folder)) is not None:
@@ -62,6 +78,7 @@ class ModelStore:
                 return stored
             remove_leftovers(folder, LEFT_SECONDS, time.time())
             checkpoint = EpochCheckpoint(folder / "checkpoint.pt")
+            team.shared(lambda: TRAINING)
             model, about = train(checkpoint, JsonLines(folder / "metrics.jsonl", keep=checkpoint.path.exists()))
             write_model(folder, model, {"fingerprint": folder.name, "identity": identity, **about})
             checkpoint.path.unlink(missing_ok=True)

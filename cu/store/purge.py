@@ -14,6 +14,7 @@ from cu.data.scenarios.id_files import Named
 from cu.disk.files import Damaged, read_mapping
 from cu.errors import ConfigError
 from cu.store.forget_ids import left_behind
+from cu.store.runs import STATES
 
 
 @dataclass(frozen=True)
@@ -86,9 +87,10 @@ def _models_of(root: Path, result: Any) -> list[Path]:
 
 
 def _outputs_in(folder: Path) -> Iterator[Path]:
-    """Logits and embeddings by sample."""
+    """Logits and embeddings by sample, and states of a method that never ended."""
     yield from sorted(folder.glob("predictions*.npz"))
     yield from sorted(folder.glob("audited/*.npz"))
+    yield from sorted(folder.glob(STATES))
 
 
 def _decoded(cache: Path, entries: Sequence[Named]) -> Iterator[Path]:

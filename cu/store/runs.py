@@ -16,6 +16,7 @@ from cu.disk.writer import is_gone, this_process
 
 log = logging.getLogger(__name__)
 CONFIG = "config.yaml"
+STATES = "checkpoint-*.pt"  # of the descents of a method
 RunState = Literal["running", "finished", "failed", "preempted", "diverged"]
 
 
@@ -66,6 +67,11 @@ class RunFolder:
         if damaged:
             log.warning("%s is gone or damaged: written again", self.path / CONFIG)
             self.write_config(content)
+
+    def remove_states(self) -> None:
+        """Remove what an attempt kept to go on from."""
+        for path in self.path.glob(STATES):
+            path.unlink(missing_ok=True)
 
     def begin(self) -> int:
         """Mark the run as running; returns which attempt this is, from 1. An earlier result stays for now."""

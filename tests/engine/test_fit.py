@@ -1,6 +1,7 @@
 import io
 import math
 from copy import deepcopy
+from dataclasses import replace
 
 import pytest
 import torch
@@ -9,6 +10,7 @@ from torch.nn import functional as F
 from cu.disk.files import JsonLines, read_rows
 from cu.engine.fit import Diverged, cross_entropy, fit
 from cu.engine.hardware import Hardware
+from cu.engine.interruption import Descents
 from cu.engine.ledger import Ledger
 from cu.seeds import derive_seed
 
@@ -21,10 +23,10 @@ def train(toy_data, make_run, make_recipe, make_model):
         run = run or make_run(build=lambda: make_model(dropout=0.2))
         recipe = make_recipe(**settings)
         model = model or run.new_model()
-        fitted = fit(
-            model, run.batches(toy_data.train, recipe), loss, recipe, run, after_step=after_step, checkpoint=checkpoint
-        )
-        return fitted, run
+        if checkpoint:
+            run = replace(run, descents=Descents(lambda number: checkpoint, every=0))
+        batches = run.batches(toy_data.train, recipe)
+        return fit(model, batches, loss, recipe, run, after_step=after_step, state=()), run
 
     return train
 
@@ -231,7 +233,7 @@ class Killed(BaseException):
 
 
 class Disk:
-    """Keeps bytes, as a file would; dies before or after the save that follows epoch `until`."""
+    """Keeps bytes, as a file would; dies before or after the save at `until`: batches that are done, of epochs."""
 
     def __init__(self, until=None, before=False):
         self.bytes, self.until, self.before = None, until, before
@@ -240,7 +242,7 @@ class Disk:
         return None if self.bytes is None else torch.load(io.BytesIO(self.bytes), weights_only=True)
 
     def save(self, state):
-        last = state["epoch"] == self.until
+        last = (state["epoch"], state["batch"]) == self.until
         if last and self.before:
             raise Killed
         file = io.BytesIO()
@@ -252,7 +254,9 @@ class Disk:
 
 @pytest.mark.parametrize("adamw", [False, True])
 @pytest.mark.parametrize("schedule", ["one_cycle", "cosine"])
-@pytest.mark.parametrize(("until", "before"), [(1, False), (2, False), (2, True), (1, True), (4, False)])
+@pytest.mark.parametrize(
+    ("until", "before"), [((1, 0), False), ((2, 3), False), ((2, 4), True), ((0, 0), False), ((3, 4), False)]
+)
 def test_an_interrupted_training_ends_bit_identical(
     train, make_run, make_model, same_weights, tmp_path, schedule, adamw, until, before
 ):
@@ -292,7 +296,8 @@ def test_evaluation_and_checkpoints_are_off_the_clock(train, make_run, hardware,
     ticks = iter(range(10**6))
     looked = make_run(ledger=Ledger(hardware, lambda: next(ticks)), task=toy_tasks["class"], trajectory_every=1)
     # A tick per reading: each pause adds one running stretch between two readings, and nothing for the look itself.
-    assert seconds(looked, checkpoint=Disk()) == plain + 10
+    # A look and a state per step, and what came of the whole.
+    assert seconds(looked, checkpoint=Disk()) == plain + 21
 
 
 def test_bf16_channels_last_gives_finite_weights_near_those_of_float32(train, make_run, hardware):

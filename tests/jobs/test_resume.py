@@ -66,9 +66,9 @@ def no_unlearning(outputs):
 
 @pytest.mark.slow
 def test_a_sweep_killed_in_training_goes_on_from_the_last_epoch(command, start, tiny, results, tmp_path):
-    words = ["-m", *tiny, "reference.k=0", "recipe.epochs=5", "seed=0,1"]
+    words = ["-m", *tiny, "reference.k=0", "recipe.epochs=5", "seed=0,1", "save_every=0"]
     killed = [*words, f"paths.outputs={tmp_path / 'killed'}"]
-    process = start("unlearn", *killed, prelude=DIE_IN_TRAINING.format(after=8, signal="SIGKILL"))
+    process = start("unlearn", *killed, prelude=DIE_IN_TRAINING.format(after=28, signal="SIGKILL"))
     process.communicate(timeout=60)
     assert process.returncode == -signal.SIGKILL
     again = command("unlearn", *killed)
@@ -80,6 +80,23 @@ def test_a_sweep_killed_in_training_goes_on_from_the_last_epoch(command, start, 
     curves = [sorted(p.read_text() for p in (tmp_path / n).glob("models/*/metrics.jsonl")) for n in ("killed", "whole")]
     assert curves[0] == curves[1]
     assert [len(curve.splitlines()) for curve in curves[0]] == [5, 5]
+
+
+@pytest.mark.slow
+def test_a_killed_unlearning_goes_on_where_it_was(command, start, tiny, results, tmp_path):
+    words = [*tiny, "method=contrastive", "method.queue=64", "method.stop_on=never", "save_every=0", "reference.k=0"]
+    killed = [*words, f"paths.outputs={tmp_path / 'killed'}"]
+    training = ("dataset.", "model.", "recipe.", "tracking", "hardware.", "paths.")
+    assert command("train", *(word for word in killed if word.startswith(training))).code == 0
+    process = start("unlearn", *killed, prelude=DIE_IN_TRAINING.format(after=4, signal="SIGKILL"))
+    process.communicate(timeout=60)
+    assert process.returncode == -signal.SIGKILL
+    assert only(tmp_path / "killed", "checkpoint-0.pt").exists()
+    again = command("unlearn", *killed)
+    assert sum("checkpoint-0.pt" in line for line in again.err) == 1
+    assert not only(tmp_path / "killed", "checkpoint-0.pt").exists()
+    assert command("unlearn", *words, f"paths.outputs={tmp_path / 'whole'}").code == 0
+    assert results(tmp_path / "killed") == results(tmp_path / "whole")
 
 
 @pytest.mark.slow
@@ -122,7 +139,7 @@ def test_a_signal_is_recorded_and_the_next_command_goes_on(
         save(self, state)
         os.kill(os.getpid(), getattr(signal, number))
 
-    words = [*tiny, f"paths.outputs={tmp_path}"]
+    words = [*tiny, f"paths.outputs={tmp_path}", "save_every=0"]
     with monkeypatch.context() as patch:
         patch.setattr(EpochCheckpoint, "save", interrupted)
         ended = command("unlearn", *words)
@@ -131,7 +148,7 @@ def test_a_signal_is_recorded_and_the_next_command_goes_on(
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
     again = command("unlearn", *words)
     assert again.code == 0
-    assert sum(line.startswith("continuing from epoch 1 ") for line in again.err) == 1
+    assert sum(line.startswith("continuing from epoch 0 ") for line in again.err) == 1
     assert results(tmp_path) == results(finished)
 
 
@@ -262,7 +279,7 @@ def test_a_damaged_checkpoint_is_one_warning_and_training_starts_again(
         self.path.write_bytes(b"PK\x03\x04 cut off")
         raise KeyboardInterrupt
 
-    words = [*tiny, f"paths.outputs={tmp_path}"]
+    words = [*tiny, f"paths.outputs={tmp_path}", "save_every=0"]
     with monkeypatch.context() as patch:
         patch.setattr(EpochCheckpoint, "save", cut)
         assert command("unlearn", *words).code == 130

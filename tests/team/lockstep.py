@@ -1,0 +1,51 @@
+"""What each of two processes runs: a method on the toy data, its weights written by the first one."""
+
+import sys
+from dataclasses import replace
+
+import torch
+from conftest import ORIGINAL_RECIPE, build_data, build_run
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
+
+from cu.config.build import build
+from cu.config.folder import config_folder
+from cu.config.processes import processes
+from cu.config.schema import Component
+from cu.data.scenarios.classes import ClassScenario
+from cu.data.task import make_task
+from cu.engine import team
+
+
+def outcome(name: str, batchnorm: str) -> dict[str, torch.Tensor]:
+    """Weights after a method with ragged batches."""
+    data = build_data()
+    task = make_task(data, ClassScenario(classes=[2]), torch.Generator().manual_seed(0))
+    with initialize_config_dir(str(config_folder()), version_base="1.3"):
+        parts = {**compose(f"method/{name}"), **compose("recipe/short")}
+    node = OmegaConf.to_container(OmegaConf.create(parts).method, resolve=True)
+    node["recipe"] |= {"epochs": 1, "batch_size": 17, "augment": True, "batchnorm": batchnorm}
+    node["recipe"]["optimizer"]["lr"] = 0.05
+    method = build(Component(node))
+    run = build_run()
+    torch.manual_seed(0)
+    with team.alone():
+        start = build_run().new_model()
+        start = replace_training(start, data, build_run())
+    return method.unlearn(start, task, run).state_dict()
+
+
+def replace_training(model, data, run):
+    """The model, trained by the usual recipe for one pass."""
+    from cu.engine.fit import cross_entropy, fit
+
+    recipe = replace(ORIGINAL_RECIPE, epochs=1)
+    return fit(model, run.batches(data.train, recipe), cross_entropy, recipe, run)
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    team.join(processes())
+    found = {f"{name}/{mode}": outcome(name, mode) for name, mode in (word.split("/") for word in sys.argv[2:])}
+    if team.leads():
+        torch.save(found, sys.argv[1])
