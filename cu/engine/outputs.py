@@ -49,6 +49,16 @@ def shows_features(arrays: Mapping[str, np.ndarray]) -> bool:
     return "head/sees_embedding" in arrays
 
 
+def logits_of(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """A score without embeddings and features, a small part of it where embeddings are wide."""
+    return {name: array for name, array in arrays.items() if name.endswith(("/logits", "/label", "/id"))}
+
+
+def has_embeddings(arrays: Mapping[str, np.ndarray]) -> bool:
+    """Whether a score is whole."""
+    return "train/embedding" in arrays
+
+
 def halved(embedding: np.ndarray) -> np.ndarray:
     """An embedding [N, D] in float16, unless that is too coarse or too small for it.
 

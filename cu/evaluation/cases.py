@@ -10,7 +10,7 @@ import numpy as np
 from cu.data.types import UnlearningTask
 from cu.engine.outputs import SPLITS
 from cu.metrics.predictions import ModelPredictions, Predictions
-from cu.metrics.rows import Rows
+from cu.metrics.rows import NotKept, Rows
 
 LARGE = 1 << 25  # bytes in float32 from which outputs are read piece by piece
 
@@ -40,7 +40,7 @@ def divided(
 
 def whole_split(arrays: Mapping[str, np.ndarray], name: str) -> Predictions:
     """The scores of one split of the data set; its features, unless it was scored before these were kept."""
-    embedding = floats(arrays[f"{name}/embedding"])
+    embedding = floats(arrays[f"{name}/embedding"]) if f"{name}/embedding" in arrays else NotKept()
     features = arrays.get(f"{name}/features")
     return Predictions(
         floats(arrays[f"{name}/logits"]),

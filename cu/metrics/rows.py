@@ -59,6 +59,26 @@ class Rows(np.lib.mixins.NDArrayOperatorsMixin):
         return found
 
 
+NOT_KEPT = "needs embeddings, which were not kept"
+
+
+class NotKeptError(Exception):
+    """Somebody asked for outputs that were not kept."""
+
+
+class NotKept:
+    """Stands where an array would be that was not kept; whoever looks into it raises `NotKeptError`."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise NotKeptError(NOT_KEPT)
+
+    def __getitem__(self, key: Any) -> Any:
+        raise NotKeptError(NOT_KEPT)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        raise NotKeptError(NOT_KEPT)
+
+
 def give_back(array: NDArray[Any]) -> None:
     """Let go of a mapped file's pages in memory; they are read again when they are needed. Nothing else has any."""
     mapped = getattr(array, "_mmap", None)
@@ -67,7 +87,9 @@ def give_back(array: NDArray[Any]) -> None:
 
 
 def taken(array: Any, positions: NDArray[Any]) -> Any:
-    """The rows of an array at `positions`; those of `Rows` are not read."""
+    """The rows of an array at `positions`; those of `Rows` are not read, and what was not kept stays so."""
+    if isinstance(array, NotKept):
+        return array
     return array.at(positions) if isinstance(array, Rows) else array[positions]
 
 
@@ -75,6 +97,8 @@ def joined(first: Any, second: Any) -> Any:
     """One array below another; rows of one source are not read."""
     if isinstance(first, Rows) and isinstance(second, Rows) and first.source is second.source:
         return Rows(first.source, np.concatenate([first.positions, second.positions]))
+    if isinstance(first, NotKept):
+        return first
     return np.concatenate([first, second])
 
 
