@@ -17,8 +17,7 @@ LARGE = 1 << 25  # bytes in float32 from which outputs are read piece by piece
 
 def by_split(arrays: Mapping[str, np.ndarray], task: UnlearningTask) -> ModelPredictions:
     """Scores of the whole data set, cut into the splits of a task by sample id."""
-    ids = (part.ids.cpu().numpy() for part in (task.retain, task.forget))
-    return divided(arrays, *ids, task.forget_classes)
+    return divided(arrays, task.retain.ids.cpu().numpy(), task.forget.ids.cpu().numpy(), task.forget_classes)
 
 
 def divided(
@@ -40,7 +39,7 @@ def divided(
 
 def whole_split(arrays: Mapping[str, np.ndarray], name: str) -> Predictions:
     """The scores of one split of the data set; its features, unless it was scored before these were kept."""
-    embedding = floats(arrays[f"{name}/embedding"]) if f"{name}/embedding" in arrays else NotKept()
+    embedding: Any = floats(arrays[f"{name}/embedding"]) if f"{name}/embedding" in arrays else NotKept()
     features = arrays.get(f"{name}/features")
     return Predictions(
         floats(arrays[f"{name}/logits"]),

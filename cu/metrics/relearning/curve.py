@@ -15,7 +15,8 @@ from cu.metrics.drawn import drawn
 from cu.metrics.findings import Floats
 from cu.metrics.predictions import Predictions
 from cu.metrics.representation.geometry import unit_rows
-from cu.metrics.representation.probes import LINEAR_C, few_shot_rows
+from cu.metrics.representation.probes import LINEAR_C
+from cu.metrics.representation.training_rows import few_shot_rows
 from cu.metrics.rows import PIECE, pieces
 from cu.metrics.spec import ACCURACY, metric
 
