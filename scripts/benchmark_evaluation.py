@@ -3,8 +3,8 @@
     python scripts/benchmark_evaluation.py [--classes 1000] [--rows 50000] [--dims 2048] [--scenario class]
 
 Makes outputs of an original, a retrained and an unlearned model (wide clouds around class means, written once to
-`--folder`), and judges all three by the suite that runs use, in a process of its own. Prints CPU seconds by metric, seconds in
-all, and the largest resident memory of that process.
+`--folder`), and judges all three by the suite that runs use, in a process of its own. Prints CPU seconds by metric,
+seconds in all, and the largest resident memory of that process.
 """
 
 from __future__ import annotations
