@@ -44,7 +44,7 @@ SUITE = {
     rmia: {"gamma": 1.0, "offline_a": 0.3, "draws": 2},
     lira_offline: {"draws": 2},
     class_profile: {},
-    class_membership: {"max_train": 100, "draws": 2},
+    class_membership: {"max_train": 100, "draws": 2, "max_classes": 100},
     calibration: {"bins": 15},
     two_sample_test: {"max_samples": 100, "draws": 2},
 }
