@@ -11,7 +11,6 @@ from threadpoolctl import threadpool_limits
 from cu.config.build import build
 from cu.config.schema import RunConfig
 from cu.data.types import ImageData, UnlearningTask
-from cu.disk.checksums import beside, require_whole, seal
 from cu.disk.files import Damaged, JsonLines, read_mapping, read_rows, write_json
 from cu.engine.clock import Clock
 from cu.engine.outputs import has_embeddings, logits_of, score
@@ -100,7 +99,6 @@ def forget(
         log.info("what %s made is known, evaluating it again", plan.names["method"])
         replay(read_rows(folder / "metrics.jsonl"), tracker.log)
         return *earlier, None
-    beside(folder / "metrics.jsonl").unlink(missing_ok=True)
     rows = JsonLines(folder / "metrics.jsonl", keep=False)
 
     def record(values: Mapping[str, float], step: int) -> None:
@@ -116,8 +114,6 @@ def forget(
     log.info("%s forgets %d of %d samples", plan.names["method"], len(task.forget), len(workspace.data.train))
     with surroundings_kept(), context.ledger.running():
         unlearned = method.unlearn(model, task, context)
-    if rows.path.exists():
-        seal(rows.path)
     cost, scoring = workspace.cost_of(context.ledger), Clock(workspace.hardware)
     with scoring.running():
         arrays = score(unlearned, workspace.data, workspace.hardware)
@@ -136,7 +132,6 @@ def earlier_outcome(plan: RunPlan) -> tuple[dict[str, Any], dict[str, float]] | 
     try:
         if not plan.weights_are_there():
             return None
-        require_whole(folder / "metrics.jsonl")
     except Damaged as error:
         log.warning("%s: the run is done again", error)
         return None

@@ -8,7 +8,6 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from cu.data.scenarios.id_files import Named, read_request
-from cu.disk.checksums import require_whole, seal
 from cu.disk.files import Damaged, writing
 from cu.errors import ConfigError
 
@@ -24,8 +23,6 @@ def write_forget_ids(folder: Path, entries: Iterable[Named], name: str = NAME) -
     csv.writer(text, lineterminator="\n").writerows([columns, *(row[: len(columns)] for row in rows)])
     with writing(folder / name) as temporary:  # names of files need not be UTF-8
         temporary.write_bytes(text.getvalue().encode("utf-8", "surrogateescape"))
-        # Before the list gets its name: a kill in between leaves a list that is written again, never a short one.
-        seal(temporary, folder / name)
 
 
 def read_forget_ids(folder: Path) -> list[int] | None:
@@ -42,12 +39,11 @@ def read_entries(path: Path) -> list[Named] | None:
     """The entries of a list that a run left behind; None if there is no such list.
 
     Raises:
-        Damaged: It is there and is no such list, or not the one that was written.
+        Damaged: It is there and is no such list.
     """
     if not path.exists():
         return None
     try:
-        require_whole(path)
         with path.open("rb") as file:
             if file.readline().split(b",")[0].strip() != b"id":
                 raise Damaged(f"{path} is damaged (no column of ids)")

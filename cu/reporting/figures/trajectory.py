@@ -9,8 +9,7 @@ from typing import Any
 import pandas as pd
 from matplotlib.axes import Axes
 
-from cu.disk.checksums import require_whole
-from cu.disk.files import Damaged, read_rows
+from cu.disk.files import read_rows
 from cu.reporting.figures import style
 from cu.reporting.figures.data import FigureData
 from cu.reporting.figures.outputs import RunRecord
@@ -35,10 +34,7 @@ _NAMES = {
 def looks(run: RunRecord) -> pd.DataFrame:
     """Accuracies in [0, 1] by `step`, from `metrics.jsonl`; step 0 is the original. Empty if none were kept."""
     try:
-        require_whole(run.folder / "metrics.jsonl")
         rows = read_rows(run.folder / "metrics.jsonl")
-    except Damaged as error:
-        raise LacksDataError(str(error)) from error
     except (OSError, UnicodeDecodeError) as error:
         raise LacksDataError(f"{run.folder / 'metrics.jsonl'} cannot be read ({type(error).__name__})") from error
     kept = [row for row in rows if isinstance(row, dict) and any(name.startswith(PREFIX) for name in row)]
