@@ -50,16 +50,17 @@ class EvaluationConfig:
     Attributes:
         name: Of the suite.
         trajectory_every: Steps between looks at the model on its way; 0 for none.
-        save_predictions: Whether the outputs of the unlearned model are kept.
+        keep: What is kept of the unlearned model's outputs: `all`; `logits` without embeddings; `summary`, only what
+            metrics say of them. Those of originals and retrained models are kept whole, for all runs.
         metrics: By name; null for one that is left out.
         audits: By name, what trains further models; null for one that is left out.
     """
 
     name: str
     trajectory_every: Annotated[int, Ge(0)]
-    save_predictions: bool
     metrics: Mapping[str, Component | None]
     audits: Mapping[str, Component | None]
+    keep: Literal["summary", "logits", "all"] = "all"
 
     def chosen(self) -> dict[str, Component]:
         """The metrics that are not left out."""

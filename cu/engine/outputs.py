@@ -9,6 +9,7 @@ import numpy as np
 from cu.data.types import ImageData, Split
 from cu.engine.hardware import Hardware
 from cu.engine.predict import predict
+from cu.metrics.rows import pieces
 from cu.models.types import Classifier
 
 SPLITS = ("train", "val", "test")
@@ -49,15 +50,30 @@ def shows_features(arrays: Mapping[str, np.ndarray]) -> bool:
     return "head/sees_embedding" in arrays
 
 
+def logits_of(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """A score without embeddings and features, a small part of it where embeddings are wide."""
+    return {name: array for name, array in arrays.items() if name.endswith(("/logits", "/label", "/id"))}
+
+
+def has_embeddings(arrays: Mapping[str, np.ndarray]) -> bool:
+    """Whether a score is whole."""
+    return "train/embedding" in arrays
+
+
 def halved(embedding: np.ndarray) -> np.ndarray:
     """An embedding [N, D] in float16, unless that is too coarse or too small for it.
 
     Too coarse for features with a large offset and a small spread, which is what metrics read: float16 has 11 bits, of
     which an offset of 1000 leaves 0.1 none. Too small for the numbers of a wrecked model.
     """
-    if np.abs(embedding).max(initial=0) > np.finfo(np.float16).max:
+    if not len(embedding):
+        return embedding.astype(np.float16)
+    cuts = list(pieces(*embedding.shape))
+    if max(np.abs(embedding[cut]).max(initial=0) for cut in cuts) > np.finfo(np.float16).max:
         return embedding
-    half = embedding.astype(np.float16)
-    error = np.square(half.astype(np.float32) - embedding, dtype=np.float64).mean(axis=0) if len(half) else np.zeros(1)
-    spread = embedding.var(axis=0, dtype=np.float64) if len(half) else np.zeros(1)
-    return half if (error <= LOST_SPREAD**2 * spread).all() else embedding
+    half, count = embedding.astype(np.float16), len(embedding)
+    # Piece by piece, since a copy in float64 would be twice as large as the embedding.
+    lost = [np.square(half[cut].astype(np.float32) - embedding[cut], dtype=np.float64).sum(0) for cut in cuts]
+    middle = np.sum([embedding[cut].sum(0, dtype=np.float64) for cut in cuts], axis=0) / count
+    spread = [np.square(embedding[cut] - middle).sum(0) for cut in cuts]
+    return half if np.all(np.sum(lost, axis=0) <= LOST_SPREAD**2 * np.sum(spread, axis=0)) else embedding

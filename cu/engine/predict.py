@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from cu.data.types import Split
 from cu.engine.hardware import Hardware
-from cu.models.types import Classifier
+from cu.models.types import Classifier, Output
 
 SCORING_BATCH = 512
 
@@ -32,19 +32,25 @@ class Scores(NamedTuple):
 
 def predict(model: Classifier, split: Split, hardware: Hardware) -> Scores:
     """The model's outputs on every sample of a split, in the split's order; the model's modes are put back."""
-    logits, embedding, features = [], [], []
+    found: Scores | None = None
     with evaluating(model), torch.inference_mode(), hardware.scoring():
         for positions in torch.arange(len(split)).split(SCORING_BATCH):
-            images = split.eval_view(positions, hardware.placement)
-            output = model(images)
-            logits.append(output.logits.float().cpu())
-            embedding.append(output.embedding.float().cpu())
-            # Linear heads hand their input on: it is fetched and kept once.
-            features.append(None if output.encoded is output.embedding else output.encoded.float().cpu())
-    if not logits:
-        return empty_scores(model, split, hardware)
-    found = torch.cat(embedding).clone()
-    return Scores(torch.cat(logits).clone(), found, found if features[0] is None else torch.cat(features).clone())
+            output = model(split.eval_view(positions, hardware.placement))
+            found = found or room_for(output, len(split))
+            found.logits[positions] = output.logits.float().cpu()
+            found.embedding[positions] = output.embedding.float().cpu()
+            if found.features is not found.embedding:
+                found.features[positions] = output.encoded.float().cpu()
+    return found or empty_scores(model, split, hardware)
+
+
+def room_for(output: Output, rows: int) -> Scores:
+    """Scores of so many samples, to be filled; large ones are held once, never in parts and whole."""
+    with torch.inference_mode(False):  # methods use scores where gradients are taken
+        logits, embedding = (torch.empty(rows, part.shape[1]) for part in (output.logits, output.embedding))
+        # Linear heads hand their input on: it is fetched and kept once.
+        same = output.encoded is output.embedding
+        return Scores(logits, embedding, embedding if same else torch.empty(rows, output.encoded.shape[1]))
 
 
 def empty_scores(model: Classifier, split: Split, hardware: Hardware) -> Scores:

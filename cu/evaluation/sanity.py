@@ -9,6 +9,7 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from cu.metrics.case import ModelPredictions, Predictions
+from cu.metrics.rows import rowwise
 
 FEWEST = 20  # samples below which nothing is said
 ERRORS = 4.0  # standard errors that a difference must have
@@ -16,6 +17,12 @@ APART = 0.05  # difference in accuracy from which gaps show two recipes instead 
 ONE_CLASS = 0.9  # share of predictions from which a model is said to know one answer
 LEARNED = 0.7  # accuracy in another class order from which it is no accident
 NORMALISATION = "mean and std (dataset.mean, dataset.std), image size, or a checkpoint that was never trained"
+
+
+@rowwise
+def answers(logits: np.ndarray) -> np.ndarray:
+    """The class [n] of the largest logit; also of a model that diverged, which is to be doubted and not refused."""
+    return logits.argmax(axis=1)
 
 
 def doubts(
@@ -41,7 +48,7 @@ def original_doubt(original: ModelPredictions, class_names: Sequence[str]) -> st
     seen = original.retain
     if len(seen) < FEWEST:
         return None
-    said = seen.logits.argmax(1)
+    said = answers(seen.logits)
     table = np.zeros((seen.logits.shape[1],) * 2, dtype=np.int64)
     np.add.at(table, (seen.label, said), 1)
     rows, columns = linear_sum_assignment(-table)
@@ -86,7 +93,7 @@ def accuracies(model: ModelPredictions) -> dict[str, float]:
 
 def hits(predictions: Predictions) -> np.ndarray:
     """1.0 where a sample is classified as labelled, else 0.0; float64 [N]."""
-    return (predictions.logits.argmax(1) == predictions.label).astype(np.float64)
+    return (answers(predictions.logits) == predictions.label).astype(np.float64)
 
 
 def spoken(values: Mapping[str, float]) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 from cu.metrics.case import Case
 from cu.metrics.drawn import Drawn
+from cu.metrics.rows import NotKeptError
 from cu.metrics.spec import MetricSpec, named
 
 Metrics = Mapping[str, Any]
@@ -22,7 +23,11 @@ def measure(metrics: Metrics, case: Case) -> dict[str, float | str]:
         if (reason := why_skipped(spec, case)) is not None:
             values.update(dict.fromkeys(spec.keys, f"skipped: {reason}"))
             continue
-        found = function(case)
+        try:
+            found = function(case)
+        except NotKeptError as error:
+            values.update(dict.fromkeys(spec.keys, f"skipped: {error}"))
+            continue
         if set(found) != set(spec.keys):
             raise AssertionError(f"metric {name} promised {sorted(spec.keys)} and returned {sorted(found)}")
         values.update({key: value if isinstance(value, Drawn) else float(value) for key, value in found.items()})

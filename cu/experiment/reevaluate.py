@@ -20,6 +20,7 @@ from cu.data.task import make_task
 from cu.data.types import UnlearningTask
 from cu.disk.files import Damaged
 from cu.errors import ConfigError, described
+from cu.evaluation.comparison import Comparison
 from cu.evaluation.suite import spec_of
 from cu.experiment.compare import compare_with_references
 from cu.experiment.earlier_runs import cost_of, faced, limits
@@ -27,6 +28,7 @@ from cu.experiment.memorisation import resolve_scenario
 from cu.experiment.request import entries_of
 from cu.experiment.selection import Selection
 from cu.experiment.workspace import Workspace, set_up
+from cu.metrics.rows import NOT_KEPT
 from cu.seeds import generator
 from cu.store.evaluation_id import evaluation_id
 from cu.store.forget_ids import EARLIER, write_forget_ids
@@ -88,7 +90,7 @@ def evaluate_run(folder: Path, config: EvaluateConfig) -> tuple[Ending, list[str
             return "already evaluated", []
         arrays = load_scores(folder / "predictions.npz")
         if arrays is None:
-            raise ConfigError("predictions.npz is missing; cu-unlearn keeps it with evaluation.save_predictions=true")
+            raise ConfigError("predictions.npz is missing; cu-unlearn keeps it with evaluation.keep=all")
         kept = KeptModels(config.paths.outputs / "models")
         original = kept.named(result.models.original)
         references = [kept.named(name) for name in result.models.retrained]
@@ -98,10 +100,26 @@ def evaluate_run(folder: Path, config: EvaluateConfig) -> tuple[Ending, list[str
             write_forget_ids(folder, entries_of(task.forget))
             others = faced(workspace, arrays, references)
             metrics, _ = compare_with_references(workspace, task, arrays, cost_of(result), original, others)
+            require_kept(metrics, stored.evaluation.name)
         about = {"evaluation_id": asked, "evaluation": stored.evaluation.name, "references": len(others)}
         write_result(folder, replace(result, **about, metrics=metrics))
     log.info("evaluated: %s", folder)
     return "evaluated", limits(result, others)
+
+
+def require_kept(metrics: Mapping[str, Comparison], suite: str) -> None:
+    """Check that no metric asked for outputs that were not kept: what it said when they were there must not be lost.
+
+    Raises:
+        ConfigError: Some did.
+    """
+    lacking = [key for key, entry in metrics.items() if NOT_KEPT in entry.status]
+    if lacking:
+        raise ConfigError(
+            f"predictions.npz has no embeddings (evaluation.keep=logits), and {len(lacking)} values of "
+            f"evaluation={suite} are made of them ({', '.join(lacking[:2])}, ...); leave those metrics out, or run "
+            "cu-unlearn with evaluation.keep=all resume=rerun"
+        )
 
 
 def up_to_date(result: RunResult, config: RunConfig) -> bool:
@@ -140,7 +158,7 @@ def stored_config(folder: Path, config: EvaluateConfig) -> RunConfig:
 
 def without_suite() -> dict[str, Any]:
     """What stands in for the parts of a record that are not used: its suite and where it was mirrored."""
-    suite = {"name": "", "trajectory_every": 0, "save_predictions": True, "metrics": {}, "audits": {}}
+    suite = {"name": "", "trajectory_every": 0, "keep": "all", "metrics": {}, "audits": {}}
     return {"evaluation": suite, "tracking": {"_target_": "cu.tracking.types.NoTracking"}}
 
 

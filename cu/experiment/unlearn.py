@@ -15,7 +15,7 @@ from cu.disk.files import Damaged, JsonLines, NoRows, read_mapping, read_rows, w
 from cu.engine import team
 from cu.engine.clock import Clock
 from cu.engine.interruption import Descents
-from cu.engine.outputs import score
+from cu.engine.outputs import has_embeddings, logits_of, score
 from cu.engine.surroundings import surroundings_kept
 from cu.experiment.adoption import hand_back_weights
 from cu.experiment.audits.context import AuditContext
@@ -151,8 +151,8 @@ def keep_outcome(plan: RunPlan, unlearned: Classifier, arrays: Mapping[str, Any]
     folder, evaluation = plan.folder.path, plan.config.evaluation
     if plan.config.keeps_model:
         write_model(folder, unlearned, {"fingerprint": plan.fingerprint, "identity": plan.identity})
-    if evaluation.save_predictions:
-        save_scores(folder / "predictions.npz", arrays)
+    if evaluation.keep != "summary":
+        save_scores(folder / "predictions.npz", arrays if evaluation.keep == "all" else logits_of(arrays))
         write_json(folder / "cost.json", cost)
     plan.folder.remove_states()
 
@@ -175,6 +175,9 @@ def earlier_outcome(plan: RunPlan) -> tuple[dict[str, Any], dict[str, float]] | 
         log.warning("%s: the run is done again", error)
         return None
     if arrays is None or cost is None:
+        return None
+    if not has_embeddings(arrays):
+        log.warning("%s was kept without embeddings: the run is done again", folder / "predictions.npz")
         return None
     if not {"unlearn_seconds", "steps"} <= cost.keys() or not all(isinstance(value, NUMBER) for value in cost.values()):
         log.warning("%s is damaged: the run is done again", folder / "cost.json")

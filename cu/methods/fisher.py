@@ -30,7 +30,8 @@ class Fisher:
     Attributes:
         scale: α; the noise's standard deviation grows with its square root. It belongs to the per-sample Fisher
             information: public codes that square gradients of batches need another one.
-        samples: How many retain samples, drawn at random, estimate F, at a backward pass per class each; None for all.
+        samples: How many retain samples, drawn at random, estimate F, at a backward pass per class each, or per
+            drawn label where classes are more than 100; None for all.
     """
 
     needs: ClassVar[tuple[Need, ...]] = needing("retain data", "a linear last layer")

@@ -10,6 +10,8 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from cu.metrics.rows import joined, taken
+
 Floats = NDArray[np.floating[Any]]
 Integers = NDArray[np.int64]
 SPLITS = ("retain", "forget", "val", "test_retain", "test_forget")
@@ -19,6 +21,8 @@ T = TypeVar("T")
 @dataclass(frozen=True, eq=False)
 class Predictions:
     """One model on one list of samples, in the samples' own order.
+
+    Large ones are `Rows`, which are read from their file piece by piece and otherwise behave like arrays.
 
     Attributes:
         logits: float32 [N, C].
@@ -40,10 +44,12 @@ class Predictions:
 
     def take(self, positions: NDArray[Any]) -> Predictions:
         """The samples at `positions` (integers or a boolean mask [N])."""
-        embedding, features = self.embedding[positions], self.features
+        embedding, features = taken(self.embedding, positions), self.features
         if features is not None:
-            features = embedding if features is self.embedding else features[positions]
-        return Predictions(self.logits[positions], embedding, self.label[positions], self.id[positions], features)
+            features = embedding if features is self.embedding else taken(features, positions)
+        return Predictions(
+            taken(self.logits, positions), embedding, self.label[positions], self.id[positions], features
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,8 +94,8 @@ class ModelPredictions:
         """The whole test set."""
         a, b = self.test_retain, self.test_forget
         return Predictions(
-            np.concatenate([a.logits, b.logits]),
-            np.concatenate([a.embedding, b.embedding]),
+            joined(a.logits, b.logits),
+            joined(a.embedding, b.embedding),
             np.concatenate([a.label, b.label]),
             np.concatenate([a.id, b.id]),
         )

@@ -16,6 +16,7 @@ from scipy.stats import rankdata
 
 from cu.metrics.findings import Floats
 from cu.metrics.predictions import Integers
+from cu.metrics.rows import rowwise
 
 Values = NDArray[np.float64]
 
@@ -29,6 +30,7 @@ def checked(logits: Floats) -> Values:
     return z
 
 
+@rowwise
 def predicted(logits: Floats) -> Integers:
     """Predicted class int64 [N]; the lower class wins a tie."""
     return checked(logits).argmax(axis=1).astype(np.int64)
@@ -45,6 +47,7 @@ def softmax(logits: Floats) -> Values:
     return np.exp(log_softmax(logits))
 
 
+@rowwise
 def margin(logits: Floats, label: Integers) -> Values:
     """Logit-scaled confidence log(p_y / (1 - p_y)) [N], from logits, so that it does not saturate.
 
@@ -57,6 +60,7 @@ def margin(logits: Floats, label: Integers) -> Values:
     return own - _log_sum_exp(others)
 
 
+@rowwise
 def loss(logits: Floats, label: Integers) -> Values:
     """Cross-entropy of each sample in nats [N], >= 0.
 
@@ -65,12 +69,14 @@ def loss(logits: Floats, label: Integers) -> Values:
     return np.logaddexp(0.0, -margin(logits, label))
 
 
+@rowwise
 def entropy(logits: Floats) -> Values:
     """Entropy of the predicted distribution in nats [N], in [0, ln C]."""
     lp = log_softmax(logits)
     return -(np.exp(lp) * lp).sum(axis=1)
 
 
+@rowwise
 def modified_entropy(logits: Floats, label: Integers) -> Values:
     """Entropy that knows the label [N]: 0 when confidently right, large when confidently wrong.
 

@@ -138,7 +138,7 @@ def test_hardware_resolves(option):
 @pytest.mark.parametrize("option", options("evaluation"))
 def test_no_two_metrics_share_a_key(option):
     evaluation = having("evaluation", option)["evaluation"]
-    assert set(evaluation) == {"name", "trajectory_every", "save_predictions", "audits", "metrics"}
+    assert set(evaluation) == {"name", "trajectory_every", "keep", "audits", "metrics"}
     assert evaluation["name"] == option
     keys = [key for node in evaluation["metrics"].values() if node for key in spec_of(built(node)).keys]
     assert len(keys) == len(set(keys)) > 0

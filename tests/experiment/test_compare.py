@@ -11,7 +11,7 @@ from cu.store.models import ModelStore
 SUITE = {
     "name": "small",
     "trajectory_every": 0,
-    "save_predictions": True,
+    "keep": "all",
     "metrics": {
         name: {"_target_": f"cu.metrics.{target}", "_partial_": True}
         for name, target in (

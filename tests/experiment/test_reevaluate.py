@@ -15,10 +15,12 @@ from cu.config.build import check_components
 from cu.config.folder import config_folder
 from cu.config.parse import parse
 from cu.config.schema import EvaluateConfig
+from cu.engine.outputs import logits_of
 from cu.errors import ConfigError
 from cu.experiment.reevaluate import evaluate_again
 from cu.experiment.selection import Selection
 from cu.jobs.job import work
+from cu.store.outputs import load_scores, save_scores
 from cu.store.plan import plan_unlearning
 
 TINY = ["dataset.train_size=200", "model.width=2", "recipe.epochs=1", "tracking=none", "evaluation=paper"]
@@ -302,3 +304,17 @@ def test_a_record_is_data_and_never_run(outputs, again, tmp_path, group, node, t
     assert not made.exists()
     assert counts == (2, 0, 1)
     assert len(lines) == 1
+
+
+def test_what_needs_embeddings_is_not_judged_from_logits_alone(outputs, again):
+    (folder,) = outputs.glob("runs/*/*/class/logit_mask/*")
+    arrays = load_scores(folder / "predictions.npz")
+    save_scores(folder / "predictions.npz", logits_of(arrays))
+    before = results(outputs)
+    probe = {"_target_": "cu.metrics.representation.neural_collapse.collapse", "_partial_": True}
+    counts, (line,) = again({"collapse": probe}, resume="rerun")
+    assert counts == (2, 0, 1)
+    assert "evaluation.keep=logits" in line
+    path = folder / "result.json"
+    assert results(outputs)[path] == before[path]
+    assert again(resume="rerun") == ((3, 0, 0), [])

@@ -48,8 +48,9 @@ RANDOM = [
     ),
     *(
         partial(function, max_per_side=150, draws=3)
-        for function in (svc.svc_attacks, member_rate.member_rates, composites.average_gap, composites.tugs_of_war)
+        for function in (svc.svc_attacks, composites.average_gap, composites.tugs_of_war)
     ),
+    partial(member_rate.member_rates, max_per_side=150, draws=3, max_outputs=100),
 ]
 EXTENDED = [
     divergence.further_output_distances,

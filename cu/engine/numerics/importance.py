@@ -22,6 +22,9 @@ from cu.engine.numerics.gradients import (
 from cu.engine.predict import evaluating
 from cu.models.types import Classifier
 
+MANY_LABELS = 100
+DRAWN_LABELS = 10
+
 ImportanceKind = Literal["grad2_batch", "grad2_sample", "abs_grad_sum", "fisher_model_labels"]
 
 
@@ -46,10 +49,10 @@ def importance(
         kind: `grad2_batch`, mean over batches of the squared gradient of the batch's mean loss; `grad2_sample`, mean
             over samples of the squared gradient; `abs_grad_sum`, absolute value of the sum over batches of the
             gradient; `fisher_model_labels`, as `grad2_sample` with the true label replaced by the expectation over
-            the labels the model itself predicts (the diagonal of the Fisher information).
+            the labels the model itself predicts (the diagonal of the Fisher information; see `add_fisher`).
         hardware: Where to compute.
         batch_size: Of the two batch kinds; the other two choose what fits into memory.
-        source: Shuffles the samples before they are cut into batches; lives on the CPU.
+        source: Shuffles the samples before they are cut into batches, and draws labels; lives on the CPU.
     """
     order = torch.randperm(len(split), generator=source)
     per_sample = kind in ("grad2_sample", "fisher_model_labels")
@@ -60,7 +63,7 @@ def importance(
         if kind == "grad2_sample":
             add_squares(total, model, images, labels)
         elif kind == "fisher_model_labels":
-            add_fisher(total, model, images)
+            add_fisher(total, model, images, source)
         else:
             with torch.enable_grad():
                 gradient = batch_gradient(model, images, labels)
@@ -79,10 +82,20 @@ def add_squares(
         total[name] += (square.sum(0) if weights is None else weights @ square).view_as(total[name])
 
 
-def add_fisher(total: Weights, model: Classifier, images: Tensor) -> None:
-    """Add each sample's squared gradients towards every class, weighted by the class's predicted probability."""
+def add_fisher(total: Weights, model: Classifier, images: Tensor, source: torch.Generator) -> None:
+    """Add the expectation of each sample's squared gradients over the classes that the model predicts.
+
+    Exact, with a backward pass per class, for up to `MANY_LABELS` classes. For more it is the mean over `DRAWN_LABELS`
+    labels that are drawn from the prediction with `source`: the same in expectation.
+    """
     with evaluating(model):
-        probability = F.softmax(model(images).logits, dim=1)
+        probability = F.softmax(model(images).logits.float(), dim=1)
+    if probability.shape[1] > MANY_LABELS:
+        drawn = torch.multinomial(probability.cpu(), DRAWN_LABELS, replacement=True, generator=source)
+        even = torch.full((len(images),), 1 / DRAWN_LABELS, device=images.device)
+        for labels in drawn.to(images.device).unbind(1):
+            add_squares(total, model, images, labels, even)
+        return
     for label, weight in enumerate(probability.unbind(1)):
         add_squares(total, model, images, torch.full((len(images),), label, device=images.device), weight)
 

@@ -127,7 +127,7 @@ class _Looks:
         unlearned = 1 + further_of(plan).unlearned
         told.seconds["methods"] += count * unlearned * passes(plan) * load.epoch / rate
         told.seconds["scoring"] += count * unlearned * load.scoring / rate
-        told.bytes += count * (load.outputs * config.evaluation.save_predictions)
+        told.bytes += count * (load.outputs * (config.evaluation.keep != "summary"))
         told.bytes += count * load.network.weights * (config.keeps_model + unlearned - 1)
         suite = config.evaluation.name
         known = [

@@ -11,6 +11,7 @@ from cu.metrics.case import Case
 from cu.metrics.findings import Floats
 from cu.metrics.predictions import Integers, Predictions
 from cu.metrics.primitives import auc, loss, predicted, softmax
+from cu.metrics.rows import rowwise
 from cu.metrics.spec import ACCURACY, AUC, NATS, Margin, metric
 
 NAMES = ("ece", "nll", "brier")
@@ -40,10 +41,19 @@ def expected_calibration_error(confidence: Floats, correct: Floats, bins: int) -
 
 def brier_score(probabilities: Floats, label: Integers) -> float:
     """Mean squared distance of probabilities [n, C] from the one-hot label, in [0, 2]; NaN if empty."""
-    if not len(label):
-        return float("nan")
+    return float(_squared_distances(probabilities, label).mean()) if len(label) else float("nan")
+
+
+def _squared_distances(probabilities: Floats, label: Integers) -> Floats:
     target = np.eye(probabilities.shape[1])[label]
-    return float(np.square(probabilities - target).sum(axis=1).mean())
+    return np.square(probabilities - target).sum(axis=1)
+
+
+@rowwise
+def _judged(logits: Floats, label: Integers) -> Floats:
+    """Of each sample [n, 3]: the largest probability, whether its class is right, and the distance from the label."""
+    p = softmax(logits)
+    return np.column_stack([p.max(axis=1), p.argmax(axis=1) == label, _squared_distances(p, label)])
 
 
 def scores(part: Predictions, bins: int) -> tuple[float, float, float]:
@@ -51,9 +61,9 @@ def scores(part: Predictions, bins: int) -> tuple[float, float, float]:
     nothing = float("nan")
     if not len(part):
         return nothing, nothing, nothing
-    p = softmax(part.logits)
-    error = expected_calibration_error(p.max(axis=1), p.argmax(axis=1) == part.label, bins)
-    return error, float(loss(part.logits, part.label).mean()), brier_score(p, part.label)
+    confidence, correct, squared = _judged(part.logits, part.label).T.copy()
+    error = expected_calibration_error(confidence, correct, bins)
+    return error, float(loss(part.logits, part.label).mean()), float(squared.mean())
 
 
 @metric(keys=tuple(f"calib/retain_test_{name}" for name in NAMES), margin=MARGINS)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
 
+from cu.metrics.capped import CAPPED_DRAWS, capped_note, with_note
 from cu.metrics.case import Case
 from cu.metrics.drawn import averaged
 from cu.metrics.findings import Floats
@@ -72,18 +73,19 @@ def class_profile(case: Case, /) -> dict[str, float]:
     return {"cmia/profile_js": float(np.mean(jensen_shannon(pairs, np.stack(targets))))}
 
 
-def _rates(case: Case, model: ModelPredictions, rows: NDArray[np.int64]) -> Doubles:
-    kept = np.setdiff1d(np.arange(case.num_classes), case.forget_classes)
-
+def _rates(model: ModelPredictions, rows: Integers, classes: Integers) -> Doubles:
     def rates() -> Doubles:
-        return acceptance_rates(
-            retained_logits(model.test_retain.logits[rows], case.forget_classes),
-            np.searchsorted(kept, model.test_retain.label[rows]),
-            retained_logits(model.test_forget.logits, case.forget_classes),
-            len(kept),
-        )
+        known, asked = model.test_retain.logits[rows], np.asarray(model.test_forget.logits)
+        label = np.searchsorted(classes, model.test_retain.label[rows])
+        return acceptance_rates(known[:, classes], label, asked[:, classes], len(classes))
 
-    return model.once(("acceptance_rates", case.forget_classes, rows.tobytes()), rates)
+    return model.once(("acceptance_rates", classes.tobytes(), rows.tobytes()), rates)
+
+
+def _asked_classes(profile: Doubles, case: Case, most: int) -> Integers:
+    """The retained classes [n], ascending: all of them, or the `most` to which retraining gives the forgotten class."""
+    kept = np.setdiff1d(np.arange(case.num_classes), case.forget_classes)
+    return np.sort(kept[np.argsort(-profile, kind="stable")[:most]])
 
 
 @metric(
@@ -95,7 +97,12 @@ def _rates(case: Case, model: ModelPredictions, rows: NDArray[np.int64]) -> Doub
     identical=0.0,
 )
 def class_membership(
-    case: Case, /, *, max_train: Annotated[int, Gt(0)], draws: Annotated[int, Ge(2)]
+    case: Case,
+    /,
+    *,
+    max_train: Annotated[int, Gt(0)],
+    draws: Annotated[int, Ge(2)],
+    max_classes: Annotated[int, Ge(2)],
 ) -> dict[str, float]:
     """How far the shares of forgotten test samples taken for each retained class are from the retrained models'.
 
@@ -107,20 +114,27 @@ def class_membership(
     Args:
         case: The judged model and what it is compared with.
         max_train: At most this many retained test samples train the SVMs.
-        draws: How many choices of them are averaged, where there are more.
+        draws: How many choices of them are averaged, where there are more; at most 3 where classes are left out.
+        max_classes: Where more classes are retained, the attack is among this many: those to which the retrained models
+            give most probability on forgotten samples. Each model needs an SVM for each class.
     """
     test, names = case.model.test_retain, ("cmia/gap_nn", "cmia/gap_mean", "cmia/gap_max")
     if not (len(test) and len(case.model.test_forget)):
         return dict.fromkeys(names, float("nan"))
     logits = (retained_logits(model.test_forget.logits, case.forget_classes) for model in case.retrained)
-    nearest = int(np.mean([mean_profile(part) for part in logits], axis=0).argmax())
+    profile = np.mean([mean_profile(part) for part in logits], axis=0)
+    classes = _asked_classes(profile, case, max_classes)
+    nearest = int(np.delete(np.arange(case.num_classes), list(case.forget_classes))[profile.argmax()])
+    there = np.flatnonzero(np.isin(test.label, classes)) if len(classes) < len(profile) else np.arange(len(test))
 
     def draw(number: int) -> dict[str, float]:
-        rows = case.generator(f"class_leakage/svm/{number}").permutation(len(test))[:max_train]
-        targets = np.mean([_rates(case, model, rows) for model in case.retrained], axis=0)
-        gap = np.abs(_rates(case, case.model, rows) - targets)
+        rows = there[case.generator(f"class_leakage/svm/{number}").permutation(len(there))[:max_train]]
+        targets = np.mean([_rates(model, rows, classes) for model in case.retrained], axis=0)
+        gap = np.abs(_rates(case.model, rows, classes) - targets)
         known = gap[~np.isnan(gap)]
         mean, worst = (float(known.mean()), float(known.max())) if len(known) else (float("nan"), float("nan"))
-        return dict(zip(names, (float(gap[nearest]), mean, worst), strict=True))
+        return dict(zip(names, (float(gap[np.searchsorted(classes, nearest)]), mean, worst), strict=True))
 
-    return averaged(draws if len(test) > max_train else 1, draw)
+    most = draws if len(classes) == len(profile) else min(draws, CAPPED_DRAWS)
+    found = averaged(most if len(there) > max_train else 1, draw)
+    return with_note(found, capped_note(len(classes), len(profile), "retained classes"))

@@ -10,6 +10,7 @@ from cu.metrics import primitives
 from cu.metrics.case import Case
 from cu.metrics.findings import Floats
 from cu.metrics.predictions import ModelPredictions, Predictions
+from cu.metrics.rows import rowwise
 from cu.metrics.spec import metric
 
 SPLITS = ("forget_train", "retain_test", "forget_test")
@@ -31,23 +32,31 @@ def agreement(logits: Floats, other: Floats) -> float:
 
 def js_distance(logits: Floats, other: Floats) -> float:
     """Mean Jensen-Shannon divergence of the predicted distributions in bits, in [0, 1]; logits [N, C]."""
-    return primitives.mean(primitives.jensen_shannon(primitives.softmax(logits), primitives.softmax(other)))
+    rows = rowwise(lambda a, b: primitives.jensen_shannon(primitives.softmax(a), primitives.softmax(b)))
+    return primitives.mean(rows(logits, other))
 
 
 def activation_distance(logits: Floats, other: Floats) -> float:
     """Mean Euclidean distance of the predicted distributions, in [0, sqrt 2]; logits [N, C]."""
-    return primitives.mean(np.linalg.norm(primitives.softmax(logits) - primitives.softmax(other), axis=1))
+    rows = rowwise(lambda a, b: np.linalg.norm(primitives.softmax(a) - primitives.softmax(b), axis=1))
+    return primitives.mean(rows(logits, other))
 
 
 def activation_distance_l1(logits: Floats, other: Floats) -> float:
     """Mean L1 distance of the predicted distributions, in [0, 2], twice the total variation; logits [N, C]."""
-    return primitives.mean(np.abs(primitives.softmax(logits) - primitives.softmax(other)).sum(axis=1))
+    rows = rowwise(lambda a, b: np.abs(primitives.softmax(a) - primitives.softmax(b)).sum(axis=1))
+    return primitives.mean(rows(logits, other))
 
 
 def kl_divergence(logits: Floats, target: Floats) -> float:
     """Mean KL(target || predicted) in nats, >= 0; logits [N, C]. A class that only the target expects costs much."""
+    return primitives.mean(_kl_rows(logits, target))
+
+
+@rowwise
+def _kl_rows(logits: Floats, target: Floats) -> Floats:
     log_p, log_q = primitives.log_softmax(target), primitives.log_softmax(logits)
-    return primitives.mean((np.exp(log_p) * (log_p - log_q)).sum(axis=1))
+    return (np.exp(log_p) * (log_p - log_q)).sum(axis=1)
 
 
 @metric(keys=tuple(f"agree/{split}" for split in SPLITS), direction="higher", needs=("retrained",), identical=1.0)

@@ -91,7 +91,9 @@ def _attacks(case: Case, trained: tuple[Scores, Scores], draw: int) -> dict[str,
     gap = accuracy(forget.logits, forget.label) - accuracy(unseen.logits, unseen.label)
     values = {"mia/thr_correctness_acc": (1 + gap) / 2}
     parts = (kept, known, forget, unseen)
-    scores = (trained[1], _oriented(known), trained[0], _oriented(unseen))
+    whole = known is case.model.test_retain  # the same in all draws, as it is in class scenarios
+    seen = case.model.once("oriented/test_retain", lambda: _oriented(known)) if whole else _oriented(known)
+    scores = (trained[1], seen, trained[0], _oriented(unseen))
     rng = case.generator(f"mia/thr/halves/{draw}")
     halved = [np.array_split(rng.permutation(len(part)), 2) for part in (kept, known)]
     for name in FEATURES:

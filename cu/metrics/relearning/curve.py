@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import numpy as np
@@ -12,9 +13,11 @@ from sklearn.linear_model import LogisticRegression
 from cu.metrics.case import Case
 from cu.metrics.drawn import drawn
 from cu.metrics.findings import Floats
-from cu.metrics.predictions import Integers, Predictions
+from cu.metrics.predictions import Predictions
 from cu.metrics.representation.geometry import unit_rows
-from cu.metrics.representation.probes import LINEAR_C, few_shot_rows
+from cu.metrics.representation.probes import LINEAR_C
+from cu.metrics.representation.training_rows import few_shot_rows
+from cu.metrics.rows import PIECE, pieces
 from cu.metrics.spec import ACCURACY, metric
 
 Head = tuple[Floats, Floats]
@@ -65,9 +68,20 @@ def with_prototypes(head: Head, prototypes: dict[int, Doubles], mix: float) -> t
     return weight, bias
 
 
-def _accuracy(features: Doubles, label: Integers, head: Head) -> float:
-    weight, bias = head
-    return float(((features @ weight.T + bias).argmax(axis=1) == label).mean()) if len(label) else float("nan")
+def _rewritten_accuracy(
+    part: Predictions, relu: bool, head: Head, rewritten: Sequence[Head], classes: list[int]
+) -> list[float]:
+    """Accuracies of heads that differ from `head` in the rows of some classes only, whose other logits are shared."""
+    if not len(part):
+        return [float("nan")] * len(rewritten)
+    right, (weight, bias) = np.zeros(len(rewritten)), (array.astype(np.float64) for array in head)
+    for cut in pieces(len(part), max(part.embedding.shape[1], part.logits.shape[1])):
+        features = _features(part.take(np.arange(len(part))[cut]), relu)
+        logits = features @ weight.T + bias
+        for number, (new_weight, new_bias) in enumerate(rewritten):
+            logits[:, classes] = features @ new_weight[classes].T + new_bias[classes]
+            right[number] += (logits.argmax(axis=1) == part.label[cut]).sum()
+    return list(right / len(part))
 
 
 def _head_reads_relu(case: Case) -> bool | None:
@@ -75,8 +89,10 @@ def _head_reads_relu(case: Case) -> bool | None:
     assert model.head is not None
     # The forget columns may have been masked after the head, which is what these attacks are to see through.
     columns = np.setdiff1d(np.arange(len(model.head[1])), case.forget_classes).tolist()
-    embedding = np.concatenate([model.forget.embedding, model.test_retain.embedding])
-    logits = np.concatenate([model.forget.logits, model.test_retain.logits])
+    # All samples of a small model; of a large one as many as fit, which show it as well.
+    most = max(1, PIECE // max(model.forget.embedding.shape[1], model.forget.logits.shape[1]))
+    embedding = np.concatenate([model.forget.embedding[:most], model.test_retain.embedding[:most]])
+    logits = np.concatenate([model.forget.logits[:most], model.test_retain.logits[:most]])
     return head_reads_relu(embedding, logits, model.head, columns)
 
 
@@ -108,16 +124,14 @@ def prototype_relearning(
     if relu is None or not len(model.forget):
         return {"relearn/proto5_forget_test_acc": nothing, "relearn/proto5_retain_test_acc": nothing}
     assert model.head is not None
-    shown, forget_test, retain_test = (_features(s, relu) for s in (model.forget, model.test_forget, model.test_retain))
-    label, rng = model.forget.label, case.generator("relearning/prototypes")
-    accuracy = []
+    shown, label, rng = _features(model.forget, relu), model.forget.label, case.generator("relearning/prototypes")
+    heads, classes = [], np.unique(label).tolist()
     for _ in range(draws):
         rows = few_shot_rows(label, case.forget_classes, SHOTS, SHOTS, rng)
-        prototypes = {int(c): shown[rows[label[rows] == c]].mean(axis=0) for c in np.unique(label[rows])}
-        head = with_prototypes(model.head, prototypes, mix)
-        on_forget = _accuracy(forget_test, model.test_forget.label, head)
-        accuracy.append((on_forget, _accuracy(retain_test, model.test_retain.label, head)))
-    forget, retain = np.array(accuracy).T
+        prototypes = {int(c): shown[rows[label[rows] == c]].mean(axis=0) for c in classes}
+        heads.append(with_prototypes(model.head, prototypes, mix))
+    tests = (model.test_forget, model.test_retain)
+    forget, retain = (np.array(_rewritten_accuracy(part, relu, model.head, heads, classes)) for part in tests)
     return {"relearn/proto5_forget_test_acc": drawn(forget), "relearn/proto5_retain_test_acc": drawn(retain)}
 
 

@@ -11,7 +11,8 @@ from cu.metrics.case import Case
 from cu.metrics.drawn import averaged
 from cu.metrics.notes import saturated
 from cu.metrics.primitives import auc
-from cu.metrics.representation.probes import LINEAR_C, few_shot_accuracy, logistic_probe, stratified_rows, training_pool
+from cu.metrics.representation.probes import LINEAR_C, few_shot_accuracy, logistic_probe
+from cu.metrics.representation.training_rows import stratified_rows, training_pool
 from cu.metrics.spec import ACCURACY, AUC, metric
 
 # Ten images are `probe/fewshot10_forget_acc`, part of the default suite.

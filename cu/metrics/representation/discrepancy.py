@@ -63,9 +63,14 @@ def carried(forget: Floats, retain: Floats, target: Floats) -> Doubles:
     Returns:
         [n, max(D1, D2)].
     """
+    return standardised(forget, retain, max(retain.shape[1], target.shape[1])) @ rotation_to(retain, target)
+
+
+def rotation_to(retain: Floats, target: Floats) -> Doubles:
+    """The orthogonal map [max(D1, D2), max(D1, D2)] of `carried`; retain [m, D1], target [m, D2]."""
     width = max(retain.shape[1], target.shape[1])
     rotation, _ = orthogonal_procrustes(standardised(retain, retain, width), standardised(target, target, width))
-    return standardised(forget, retain, width) @ rotation
+    return rotation
 
 
 def standardised(part: Floats, retain: Floats, width: int) -> Doubles:
@@ -83,8 +88,11 @@ def discrepancy(judged: ModelPredictions, other: ModelPredictions, rows: Integer
     assert np.array_equal(judged.forget.id, other.forget.id), "the models were not scored on the same forget samples"
     assert np.array_equal(judged.retain.id, other.retain.id), "the models were not scored on the same retain samples"
     known = np.arange(0, len(judged.retain), max(1, len(judged.retain) // most))
-    target = other.retain.embedding[known]
-    moved = carried(judged.forget.embedding[rows], judged.retain.embedding[known], target)
+    target, retain = other.retain.embedding[known], judged.retain.embedding[known]
+    width = max(retain.shape[1], target.shape[1])
+    # For wide embeddings it takes most of the time, and all draws of forget samples have the same one.
+    rotation = judged.once(("rotation_to", other, most), lambda: rotation_to(retain, target))
+    moved = standardised(judged.forget.embedding[rows], retain, width) @ rotation
     there = standardised(other.forget.embedding[rows], target, moved.shape[1])
     middle = float(np.median(pdist(there))) if len(there) > 1 else 0.0
     return paired_mmd2(moved, there, tuple(w * middle for w in WIDTHS)) if middle > 0 else float("nan")

@@ -34,10 +34,9 @@ def unit_rows(embedding: Floats) -> Doubles:
 
 def class_centroids(embedding: Floats, label: Integers, num_classes: int) -> Doubles:
     """Unit mean direction [num_classes, D] of each class; NaN rows for classes without a sample."""
-    unit = unit_rows(embedding)
     centroids = np.full((num_classes, embedding.shape[1]), np.nan)
-    for c in np.unique(label):
-        centroids[c] = unit_rows(unit[label == c].mean(axis=0, keepdims=True))[0]
+    for c in np.unique(label):  # class by class, since all rows in float64 may be more than memory holds
+        centroids[c] = unit_rows(unit_rows(embedding[label == c]).mean(axis=0, keepdims=True))[0]
     return centroids
 
 
@@ -84,9 +83,9 @@ def alignment(embedding: Floats, label: Integers) -> float:
     Returns:
         In [0, 4], smaller is more aligned; NaN without a pair.
     """
-    unit, total, pairs = unit_rows(embedding), 0.0, 0
+    total, pairs = 0.0, 0
     for c in np.unique(label):
-        own = unit[label == c]
+        own = unit_rows(embedding[label == c])
         # The sum over ordered pairs is 2 n sum |x|^2 - 2 |sum x|^2.
         total += 2 * float(len(own) * np.square(own).sum() - np.square(own.sum(axis=0)).sum())
         pairs += len(own) * (len(own) - 1)

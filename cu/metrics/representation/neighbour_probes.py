@@ -13,7 +13,7 @@ from cu.metrics.findings import Floats
 from cu.metrics.predictions import Integers
 from cu.metrics.remembered import remembered
 from cu.metrics.representation.geometry import unit_rows
-from cu.metrics.representation.probes import stratified_rows, training_pool
+from cu.metrics.representation.training_rows import stratified_rows, training_pool
 from cu.metrics.spec import ACCURACY, metric
 
 # Fixed, because a probe is an instrument: numbers of different runs must come from the same one.

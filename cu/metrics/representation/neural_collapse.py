@@ -7,6 +7,7 @@ import numpy as np
 from cu.metrics.case import Case
 from cu.metrics.findings import Floats
 from cu.metrics.predictions import Integers
+from cu.metrics.rows import pieces
 from cu.metrics.spec import UNDECIDABLE, metric
 
 
@@ -17,18 +18,21 @@ def neural_collapse(embedding: Floats, label: Integers) -> float:
         At least 0, smaller is more collapsed; NaN with fewer than two classes or equal class means.
     """
     classes, index = np.unique(label, return_inverse=True)
-    values = embedding.astype(np.float64)
-    if not np.isfinite(values).all():
+    cuts = list(pieces(*embedding.shape))
+    largest = float(np.max([np.abs(embedding[cut]).max(initial=0.0) for cut in cuts]))
+    if not np.isfinite(largest):
         raise ValueError("an embedding holds values that are not finite")
     if len(classes) < 2:
         return float("nan")
-    means = np.stack([values[index == c].mean(axis=0) for c in range(len(classes))])
+    means = np.stack([embedding[index == c].astype(np.float64).mean(axis=0) for c in range(len(classes))])
     offsets = (means - means.mean(axis=0)) / np.sqrt(len(classes))
     _, size, directions = np.linalg.svd(offsets, full_matrices=False)
-    kept = size > 1e-10 * np.abs(values).max(initial=0.0)
+    kept = size > 1e-10 * largest
     if not kept.any():
         return float("nan")
-    spread = np.square((values - means[index]) @ directions[kept].T).mean(axis=0)
+    axes = directions[kept].T
+    squares = [np.square((embedding[cut] - means[index[cut]]) @ axes).sum(axis=0) for cut in cuts]
+    spread = np.sum(squares, axis=0) / len(embedding)
     return float((spread / np.square(size[kept])).sum() / len(classes))
 
 

@@ -6,11 +6,11 @@ from typing import Annotated
 
 import numpy as np
 from annotated_types import Ge, Gt
-from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from cu.metrics.capped import CAPPED_DRAWS, capped_note, class_subset, of_classes, with_note
 from cu.metrics.case import Case
 from cu.metrics.drawn import Drawn, averaged, drawn
 from cu.metrics.findings import Floats
@@ -19,6 +19,8 @@ from cu.metrics.notes import saturated
 from cu.metrics.predictions import Integers, Predictions
 from cu.metrics.primitives import auc
 from cu.metrics.remembered import remembered
+from cu.metrics.representation.training_rows import few_shot_rows, stratified_rows, training_pool
+from cu.metrics.rows import pieces
 from cu.metrics.spec import ACCURACY, AUC, metric
 
 # Fixed, because a probe is an instrument: numbers of different runs must come from the same one.
@@ -26,7 +28,7 @@ LINEAR_C = 1.0
 MEMBER_C = 0.01
 MEMBER_FOLDS = 5
 FEW = 10
-FEW_SHOT_TRAIN = 10_000
+MAX_CLASSES = 100
 
 
 def logistic_probe(inverse_penalty: float, class_weight: str | None = None) -> Pipeline:
@@ -59,50 +61,33 @@ def cross_fitted_auc(members: Floats, non_members: Floats, label: Integers, rng:
     return auc(score[member == 1], score[member == 0])
 
 
-def stratified_rows(label: Integers, most: int, rng: np.random.Generator) -> NDArray[np.int64]:
-    """At most about `most` positions, every class in its share and with at least one sample."""
-    share = min(1.0, most / max(len(label), 1))
-    rows = []
-    for c in np.unique(label):
-        members = np.flatnonzero(label == c)
-        rows.append(rng.choice(members, size=max(1, round(share * len(members))), replace=False))
-    return np.sort(np.concatenate(rows)) if rows else np.empty(0, dtype=np.int64)
-
-
-def few_shot_rows(
-    label: Integers, few: tuple[int, ...], shots: int, most: int, rng: np.random.Generator
-) -> NDArray[np.int64]:
-    """Positions of at most `shots` samples of each class of `few` and at most `most` of every other.
-
-    Where classes are many, `most` is lowered to keep about 10,000 samples in all.
-    """
-    classes = np.unique(label).tolist()
-    most = min(most, max(1, FEW_SHOT_TRAIN // max(len(classes), 1)))
-    rows = [rng.permutation(np.flatnonzero(label == c))[: shots if c in few else most] for c in classes]
-    return np.sort(np.concatenate(rows)) if rows else np.empty(0, dtype=np.int64)
-
-
-def training_pool(case: Case) -> tuple[Floats, Integers]:
-    """Embeddings and true labels of all training samples, kept and forgotten."""
-    retain, forget = case.model.retain, case.model.forget
-    return np.concatenate([retain.embedding, forget.embedding]), np.concatenate([retain.label, forget.label])
-
-
 def _probe_accuracy(embedding: Floats, label: Integers, tests: tuple[Predictions, ...]) -> list[float]:
     if len(np.unique(label)) < 2:
         return [float("nan")] * len(tests)
     probe = logistic_probe(LINEAR_C).fit(embedding.astype(np.float64), label)
-    return [
-        float((probe.predict(test.embedding.astype(np.float64)) == test.label).mean()) if len(test) else float("nan")
-        for test in tests
+    return [_share_right(probe, test) if len(test) else float("nan") for test in tests]
+
+
+def _share_right(probe: Pipeline, test: Predictions) -> float:
+    right = [
+        probe.predict(test.embedding[cut].astype(np.float64)) == test.label[cut]
+        for cut in pieces(*test.embedding.shape)
     ]
+    return float(np.concatenate(right).mean())
 
 
-def few_shot_accuracy(case: Case, shots: int, most: int, draws: int, rng: np.random.Generator) -> Drawn:
+def few_shot_accuracy(
+    case: Case, shots: int, most: int, draws: int, rng: np.random.Generator, max_classes: int = MAX_CLASSES
+) -> Drawn:
     """Accuracy on forgotten test samples of a linear probe on `few_shot_rows` of the training pool, mean of draws."""
-    embedding, label = training_pool(case)
-    chosen = [few_shot_rows(label, case.forget_classes, shots, most, rng) for _ in range(draws)]
-    return drawn([_probe_accuracy(embedding[rows], label[rows], (case.model.test_forget,))[0] for rows in chosen])
+    classes = class_subset(case, max_classes)
+    embedding, label = training_pool(case, classes)
+    test = of_classes(case.model.test_forget, classes)
+    width, draws = embedding.shape[1], draws if len(classes) == case.num_classes else min(draws, CAPPED_DRAWS)
+    chosen = [few_shot_rows(label, case.forget_classes, shots, most, rng, width) for _ in range(draws)]
+    found = drawn([_probe_accuracy(embedding[rows], label[rows], (test,))[0] for rows in chosen])
+    note = capped_note(len(classes), case.num_classes, "classes")
+    return Drawn(found, found.std, "; ".join(filter(None, [found.note, note])))
 
 
 @metric(
@@ -112,7 +97,14 @@ def few_shot_accuracy(case: Case, shots: int, most: int, draws: int, rng: np.ran
     margin=ACCURACY,
 )
 @remembered
-def linear_probe(case: Case, /, *, max_train: Annotated[int, Gt(0)], draws: Annotated[int, Ge(2)]) -> dict[str, float]:
+def linear_probe(
+    case: Case,
+    /,
+    *,
+    max_train: Annotated[int, Gt(0)],
+    draws: Annotated[int, Ge(2)],
+    max_classes: Annotated[int, Ge(2)],
+) -> dict[str, float]:
     """Test accuracy of a linear classifier trained on the frozen embeddings of all training samples, with true labels.
 
     Alain & Bengio 2016. Logistic regression, C = 1, on standardised features, solved by L-BFGS. The target is the
@@ -121,16 +113,20 @@ def linear_probe(case: Case, /, *, max_train: Annotated[int, Gt(0)], draws: Anno
     Args:
         case: The judged model and what it is compared with.
         max_train: At most about this many training samples, each class in its share.
-        draws: How many choices of them are averaged, where there are more.
+        draws: How many choices of them are averaged, where there are more; at most 3 where classes are left out.
+        max_classes: Where there are more classes, this many are told apart, the same for all models.
     """
-    embedding, label = training_pool(case)
+    classes = class_subset(case, max_classes)
+    (embedding, label), whole = training_pool(case, classes), len(classes) == case.num_classes
+    tests = tuple(of_classes(part, classes) for part in (case.model.test_forget, case.model.test_retain))
 
     def draw(number: int) -> dict[str, float]:
         rows = stratified_rows(label, max_train, case.generator(f"probes/linear/{number}"))
-        forget, retain = _probe_accuracy(embedding[rows], label[rows], (case.model.test_forget, case.model.test_retain))
+        forget, retain = _probe_accuracy(embedding[rows], label[rows], tests)
         return {"probe/linear_forget_test_acc": forget, "probe/linear_retain_test_acc": retain}
 
-    return averaged(draws if len(label) > max_train else 1, draw)
+    found = averaged((draws if whole else min(draws, CAPPED_DRAWS)) if len(label) > max_train else 1, draw)
+    return with_note(found, capped_note(len(classes), case.num_classes, "classes"))
 
 
 @metric(keys=("probe/fewshot10_forget_acc",), scenarios=("class",), version=2, margin=ACCURACY)
@@ -141,15 +137,18 @@ def few_shot_probe(
     *,
     max_per_class: Annotated[int, Gt(0)],
     draws: Annotated[int, Ge(2)],
+    max_classes: Annotated[int, Ge(2)],
 ) -> dict[str, float]:
     """Accuracy on forgotten test samples of a linear probe that saw 10 images of each forgotten class (mean of draws).
 
     Args:
         case: The judged model and what it is compared with.
-        max_per_class: At most this many images of every retained class, and fewer where these were over 10,000 in all.
-        draws: How many random choices of images are averaged.
+        max_per_class: At most this many images of every retained class, and fewer where these were over 10,000 in all
+            or their embeddings over 5,200,000 numbers.
+        draws: How many random choices of images are averaged; at most 3 where classes are left out.
+        max_classes: Where there are more classes, this many are told apart, the same for all models.
     """
-    accuracy = few_shot_accuracy(case, FEW, max_per_class, draws, case.generator("probes/few_shot"))
+    accuracy = few_shot_accuracy(case, FEW, max_per_class, draws, case.generator("probes/few_shot"), max_classes)
     return {"probe/fewshot10_forget_acc": accuracy}
 
 

@@ -125,7 +125,9 @@ class RunRecord:
         try:
             arrays = load_scores(path, {f"{split}/{part}" for split in _SPLITS for part in parts})
             if arrays is None:
-                raise LacksDataError(f"{path} is missing; evaluation.save_predictions=true keeps it")
+                raise LacksDataError(f"{path} is missing; evaluation.keep=all keeps it")
+            if embedding and f"{_SPLITS[0]}/embedding" not in arrays:
+                raise LacksDataError(f"{path} has no embeddings; evaluation.keep=all keeps them")
             train, test = (_predictions(arrays, split) for split in _SPLITS)
         except Damaged as error:
             raise LacksDataError(str(error)) from error

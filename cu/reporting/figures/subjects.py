@@ -54,7 +54,7 @@ def subjects(scene: FigureData, rows: Sequence[FigureRow], one_seed: bool) -> tu
         if kept:
             found.append(Subject(row.label, row, kept))
     if not found:
-        raise LacksDataError("no run of a method kept predictions.npz; make runs with evaluation.save_predictions=true")
+        raise LacksDataError("no run of a method kept predictions.npz; make runs with evaluation.keep=all")
     for place, label in ((0, BEFORE), (len(found) + 1, TARGET)):
         try:
             sources = _references(runs, label)

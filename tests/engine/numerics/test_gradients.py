@@ -114,3 +114,12 @@ def test_flat_and_unflat_are_inverse():
     assert vector.tolist() == [0, 1, 2, 3, 4, 5, 7]
     assert all(torch.equal(back, weights[name]) for name, back in unflat(vector, weights).items())
     assert flat({name: torch.stack([w, -w]) for name, w in weights.items()}, lead=1)[1].tolist() == (-vector).tolist()
+
+
+def test_fisher_of_drawn_labels_is_the_expectation_on_average(original, split, hardware, monkeypatch):
+    exact = measure(original, split, "fisher_model_labels", hardware, batch_size=1, source=source())
+    monkeypatch.setattr(importance, "MANY_LABELS", 1)
+    monkeypatch.setattr(importance, "DRAWN_LABELS", 400)
+    drawn = measure(original, split, "fisher_model_labels", hardware, batch_size=1, source=source())
+    for name in exact:
+        assert float(drawn[name].sum()) == pytest.approx(float(exact[name].sum()), rel=0.15)

@@ -34,7 +34,7 @@ def test_findings_are_read_by_probes_of_every_depth_and_by_the_information_index
     context = make_scene("class", "original", references=2)
     found = StageAudit(max_samples=30).examine(context)
     case = Case(None, (None,) * 2, None, "class", context.task.forget_classes, 4, findings=Findings.of(found.judged))  # type: ignore[arg-type]
-    probes = linear_probe_stages(case, max_train=100, draws=2)
+    probes = linear_probe_stages(case, max_train=100, draws=2, max_classes=100)
     assert set(probes) == set(linear_probe_stages.spec.keys)
     assert "probe/layer3_linear_forget_test_acc" in probes
     assert all(0 <= value <= 1 for value in probes.values())

@@ -43,11 +43,11 @@ def case_of(judged, *retrained):
 def test_uniform_spread_is_told_from_the_retrained_profile():
     rng = np.random.default_rng(0)
     targets = model(rng, RETRAINED), model(rng, RETRAINED)
-    found = class_membership(case_of(model(rng, UNIFORM), *targets), max_train=1500, draws=2)
+    found = class_membership(case_of(model(rng, UNIFORM), *targets), max_train=1500, draws=2, max_classes=100)
     assert found["cmia/gap_nn"] == pytest.approx(0.47, abs=0.03)
     assert found["cmia/gap_max"] == found["cmia/gap_nn"]
     assert found["cmia/gap_mean"] == pytest.approx((0.47 + 0.23 + 0.23) / 3, abs=0.03)
-    again = class_membership(case_of(model(rng, RETRAINED), *targets), max_train=1500, draws=2)
+    again = class_membership(case_of(model(rng, RETRAINED), *targets), max_train=1500, draws=2, max_classes=100)
     assert again["cmia/gap_nn"] < 0.02
     assert again["cmia/gap_max"] < 0.03
 
@@ -70,12 +70,14 @@ def test_the_forget_logit_plays_no_role():
     plain = case_of(model(np.random.default_rng(0), UNIFORM), *targets)
     masked = case_of(model(np.random.default_rng(0), UNIFORM, forget_logit=-1e4), *targets)
     assert class_profile(plain) == class_profile(masked)
-    assert class_membership(plain, max_train=500, draws=2) == class_membership(masked, max_train=500, draws=2)
+    assert class_membership(plain, max_train=500, draws=2, max_classes=100) == class_membership(
+        masked, max_train=500, draws=2, max_classes=100
+    )
 
 
 def test_identical_models_have_no_gap():
     target = model(np.random.default_rng(0), RETRAINED)
-    assert set(class_membership(case_of(target, target), max_train=900, draws=2).values()) == {0.0}
+    assert set(class_membership(case_of(target, target), max_train=900, draws=2, max_classes=100).values()) == {0.0}
 
 
 def test_acceptance_rates_by_construction():
@@ -95,7 +97,10 @@ def test_empty_splits_are_undefined():
     rng, empty = np.random.default_rng(0), np.array([], dtype=np.int64)
     full = model(rng, UNIFORM)
     bare = ModelPredictions(full.retain, full.forget, full.val, full.test_retain, full.test_forget.take(empty))
-    values = {**class_profile(case_of(bare, bare)), **class_membership(case_of(bare, bare), max_train=100, draws=2)}
+    values = {
+        **class_profile(case_of(bare, bare)),
+        **class_membership(case_of(bare, bare), max_train=100, draws=2, max_classes=100),
+    }
     assert len(values) == 4
     assert all(np.isnan(v) for v in values.values())
 
