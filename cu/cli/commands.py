@@ -21,6 +21,7 @@ from cu.cli.hydra_job import Ended, Sweep, announce, no_job_finished, report_fai
 from cu.cli.plans import PLANS, plain, training_plan, unlearning_plan
 from cu.cli.quoting import options_first, with_quoted_paths
 from cu.cli.streams import closed_pipes_ignored
+from cu.cli.together import why_not_together
 from cu.config.folder import config_folder
 from cu.config.objective import objective_value
 from cu.config.parse import parse
@@ -68,6 +69,10 @@ def command(name: str, job: Callable[[DictConfig], Any]) -> None:
         if {"--help", "-h"} & set(sys.argv[1:]):
             print(help_text(name, [config_folder(), *own_folders(sys.argv[1:])]))
             sys.exit(0)
+        if (why := why_not_together(name, sys.argv[1:], processes())) is not None:
+            if processes().rank == 0:
+                say(f"error: {why}")
+            sys.exit(2)
         sys.exit(under_hydra(name, job))
 
 

@@ -14,6 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from cu.config.processes import processes
 from cu.config.schema import Component, Paths, RunConfig, TrainConfig
 from cu.data.datasets.listing import CACHE, all_files, list_images, require_apart, split_folders
 from cu.disk.digest import file_hash, sha256
@@ -26,6 +27,8 @@ WITHOUT_EFFECT = {
     "dataset": {"download", "folder", "skip_unreadable"},
     "model": {"checkpoint", "checkpoint_key"},
 }
+
+WITHOUT_DROPOUT = ("cu.models.resnet.", "cu.models.vgg.")
 
 # Settings that came later, at the value that says what was done before: runs of that time keep their identity.
 AS_BEFORE = {"dataset": {"crop_scale": None}, "model": {"stem": "small"}}
@@ -106,6 +109,8 @@ def original_identity(
     }
     if config.hardware.get("compile"):
         identity["compiled"] = True
+    if (count := processes().count) > 1 and not config.model.target.startswith(WITHOUT_DROPOUT):
+        identity["processes"] = count  # each draws the dropout of its own slice of a batch
     if folder := config.dataset.get("folder"):
         identity["folder"] = folder_hash(config.dataset, Path(str(folder)).expanduser(), config.paths)
     if factory := config.model.get("factory"):

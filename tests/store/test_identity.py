@@ -390,3 +390,15 @@ def test_compiled_training_is_another_training(config):
     assert of_run(earlier) == of_run(config)
     assert of_original(changed(config, "hardware.compile", True)) != of_original(config)
     assert of_run(changed(config, "hardware.data", "host")) == of_run(config)
+
+
+def test_several_processes_count_where_a_network_may_have_dropout(config, tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "net_of_a_user.py").write_text("def net(): ...", encoding="utf-8")
+    node = {"_target_": "cu.models.user.UserModel", "factory": "net_of_a_user:net", "settings": {}, "head": "fc"}
+    users = changed(config, "model", {**node, "checkpoint": None})
+    alone = of_original(config), of_original(users)
+    for name, value in {"WORLD_SIZE": "2", "RANK": "0", "LOCAL_RANK": "0"}.items():
+        monkeypatch.setenv(name, value)
+    assert of_original(config) == alone[0]
+    assert of_original(users) != alone[1]
