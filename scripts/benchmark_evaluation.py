@@ -109,7 +109,7 @@ def suite(options: argparse.Namespace) -> dict[str, Any]:
     from omegaconf import OmegaConf
 
     from cu.config.build import build
-    from cu.config.schema import Component
+    from cu.config.component import Component
 
     path = Path(__file__).parents[1] / "configs" / "evaluation" / f"{options.suite}.yaml"
     content = OmegaConf.to_container(OmegaConf.load(path))

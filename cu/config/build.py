@@ -11,8 +11,9 @@ from hydra.errors import HydraException, MissingConfigException
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
+from cu.config.component import Component
 from cu.config.folder import config_folder
-from cu.config.schema import Component, EvaluateConfig, ReportConfig, RunConfig, TrainConfig
+from cu.config.schema import EvaluateConfig, ReportConfig, RunConfig, TrainConfig
 from cu.config.trust import require_trusted
 from cu.config.validate import check
 from cu.errors import ConfigError, first_line, suggestion

@@ -7,7 +7,7 @@ from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
-from cu.config.schema import Component
+from cu.config.component import Component
 from cu.config.validate import check_value
 from cu.errors import ConfigError
 

@@ -2,36 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from annotated_types import Ge, Gt, Lt
 
+from cu.config.component import Component
+from cu.config.evaluation import EvaluationConfig
 from cu.config.reference import ReferenceConfig
 
 Seed = Annotated[int, Ge(0), Lt(2**63)]
-
-
-@dataclass(frozen=True)
-class Component:
-    """An object that a config names: where Python finds it, and its settings, by `_target_` and the other keys."""
-
-    node: Mapping[str, Any]
-
-    @property
-    def target(self) -> str:
-        """The dotted path of what is built."""
-        return self.node["_target_"]
-
-    def get(self, name: str, default: Any = None) -> Any:
-        """One setting."""
-        return self.node.get(name, default)
-
-    def without(self, *names: str) -> Component:
-        """The component less some settings."""
-        return Component({key: value for key, value in self.node.items() if key not in names})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,39 +22,6 @@ class Paths:
     outputs: Path
     data: Path
     locks: Literal["system", "lease"] = "system"
-
-
-@dataclass(frozen=True, kw_only=True)
-class EvaluationConfig:
-    """A suite of metrics.
-
-    Attributes:
-        name: Of the suite.
-        trajectory_every: Steps between looks at the model on its way; 0 for none.
-        keep: What is kept of the unlearned model's outputs: `all`; `logits` without embeddings; `summary`, only what
-            metrics say of them. Those of originals and retrained models are kept whole, for all runs.
-        metrics: By name; null for one that is left out.
-        audits: By name, what trains further models; null for one that is left out.
-    """
-
-    name: str
-    trajectory_every: Annotated[int, Ge(0)]
-    metrics: Mapping[str, Component | None]
-    audits: Mapping[str, Component | None]
-    keep: Literal["summary", "logits", "all"] = "all"
-
-    def chosen(self) -> dict[str, Component]:
-        """The metrics that are not left out."""
-        return {name: metric for name, metric in self.metrics.items() if metric is not None}
-
-    def chosen_audits(self) -> dict[str, Component]:
-        """The audits that are not left out."""
-        return {name: audit for name, audit in self.audits.items() if audit is not None}
-
-    def components(self) -> dict[str, Component]:
-        """Both, by the key where they stand."""
-        suite = {f"evaluation.metrics.{name}": metric for name, metric in self.chosen().items()}
-        return {**suite, **{f"evaluation.audits.{name}": audit for name, audit in self.chosen_audits().items()}}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,8 +41,7 @@ class TrainConfig:
         trust: Modules of the user's own whose classes the config may name.
         removed: What earlier requests removed: run folders, or files of ids or file names. It is left out of
             everything, and so is what the run that `checkpoint` comes from removed.
-        preprocessing: Who told how images are given: the data set's settings, or the config beside `checkpoint`,
-            from which they were filled in.
+        preprocessing: Who told how images are given: the data set's settings, or the config beside `checkpoint`.
         plan: Whether only to say what would be done; a number is the operations per second that it would be done with.
         save_every: Seconds between the saved states of a descent, from which a killed one goes on.
     """

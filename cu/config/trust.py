@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import is_dataclass
 from typing import Any
 
-from cu.config.schema import Component
+from cu.config.component import Component
 from cu.config.validate import locate
 from cu.errors import ConfigError
 

@@ -7,7 +7,8 @@ from functools import partial
 from typing import Any
 
 from cu.config.build import build
-from cu.config.schema import EvaluationConfig, RunConfig
+from cu.config.evaluation import EvaluationConfig
+from cu.config.schema import RunConfig
 from cu.data.types import UnlearningTask
 from cu.disk.files import read_sealed, write_sealed
 from cu.engine.clock import Clock
@@ -27,7 +28,7 @@ from cu.metrics.drawn import packed, unpacked
 from cu.metrics.spec import named
 from cu.seeds import derive_seed
 from cu.store.cached import cached
-from cu.store.identity import fingerprint
+from cu.store.fingerprint import fingerprint
 from cu.store.models import StoredModel
 
 UNKNOWN: dict[str, float] = dict.fromkeys(

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from cu.config.build import build
-from cu.config.schema import Component, RunConfig, TrainConfig
+from cu.config.component import Component
+from cu.config.schema import RunConfig, TrainConfig
 from cu.data.removal import without
 from cu.data.types import ImageData
 from cu.seeds import generator

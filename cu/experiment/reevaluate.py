@@ -13,8 +13,9 @@ from omegaconf import OmegaConf
 from threadpoolctl import threadpool_limits
 
 from cu.config.build import build, check_components
+from cu.config.component import Component
 from cu.config.parse import parse
-from cu.config.schema import Component, EvaluateConfig, RunConfig
+from cu.config.schema import EvaluateConfig, RunConfig
 from cu.config.trust import ANY, is_trusted, require_trusted
 from cu.data.task import make_task
 from cu.data.types import UnlearningTask
@@ -31,8 +32,8 @@ from cu.experiment.workspace import Workspace, set_up
 from cu.metrics.rows import NOT_KEPT
 from cu.seeds import generator
 from cu.store.evaluation_id import evaluation_id
+from cu.store.fingerprint import fingerprint
 from cu.store.forget_ids import EARLIER, write_forget_ids
-from cu.store.identity import fingerprint
 from cu.store.intact import require_intact
 from cu.store.models import KeptModels, StoredModel
 from cu.store.outputs import load_scores

@@ -23,7 +23,8 @@ from cu.models.types import Classifier
 from cu.models.user import find
 from cu.seeds import member_seed
 from cu.store.checkpoint import EpochCheckpoint
-from cu.store.identity import retrained_identity, source_of
+from cu.store.fingerprint import source_of
+from cu.store.identity import retrained_identity
 from cu.store.models import StoredModel
 from cu.store.provenance import provenance
 

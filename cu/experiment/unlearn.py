@@ -28,7 +28,7 @@ from cu.experiment.workspace import Workspace, replay, set_up
 from cu.methods.types import Method
 from cu.models.types import Classifier
 from cu.store.checkpoint import DescentStates
-from cu.store.intact import require_list
+from cu.store.intact import known_hashes, require_intact
 from cu.store.models import StoredModel, write_model
 from cu.store.outputs import load_scores, save_scores
 from cu.store.plan import RunPlan
@@ -161,7 +161,7 @@ def earlier_outcome(plan: RunPlan) -> tuple[dict[str, Any], dict[str, float]] | 
     """Outputs and cost kept by an earlier, whole run of the same fingerprint; None if anything asked for is missing."""
     folder = plan.folder.path
     try:
-        require_list(folder, "metrics.jsonl")
+        require_intact(folder, known_hashes(folder), "metrics.jsonl")
         if not plan.weights_are_there():
             return None
     except Damaged as error:

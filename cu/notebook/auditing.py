@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from cu.config.build import build, composed
-from cu.config.schema import Component
+from cu.config.component import Component
 from cu.data.types import Split, UnlearningTask
 from cu.engine.hardware import Hardware
 from cu.engine.predict import predict

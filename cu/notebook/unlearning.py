@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from cu.config.build import build, composed
-from cu.config.schema import Component
+from cu.config.component import Component
 from cu.config.validate import check
 from cu.data.types import Split, UnlearningTask
 from cu.engine.context import MethodContext

@@ -10,7 +10,7 @@ from cu.config.schema import ReportConfig
 from cu.reporting.render.media import mirror
 from cu.reporting.types import Report
 from cu.reporting.write import Written, write_report
-from cu.store.identity import fingerprint
+from cu.store.fingerprint import fingerprint
 from cu.tracking.types import RunLabel
 
 

@@ -10,7 +10,8 @@ from typing import Any
 import yaml
 
 from cu.disk.files import Damaged, read_mapping
-from cu.store.identity import as_earlier, fingerprint
+from cu.store.fingerprint import fingerprint
+from cu.store.identity import as_earlier
 
 COMPARED = ("value", "ref", "ref_std", "gap", "floor", "z", "rank_p", "original")
 SETTINGS = ("dataset", "model", "recipe", "scenario", "method", "reference", "seed", "forget_seed", "method_seed")

@@ -7,7 +7,7 @@ from typing import Any
 from cu.config.schema import RunConfig
 from cu.disk.digest import file_hash
 from cu.evaluation.comparison import YARDSTICKS
-from cu.store.identity import fingerprint, source_of
+from cu.store.fingerprint import fingerprint, source_of
 
 
 def evaluation_id(config: RunConfig) -> str:

@@ -7,19 +7,16 @@ are recorded beside it, and `hardware.num_threads` pins the one.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterable, Mapping, Sequence
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from cu.config.component import Component
 from cu.config.processes import processes
-from cu.config.schema import Component, Paths, RunConfig, TrainConfig
-from cu.data.datasets.listing import CACHE, all_files, list_images, require_apart, split_folders
-from cu.disk.digest import file_hash, sha256
-from cu.disk.hash_cache import content_hashes, signature
-from cu.errors import ConfigError
+from cu.config.schema import RunConfig, TrainConfig
+from cu.disk.digest import file_hash
+from cu.store.fingerprint import canonical, fingerprint, source_of
+from cu.store.folder_hash import folder_hash
 from cu.store.sources import imported_sources, settings_files
 
 # Settings that say where or how to get something, not what it is.
@@ -32,46 +29,6 @@ WITHOUT_DROPOUT = ("cu.models.resnet.", "cu.models.vgg.")
 
 # Settings that came later, at the value that says what was done before: runs of that time keep their identity.
 AS_BEFORE = {"dataset": {"crop_scale": None}, "model": {"stem": "small"}}
-
-
-def fingerprint(content: Any) -> str:
-    """16 hexadecimal digits of a hash of plain content (dicts, lists, numbers, strings, None); 1.0 counts as 1."""
-    text = json.dumps(canonical(content), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def canonical(content: Any) -> Any:
-    """Plain content with whole floats as integers (`lr=1` and `lr=1.0` give the same model) and stable class names."""
-    if isinstance(content, Component):
-        return canonical(content.node)
-    if isinstance(content, Mapping):
-        named = stable_name(content["_target_"]) if "_target_" in content else {}
-        return {**named, **{key: canonical(value) for key, value in content.items() if key != "_target_"}}
-    if isinstance(content, (list, tuple)):
-        return [canonical(value) for value in content]
-    return int(content) if isinstance(content, float) and content.is_integer() else content
-
-
-def stable_name(target: str) -> dict[str, str]:
-    """What stands for a dotted path: the name of the class, with a hash of its source where it is the user's."""
-    module, _, name = target.rpartition(".")
-    if module.split(".")[0] == "cu":
-        return {"_name_": name}
-    return {"_name_": name, **source_of(module)}
-
-
-def source_of(module: str) -> dict[str, str]:
-    """A hash of the file that holds a module, found without importing it; nothing where there is no such file."""
-    top, *inner = module.split(".")
-    try:
-        spec = find_spec(top)
-    except (ImportError, ValueError):
-        return {}
-    places = [Path(place, *inner) for place in (spec.submodule_search_locations or ())] if spec else []
-    files = [file for place in places for file in (place.with_suffix(".py"), place / "__init__.py")]
-    if spec and spec.origin and not inner:
-        files.append(Path(spec.origin))
-    return next(({"_source_": sha256(file)} for file in files if file.is_file()), {})
 
 
 def with_effect(component: Component, group: str) -> Component:
@@ -174,28 +131,3 @@ def forgotten_by(scenario: Mapping[str, Any], forget_seed: int) -> dict[str, Any
 def forgotten_ids(ids: Iterable[int], kind: str) -> dict[str, Any]:
     """Identity of what is forgotten by a list of ids, as an audit does it."""
     return {"ids": fingerprint(sorted(ids)), "kind": kind}
-
-
-def folder_hash(dataset: Component, folder: Path, paths: Paths) -> str:
-    """A hash of what the data set reads of its folder: names and contents.
-
-    Of a folder of images, these are the image files of its split folders, in their order; of any other, all files.
-
-    Raises:
-        ConfigError: There is no such folder, a split folder is missing, or what is written would become a part of it.
-    """
-    if not folder.is_dir():
-        raise ConfigError(f"dataset.folder={folder} is not a folder")
-    cache = paths.data / CACHE
-    if dataset.target.rpartition(".")[2] != "ImageFolder":
-        files = {path.relative_to(folder).as_posix(): signature(path.stat()) for path in all_files(folder)}
-        return fingerprint(sorted(content_hashes(folder, files, cache)[0].items()))
-    content = {}
-    for split, place in split_folders(folder).items():
-        for key, own in (("paths.data", paths.data), ("paths.outputs", paths.outputs)):
-            require_apart(own, place, key)
-        listing = list_images(place)
-        known = {n: own for n, own in zip(listing.names, listing.signatures, strict=True) if own is not None}
-        hashes, _ = content_hashes(place, known, cache)
-        content[split] = [[name, hashes.get(name)] for name in listing.names]
-    return fingerprint(content)

@@ -38,6 +38,14 @@ def require_intact(folder: Path, written: Mapping[str, str], *names: str) -> Non
             raise Damaged(f"{folder / name} is damaged (it is not what the run wrote)")
 
 
+def known_hashes(folder: Path) -> Mapping[str, str]:
+    """The hashes in a run's result; none where it has no result that can be read."""
+    try:
+        return (read_mapping(folder / RESULT) or {}).get("lists") or {}
+    except Damaged:
+        return {}
+
+
 def require_list(folder: Path, name: str) -> None:
     """Check one list against the result beside it, if there is one.
 

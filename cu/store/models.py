@@ -13,13 +13,14 @@ from typing import Any
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
+from cu.disk.digest import sha256
 from cu.disk.files import Damaged, JsonLines, NoRows, read_mapping, remove_leftovers, write_json, writing
 from cu.disk.locks import locked
 from cu.engine import team
 from cu.errors import ConfigError, first_line
 from cu.models.checkpoints.read import UNREADABLE
 from cu.store.checkpoint import EpochCheckpoint
-from cu.store.identity import fingerprint, sha256
+from cu.store.fingerprint import fingerprint
 
 log = logging.getLogger(__name__)
 TRAINING = "training"  # the word at which the other processes of a job train along

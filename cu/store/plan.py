@@ -17,7 +17,8 @@ from cu.disk.digest import sha256
 from cu.disk.files import Damaged, read_mapping
 from cu.errors import ConfigError
 from cu.store.evaluation_id import evaluation_id
-from cu.store.identity import fingerprint, forgotten_by, original_identity, unlearned_identity
+from cu.store.fingerprint import fingerprint
+from cu.store.identity import forgotten_by, original_identity, unlearned_identity
 from cu.store.intact import require_intact
 from cu.store.place import precision_of, resolved
 from cu.store.removed import removal_of

@@ -5,9 +5,10 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
 from cu.config.build import build, check_components
+from cu.config.component import Component
 from cu.config.folder import config_folder
 from cu.config.parse import parse
-from cu.config.schema import Component, RunConfig, TrainConfig
+from cu.config.schema import RunConfig, TrainConfig
 from cu.config.validate import check, locate
 from cu.engine.hardware import Hardware
 from cu.engine.recipe import Recipe
@@ -162,9 +163,13 @@ def test_launchers_compose(assert_within, option):
     assert locate(chosen["_target_"], "hydra.launcher")
 
 
+OF_ONE_METHOD = {"representation/ablation": "contrastive_matching", "representation/queue": "contrastive"}
+
+
 @pytest.mark.parametrize("option", options("experiment"))
 def test_experiments_compose_and_the_command_line_wins(assert_keys_are_fields, option):
-    config = composed(f"experiment={option}", "reference.k=7", "method=finetune", *NEEDED.get(option, "").split())
+    method = OF_ONE_METHOD.get(option, "finetune")
+    config = composed(f"experiment={option}", "reference.k=7", f"method={method}", *NEEDED.get(option, "").split())
     validate(config)
     assert_keys_are_fields(config)
     assert config["reference"]["k"] == 7

@@ -8,9 +8,10 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
 from cu.config.build import build, check_components
+from cu.config.component import Component
 from cu.config.folder import config_folder
 from cu.config.parse import parse
-from cu.config.schema import Component, RunConfig, TrainConfig
+from cu.config.schema import RunConfig, TrainConfig
 from cu.config.validate import check
 from cu.evaluation.suite import spec_of
 from cu.methods.types import scenarios_of

@@ -1,6 +1,6 @@
 import pytest
 
-from cu.config.schema import Component
+from cu.config.component import Component
 from cu.config.trust import is_trusted, require_trusted
 from cu.errors import ConfigError
 

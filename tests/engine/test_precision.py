@@ -10,6 +10,7 @@ from cu.engine import compiling
 from cu.engine.compiling import compiled, is_compiled, require_compiler
 from cu.engine.fit import cross_entropy, fit
 from cu.engine.hardware import Hardware
+from cu.engine.interruption import Descents
 from cu.engine.lone_values import lone_values_allowed
 from cu.engine.precision import resolve_precision
 from cu.engine.scaling import scaler_of
@@ -22,9 +23,10 @@ def train(toy_data, make_run, make_recipe):
     """Fit a fresh model to the toy data: `(hardware, checkpoint, recipe settings) -> model`."""
 
     def train(place, checkpoint=None, **settings):
-        run, recipe = make_run(hardware=place), make_recipe(**settings)
+        descents = None if checkpoint is None else Descents(lambda number: checkpoint, every=0.0)
+        run, recipe = make_run(hardware=place, descents=descents), make_recipe(**settings)
         batches = run.batches(toy_data.train, recipe)
-        return fit(run.new_model(), batches, cross_entropy, recipe, run, checkpoint=checkpoint)
+        return fit(run.new_model(), batches, cross_entropy, recipe, run, state=())
 
     return train
 
@@ -181,6 +183,7 @@ def test_without_a_compiler_compiling_ends_in_one_line(monkeypatch, hardware):
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:The distutils package is deprecated:DeprecationWarning")
 @pytest.mark.skipif(not shutil.which(os.environ.get("CXX", "g++")), reason="no C++ compiler")
 def test_compiled_training_gives_the_same_weights_but_for_rounding(train, hardware):
     require_compiler.cache_clear()

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from cu.config.schema import Component
+from cu.config.component import Component
 from cu.disk.files import read_json
 from cu.experiment.audits.context import AuditContext
 from cu.experiment.workspace import Workspace
@@ -36,7 +36,7 @@ def make_bench(toy_data, hardware, make_model, make_recipe, audit_store, tmp_pat
 
     def make(store=audit_store, seed=0, method="finetune", **config):
         settings = SimpleNamespace(
-            **{"seed": seed, "forget_seed": 0, "method_seed": 0, "checkpoint": None, **config},
+            **{"seed": seed, "forget_seed": 0, "method_seed": 0, "checkpoint": None, "save_every": 60.0, **config},
             model=Component({"_target_": "Toy"}),
             method=Component({"_target_": f"Toy{method}"}),
             hardware=Component({"_target_": "Hardware", "scoring_precision": "fp32"}),

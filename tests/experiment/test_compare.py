@@ -2,8 +2,8 @@ from dataclasses import replace
 
 import pytest
 
+from cu.config.evaluation import EvaluationConfig
 from cu.config.parse import parse
-from cu.config.schema import EvaluationConfig
 from cu.engine.outputs import score
 from cu.experiment.compare import compare_with_references
 from cu.store.models import ModelStore

@@ -10,8 +10,8 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
 from cu.config.build import build
+from cu.config.component import Component
 from cu.config.folder import config_folder
-from cu.config.schema import Component
 from cu.config.validate import locate
 from cu.engine.context import MethodContext
 from cu.engine.ledger import Ledger

@@ -9,8 +9,8 @@ from omegaconf import OmegaConf
 from torch.nn import functional as F
 
 from cu.config.build import build
+from cu.config.component import Component
 from cu.config.folder import config_folder
-from cu.config.schema import Component
 from cu.data.batches.pairs import Pair
 from cu.data.batches.shuffled import Batch
 from cu.engine.best_weights import BestWeights

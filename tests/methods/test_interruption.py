@@ -9,8 +9,8 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
 from cu.config.build import build
+from cu.config.component import Component
 from cu.config.folder import config_folder
-from cu.config.schema import Component
 from cu.engine.fit import cross_entropy, fit
 from cu.engine.interruption import Descents
 from cu.methods.types import scenarios_of

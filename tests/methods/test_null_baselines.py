@@ -4,8 +4,8 @@ import pytest
 from omegaconf import OmegaConf
 
 from cu.config.build import build
+from cu.config.component import Component
 from cu.config.folder import config_folder
-from cu.config.schema import Component
 from cu.engine.outputs import score
 from cu.evaluation.cases import by_split
 from cu.evaluation.suite import measure

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from cu.config.build import build, composed
-from cu.config.schema import Component
+from cu.config.component import Component
 from cu.evaluation.suite import measure
 from cu.metrics import rows as room
 from cu.metrics.predictions import ModelPredictions, Predictions

@@ -11,7 +11,8 @@ from omegaconf import OmegaConf
 
 from cu.config.folder import config_folder
 from cu.errors import ConfigError
-from cu.store.identity import fingerprint, retrained_identity, stable_name, trained_identity
+from cu.store.fingerprint import fingerprint, stable_name
+from cu.store.identity import retrained_identity, trained_identity
 from cu.store.plan import plan_training, plan_unlearning
 from cu.store.provenance import provenance
 from cu.store.result import TrainResult, write_result

@@ -9,9 +9,9 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
 from cu.config.build import build
+from cu.config.component import Component
 from cu.config.folder import config_folder
 from cu.config.processes import processes
-from cu.config.schema import Component
 from cu.data.scenarios.classes import ClassScenario
 from cu.data.task import make_task
 from cu.engine import team

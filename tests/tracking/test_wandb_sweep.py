@@ -7,9 +7,10 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
 from cu.config.build import build, check_components
+from cu.config.component import Component
 from cu.config.folder import config_folder
 from cu.config.parse import parse
-from cu.config.schema import Component, RunConfig
+from cu.config.schema import RunConfig
 from cu.evaluation.suite import spec_of
 
 utils = pytest.importorskip("wandb.sdk.launch.sweeps.utils")

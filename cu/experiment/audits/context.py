@@ -19,7 +19,8 @@ from cu.methods.types import Method
 from cu.models.types import Classifier
 from cu.seeds import member_seed
 from cu.store.checkpoint import EpochCheckpoint
-from cu.store.identity import fingerprint, forgotten_ids, trained_identity, unlearned_identity
+from cu.store.fingerprint import fingerprint
+from cu.store.identity import forgotten_ids, trained_identity, unlearned_identity
 from cu.store.models import StoredModel, load_into, read_model
 from cu.store.outputs import cached_outputs
 from cu.store.plan import RunPlan

@@ -22,7 +22,7 @@ from cu.experiment.audits.types import AuditFindings
 from cu.metrics.findings import Relearning
 from cu.models.types import Classifier
 from cu.seeds import derive_seed, generator
-from cu.store.identity import fingerprint
+from cu.store.fingerprint import fingerprint
 from cu.store.models import StoredModel
 from cu.store.outputs import cached_outputs
 

@@ -14,7 +14,7 @@ from cu.data.datasets.outlook import Outlook
 from cu.experiment.forecast.speed import MeasuredSpeeds
 from cu.experiment.forecast.trainings import EarlierRuns, Training, distinct, further_of, trainings
 from cu.experiment.forecast.work import Load, load_of, missing_files, outlook_of
-from cu.store.identity import fingerprint
+from cu.store.fingerprint import fingerprint
 from cu.store.plan import Plan, RunPlan
 
 PASSES = 1  # over the training set, that a method is taken to make if its settings name no epochs

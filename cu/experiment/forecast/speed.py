@@ -11,7 +11,7 @@ from statistics import median
 from typing import Any
 
 from cu.engine.hardware import Hardware, cpu_name
-from cu.store.identity import canonical
+from cu.store.fingerprint import canonical
 
 # Operations per second that trainings of small images get; to be replaced by what was measured as soon as there is any.
 GUESS = {"cpu": 2e10, "cuda": 1e13, "mps": 1e12}

@@ -15,7 +15,8 @@ from cu.config.build import build
 from cu.config.validate import locate
 from cu.experiment.audits.further import Further
 from cu.seeds import member_seed
-from cu.store.identity import canonical, fingerprint, trained_identity
+from cu.store.fingerprint import canonical, fingerprint
+from cu.store.identity import trained_identity
 from cu.store.plan import Plan, RunPlan
 from cu.store.runs import CONFIG
 

@@ -10,10 +10,11 @@ from typing import Any
 import torch
 
 from cu.config.build import build
-from cu.config.schema import Component, TrainConfig
+from cu.config.component import Component
+from cu.config.schema import TrainConfig
 from cu.data.datasets.outlook import Outlook
 from cu.engine.passes import Flops, flops_per_image
-from cu.store.identity import fingerprint
+from cu.store.fingerprint import fingerprint
 
 NUMBERS = 16  # bytes of a label and an id, for each sample
 

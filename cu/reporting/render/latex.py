@@ -12,9 +12,9 @@ from cu.reporting.render.escape import latex as escape
 from cu.reporting.render.texts import cell_text, heading_text, label_text, note_text, published_text, seeds_text
 from cu.reporting.tables.types import MethodRow, TableData
 
-# The article class has 345 pt of text width: a label of 84 pt, six columns of 42 pt, and 4 pt between them.
+# The article class has 345 pt of text width: a label of 69 pt, six columns of 42 pt, and 4 pt between them.
 COLUMNS_PER_PANEL = 5
-_LABEL, _COLUMN = "p{84pt}", r">{\raggedleft\arraybackslash}p{42pt}"
+_LABEL, _COLUMN = "p{69pt}", r">{\raggedleft\arraybackslash}p{42pt}"
 _HEAD = r"% needs \usepackage{array,booktabs,longtable}; as wide as a page of the article class" + "\n"
 _GROUP = "{\\scriptsize\\setlength{\\tabcolsep}{2pt}\n"
 

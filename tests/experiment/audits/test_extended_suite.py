@@ -5,9 +5,11 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
 from cu.config.build import build, check_components
+from cu.config.component import Component
+from cu.config.evaluation import EvaluationConfig
 from cu.config.folder import config_folder
 from cu.config.parse import parse
-from cu.config.schema import Component, EvaluationConfig, RunConfig
+from cu.config.schema import RunConfig
 from cu.engine.outputs import score
 from cu.errors import ConfigError
 from cu.evaluation.suite import spec_of

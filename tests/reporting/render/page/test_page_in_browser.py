@@ -145,7 +145,7 @@ def test_tables_are_announced(opened):
     assert opened.run("document.documentElement.lang") == "en"
     assert opened.run("[...document.querySelectorAll('th')].every((th) => th.scope)")
     nodes = opened.send("Accessibility.getFullAXTree")["nodes"]
-    named = {(node["role"]["value"], node.get("name", {}).get("value", "")) for node in nodes if not node["ignored"]}
+    named = {(n["role"]["value"], n.get("name", {}).get("value", "").strip()) for n in nodes if not n["ignored"]}
     assert ("button", "forget acc match retrained") in named
     assert ("searchbox", "Filter rows") in named
     assert ("region", "Table of digits / slim / class") in named

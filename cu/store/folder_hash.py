@@ -1,0 +1,37 @@
+"""A folder of data by what is in it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from cu.config.component import Component
+from cu.config.schema import Paths
+from cu.data.datasets.listing import CACHE, all_files, list_images, require_apart, split_folders
+from cu.disk.hash_cache import content_hashes, signature
+from cu.errors import ConfigError
+from cu.store.fingerprint import fingerprint
+
+
+def folder_hash(dataset: Component, folder: Path, paths: Paths) -> str:
+    """A hash of what the data set reads of its folder: names and contents.
+
+    Of a folder of images, these are the image files of its split folders, in their order; of any other, all files.
+
+    Raises:
+        ConfigError: There is no such folder, a split folder is missing, or what is written would become a part of it.
+    """
+    if not folder.is_dir():
+        raise ConfigError(f"dataset.folder={folder} is not a folder")
+    cache = paths.data / CACHE
+    if dataset.target.rpartition(".")[2] != "ImageFolder":
+        files = {path.relative_to(folder).as_posix(): signature(path.stat()) for path in all_files(folder)}
+        return fingerprint(sorted(content_hashes(folder, files, cache)[0].items()))
+    content = {}
+    for split, place in split_folders(folder).items():
+        for key, own in (("paths.data", paths.data), ("paths.outputs", paths.outputs)):
+            require_apart(own, place, key)
+        listing = list_images(place)
+        known = {n: own for n, own in zip(listing.names, listing.signatures, strict=True) if own is not None}
+        hashes, _ = content_hashes(place, known, cache)
+        content[split] = [[name, hashes.get(name)] for name in listing.names]
+    return fingerprint(content)
