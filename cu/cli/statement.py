@@ -48,14 +48,13 @@ def write(run: Path, folder: Path | None) -> list[str]:
         ConfigError: There is no such run.
         OSError: The folder cannot be written.
     """
-    from cu import __version__
     from cu.disk.files import write_json, write_text
     from cu.reporting.statement.page import page
     from cu.reporting.statement.record import read_record
     from cu.reporting.statement.statement import statement as facts_of
 
     record = read_record(run)
-    facts = {**facts_of(record, date.today().isoformat()), "made_with": f"cu {__version__}"}
+    facts = facts_of(record, date.today().isoformat())
     place = folder or record.folder
     write_json(place / "statement.json", facts)
     write_text(place / "statement.html", page(facts))

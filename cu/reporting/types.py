@@ -59,6 +59,7 @@ class Report:
             percentage point), for metrics that have no margin of their own. To be declared before looking.
         columns: For `class` and for `sample` scenarios, metric keys or {key, title, scale}.
         figures: Which figures to draw for each table, in this order; null or empty for none.
+        statements: Whether a statement to sign is written for every run.
     """
 
     name: str
@@ -74,6 +75,7 @@ class Report:
     margins: dict[MarginScale, Annotated[float, Gt(0)]]
     columns: dict[Kind, list[str | dict[ColumnField, str]]]
     figures: list[FigureName] | None
+    statements: bool = False
 
     def check_name(self) -> None:
         """Refuse a name that leaves the folder of reports.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
@@ -21,6 +22,7 @@ from cu.reporting.render.escape import log
 from cu.reporting.render.latex import latex
 from cu.reporting.render.markdown import markdown
 from cu.reporting.render.page.page import page
+from cu.reporting.statement.of_report import write_statements
 from cu.reporting.statistics.aggregate import Cells, aggregate
 from cu.reporting.statistics.judge import judge
 from cu.reporting.tables.build import build_tables
@@ -96,7 +98,8 @@ def write_report(settings: Report, outputs: Path, target: Path) -> Written:
         write_text(path, text)
     figures, drawn = write_figures(chosen, cells, settings, target / "figures")
     whole = stem.with_name(f"{stem.name}.html")
-    write_text(whole, page(settings.name, tables, figures, warnings))
+    statements = write_statements(chosen, target, date.today()) if settings.statements else []
+    write_text(whole, page(settings.name, tables, figures, warnings, statements))
     return Written(
         markdown=next(iter(texts)),
         page=whole,

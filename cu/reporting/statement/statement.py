@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+from cu import __version__
 from cu.reporting.statement.evidence import Evidence, evidence
 from cu.reporting.statement.record import Record
 from cu.store.result import RunResult
@@ -37,6 +38,7 @@ def statement(record: Record, today: str) -> dict[str, Any]:
     found = evidence(result)
     return {
         "form": FORM,
+        "made_with": f"cu {__version__}",
         "date": today,
         "run": {
             "fingerprint": result.fingerprint,

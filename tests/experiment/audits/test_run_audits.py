@@ -60,7 +60,8 @@ def test_the_log_says_which_audit_of_how_many(make_scene, caplog):
     answer, metrics = AuditFindings("a", (), None), {"a": ulira_efficacy, "b": relearning_speed}
     with caplog.at_level(logging.INFO, logger="cu"):
         run_audits({"unread": Unread(answer), "x": Fixed(answer)}, metrics, make_scene())
-    assert [record.getMessage() for record in caplog.records] == ["audit 1 of 1: x"]
+    said = [record.getMessage() for record in caplog.records]
+    assert [line for line in said if line.startswith("audit")] == ["audit 1 of 1: x"]
 
 
 def test_other_errors_are_not_swallowed(make_scene):

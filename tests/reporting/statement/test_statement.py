@@ -5,6 +5,7 @@ import math
 import shutil
 import sys
 from dataclasses import replace
+from datetime import date
 
 import numpy as np
 import pytest
@@ -14,7 +15,10 @@ from cu.cli.statement import statement as command
 from cu.cli.statement import write
 from cu.errors import ConfigError
 from cu.evaluation.comparison import Comparison
+from cu.reporting.collect.runs import collect
+from cu.reporting.render.page.page import page as report_page
 from cu.reporting.statement.evidence import evidence, interval
+from cu.reporting.statement.of_report import write_statements
 from cu.reporting.statement.page import page
 from cu.reporting.statement.record import Record
 from cu.reporting.statement.statement import NO_REFERENCE, statement
@@ -165,6 +169,22 @@ def test_the_command_writes_page_and_json_of_a_run(finished, tmp_path, capsys, m
         command()
     assert stop.value.code == 2
     assert "no folder of a run: it has no result.json" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_a_report_links_a_statement_on_every_run_that_can_be_read(finished, tmp_path, caplog):
+    shutil.copytree(finished, tmp_path / "outputs")
+    (path,) = (tmp_path / "outputs").glob("runs/*/*/*/*/*")
+    (link,) = write_statements(collect(tmp_path / "outputs"), tmp_path, date(2030, 1, 2))
+    facts = json.loads((tmp_path / link.place).with_suffix(".json").read_text())
+    assert facts["date"] == "2030-01-02"
+    assert facts["run"]["fingerprint"] == path.name
+    assert path.name in (tmp_path / link.place).read_text(encoding="utf-8")
+    assert link.note.startswith(facts["conclusion"][0])
+    assert f'href="{link.place}"' in report_page("r", [], [], [], [link])
+    (path / "forget_ids.csv").write_text("id\n1\n")
+    assert write_statements(collect(tmp_path / "outputs"), tmp_path, date(2030, 1, 2)) == []
+    assert "forget_ids.csv is damaged" in caplog.messages[-1]
 
 
 def test_what_is_no_run_is_one_line(tmp_path):

@@ -16,7 +16,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from cu.reporting.render.escape import html
 from cu.reporting.render.page.inline import Inline, inline
 from cu.reporting.render.page.lights import LIGHTS, floors_text, light_lines
-from cu.reporting.render.page.types import Picture
+from cu.reporting.render.page.types import Link, Picture
 from cu.reporting.render.texts import (
     ARROWS,
     MARKS,
@@ -45,7 +45,13 @@ class Section:
         return [mark_text(note.mark) for note in self.table.notes]
 
 
-def page(name: str, tables: Sequence[TableData], figures: Sequence[Picture], warnings: Sequence[str]) -> str:
+def page(
+    name: str,
+    tables: Sequence[TableData],
+    figures: Sequence[Picture],
+    warnings: Sequence[str],
+    statements: Sequence[Link] = (),
+) -> str:
     """The page of a report, as text.
 
     Args:
@@ -53,6 +59,7 @@ def page(name: str, tables: Sequence[TableData], figures: Sequence[Picture], war
         tables: One section each.
         figures: Shown below the table they name; those that name none of them come last.
         warnings: About the report as a whole.
+        statements: On its runs.
 
     Raises:
         ValueError: A figure's SVG does not say how large it is.
@@ -70,6 +77,7 @@ def page(name: str, tables: Sequence[TableData], figures: Sequence[Picture], war
             parts=[Section(table=table, pictures=own[table.title]) for table in tables],
             others=[pair for pair in pictures if pair[0].table not in titles],
             warnings=warnings,
+            statements=statements,
             style=_asset("page.css"),
             script=script,
             script_hash=_hash(script),

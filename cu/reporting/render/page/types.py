@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Protocol
 
 
@@ -37,3 +38,18 @@ class Picture(Protocol):
     def svg(self) -> str:
         """The picture: a whole SVG document."""
         ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Link:
+    """A page beside the report's own.
+
+    Attributes:
+        title: What it is about.
+        place: Of the file, from the report's folder, with forward slashes.
+        note: What it says, in a line.
+    """
+
+    title: str
+    place: str
+    note: str
