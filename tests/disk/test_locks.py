@@ -27,6 +27,7 @@ def holder(path):
     return process
 
 
+@pytest.mark.slow
 def test_a_killed_holder_s_lock_is_free_and_waiting_says_why(tmp_path, caplog):
     process = holder(tmp_path / "lock")
     with caplog.at_level(logging.INFO, logger="cu"):
@@ -122,6 +123,7 @@ def on_host(host, path, seconds=0.0):
     )
 
 
+@pytest.mark.slow
 def test_a_lease_is_kept_as_long_as_its_holder_lives_and_taken_over_afterwards(tmp_path):
     first = on_host("a", tmp_path / "lease", seconds=2.5)  # longer than a lease that nobody touches
     assert first.stdout.readline() == "held\n"

@@ -1,5 +1,6 @@
 import os
 import shutil
+import sys
 from copy import deepcopy
 
 import pytest
@@ -185,7 +186,9 @@ def test_without_a_compiler_compiling_ends_in_one_line(monkeypatch, hardware):
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:The distutils package is deprecated:DeprecationWarning")
 @pytest.mark.skipif(not shutil.which(os.environ.get("CXX", "g++")), reason="no C++ compiler")
-def test_compiled_training_gives_the_same_weights_but_for_rounding(train, hardware):
+def test_compiled_training_gives_the_same_weights_but_for_rounding(train, hardware, monkeypatch):
+    for name in [name for name in sys.modules if name.split(".")[0] == "distutils"]:
+        monkeypatch.delitem(sys.modules, name)  # the compiler imports setuptools, which wants its own
     require_compiler.cache_clear()
     models = [train(h) for h in (hardware, with_settings(hardware, compile=True).resolved())]
     for one, other in zip(*(model.state_dict().values() for model in models), strict=True):

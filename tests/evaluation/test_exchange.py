@@ -52,6 +52,7 @@ def test_an_exact_method_cannot_be_told_from_retraining(suite, make_world, scena
         assert all(entry.floor is not None or entry.ref_std is None for entry in entries), key
 
 
+@pytest.mark.slow
 def test_facing_one_reference_more_would_show(suite, make_world):
     # What a comparison against all K would make of the same exact method: nearer than retraining to retraining.
     alone = {"average_gap": suite["average_gap"]}

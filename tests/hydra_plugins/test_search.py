@@ -60,6 +60,7 @@ def test_an_empty_space_is_one_line(words):
         space_of({"x": words}, [], OverridesParser.create())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sampler", ["tpe", "random"])
 def test_a_search_that_is_taken_up_tries_what_it_would_have_tried(tmp_path, sampler):
     params = {"x": "interval(0.0,1.0)", "y": "choice(1,2)"}

@@ -89,7 +89,8 @@ def attempt(toy_tasks, original, make_run, make_model):
     return attempt
 
 
-@pytest.mark.parametrize("case", [*CASES, *(pytest.param(name, marks=pytest.mark.slow) for name in OTHERS)])
+@pytest.mark.slow
+@pytest.mark.parametrize("case", [*CASES, *OTHERS])
 def test_a_killed_method_goes_on_with_the_same_numbers(attempt, same_weights, case):
     name, settings = CASES.get(case, (case, {}))
     disk = Disk()

@@ -118,7 +118,7 @@ def _pooled(stds: Sequence[float], counts: Sequence[int]) -> float:
 
 
 def _joined(texts: Iterable[object]) -> str | None:
-    return "; ".join(sorted({str(t) for t in texts if t is not None and t == t})) or None
+    return "; ".join(sorted({str(t) for t in texts if t is not None and t == t} - {""})) or None
 
 
 def _reason(row: Any) -> str:

@@ -52,6 +52,13 @@ def test_an_undefined_value_is_explained_by_what_the_metric_says_of_itself(run_f
     assert reasons == {"a": "attack at chance", "b": "undefined"}
 
 
+def test_notes_of_some_runs_are_told_and_empty_ones_are_not(run_folders, make_metric):
+    for seed, note in enumerate(("", "saturated", "saturated")):
+        run_folders.add({"a": make_metric(0.4, 0.5, note=note)}, seed=seed)
+    (cell,) = aggregate(collect(run_folders.outputs), None, None).stats
+    assert cell.notes == "saturated"
+
+
 def test_expected_seeds_are_those_of_the_scenario(run_folders, make_metric):
     value = {"test_acc": make_metric(0.5)}
     for seed in range(4):
