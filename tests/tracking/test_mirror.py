@@ -31,7 +31,7 @@ def _no_account(monkeypatch, tmp_path):
 
 
 def chunks(content):
-    """Type and payload of each chunk of a log: blocks of 32 KiB after a header of 7 bytes."""
+    """Type and payload of each whole chunk of a log, blocks of 32 KiB after a header of 7 bytes; W&B may be writing."""
     position = 7
     while position + 7 <= len(content):
         room = 32768 - position % 32768
@@ -39,6 +39,8 @@ def chunks(content):
         if kind == 0:
             position += room
             continue
+        if position + 7 + size > len(content):
+            return
         yield kind, content[position + 7 : position + 7 + size]
         position += 7 + size
 
