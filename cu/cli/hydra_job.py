@@ -100,7 +100,7 @@ def planned_jobs(context: Any) -> int | None:
 
 def is_grid(context: Any) -> bool:
     """Whether the sweeper is Hydra's basic one, which ignores what its jobs return."""
-    return str(context.sweeper._target_).endswith(".BasicSweeper")
+    return str(context.sweeper._target_).endswith((".BasicSweeper", ".GridSweeper"))
 
 
 def reads_values(context: Any) -> bool:

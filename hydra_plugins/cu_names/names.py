@@ -1,4 +1,4 @@
-"""Hydra's own plug-ins for Ray and Optuna, where they are installed, take names that this project's options have."""
+"""Names of Hydra's plug-ins that this project's options have too: its own sweeper, and if installed Ray and Optuna."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from hydra.plugins.search_path_plugin import SearchPathPlugin
 
 from cu.config.folder import config_folder
 
-NAMES = (("launcher", "ray"), ("sweeper", "optuna"))
+NAMES = (("launcher", "ray"), ("sweeper", "optuna"), ("sweeper", "basic"))
 
 
 class OwnNames(SearchPathPlugin):

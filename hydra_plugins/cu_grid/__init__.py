@@ -1,0 +1,1 @@
+"""Hydra's own sweeper over grids, less most of what it composes twice."""
