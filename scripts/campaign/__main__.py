@@ -7,6 +7,7 @@ never in a traceback, a process left behind, or other numbers without a word.
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -43,6 +44,9 @@ def main() -> None:
     parser.add_argument("--kinds", nargs="+", default=KINDS, choices=KINDS, help="by default all")
     parser.add_argument("--seed", type=int, default=0, help="of the moments of the kills")
     options = parser.parse_args()
+    # In the background and under nohup these are ignored, and so they would be in all that is started here.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     tried: dict[str, list[bool]] = {}
     with tempfile.TemporaryDirectory() as name:
         for attempt in campaign(Path(name).resolve(), options.kinds, options.short, options.seed):
