@@ -16,11 +16,12 @@ from pathlib import Path
 from campaign.attempts import Attempt
 from campaign.bad_jobs import FATES, bad_jobs, signals
 from campaign.damages import damages
+from campaign.full_disks import full_disks
 from campaign.kills import kills
 from campaign.payloads import payloads
 from campaign.wrong_settings import settings
 
-KINDS = ("damages", "settings", "payloads", "jobs", "signals", "kills")
+KINDS = ("damages", "settings", "payloads", "jobs", "signals", "kills", "disks")
 
 
 def campaign(folder: Path, kinds: Sequence[str], short: bool, seed: int) -> Iterator[Attempt]:
@@ -32,6 +33,7 @@ def campaign(folder: Path, kinds: Sequence[str], short: bool, seed: int) -> Iter
         "jobs": lambda: bad_jobs(folder, FATES),
         "signals": lambda: signals(folder, ("SIGINT 1", "SIGINT 2", "SIGTERM 1", "SIGHUP 1", "SIGKILL 1")),
         "kills": lambda: kills(folder, 20, seed),
+        "disks": lambda: full_disks(folder),
     }
     for kind in kinds:
         yield from parts[kind]()
