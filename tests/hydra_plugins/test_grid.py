@@ -52,3 +52,11 @@ def test_it_is_the_sweeper_of_every_command():
         for name in ("unlearn", "train", "evaluate", "report"):
             sweeper = compose(name, return_hydra_config=True).hydra.sweeper
             assert sweeper["_target_"] == "hydra_plugins.cu_grid.sweeper.GridSweeper"
+
+
+def test_configs_of_another_program_in_the_same_process_have_hydras_own(tmp_path):
+    (tmp_path / "other.yaml").write_text("x: 1\n")
+    for folder, name, ours in ((config_folder(), "unlearn", True), (tmp_path, "other", False)) * 2:
+        with initialize_config_dir(str(folder), version_base="1.3"):
+            target = compose(name, return_hydra_config=True).hydra.sweeper["_target_"]
+        assert target.endswith(".GridSweeper" if ours else ".BasicSweeper")
