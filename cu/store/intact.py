@@ -30,7 +30,7 @@ def require_intact(folder: Path, written: Mapping[str, str], *names: str) -> Non
         Damaged: A list is gone, or is not what the run wrote.
     """
     for name, expected in written.items():
-        if names and name not in names:
+        if name not in (names or LISTS):
             continue
         if not (folder / name).is_file():
             raise Damaged(f"{folder / name} is gone")
@@ -41,9 +41,21 @@ def require_intact(folder: Path, written: Mapping[str, str], *names: str) -> Non
 def known_hashes(folder: Path) -> Mapping[str, str]:
     """The hashes in a run's result; none where it has no result that can be read."""
     try:
-        return (read_mapping(folder / RESULT) or {}).get("lists") or {}
+        return recorded_hashes(folder)
     except Damaged:
         return {}
+
+
+def recorded_hashes(folder: Path) -> Mapping[str, str]:
+    """The hashes in a run's result; none where there is no result, or one of a version that kept none.
+
+    Raises:
+        Damaged: The result cannot be read.
+    """
+    found = (read_mapping(folder / RESULT) or {}).get("lists") or {}
+    if not isinstance(found, Mapping):
+        raise Damaged(f"{folder / RESULT} is damaged (lists: a {type(found).__name__} where a mapping belongs)")
+    return found
 
 
 def require_list(folder: Path, name: str) -> None:
@@ -52,5 +64,4 @@ def require_list(folder: Path, name: str) -> None:
     Raises:
         Damaged: The list or the result is damaged.
     """
-    written = (read_mapping(folder / RESULT) or {}).get("lists") or {}
-    require_intact(folder, written, name)
+    require_intact(folder, recorded_hashes(folder), name)

@@ -39,6 +39,13 @@ def test_a_run_in_the_making_and_one_of_an_older_version_have_no_hashes(folder):
     assert [entry.id for entry in left_behind(folder)] == [12]
 
 
+def test_a_result_of_another_shape_is_one_line(folder):
+    for content in ({"lists": [1]}, [1]):
+        (folder / "result.json").write_text(json.dumps(content))
+        with pytest.raises(Damaged, match=r"result\.json is damaged"):
+            left_behind(folder)
+
+
 def test_only_the_lists_that_are_asked_for_are_looked_at(folder):
     written = {**hashes_of(folder), "metrics.jsonl": "0"}
     require_intact(folder, written, "forget_ids.csv")

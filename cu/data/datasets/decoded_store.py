@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from cu.data.datasets.framing import Framing
-from cu.disk.files import Damaged, read_json, write_json
+from cu.disk.files import Damaged, read_json, read_mapping, write_json
 
 # Enters every cache key: raise it when the same files come to decode to other pixels.
 _REVISION = 2
@@ -58,7 +58,7 @@ class Store:
         Raises:
             Damaged: The record cannot be read.
         """
-        return dict((read_json(self.record) or {}).get("problems", {}))
+        return dict((read_mapping(self.record) or {}).get("problems", {}))
 
     def open_partial(self, shape: tuple[int, ...]) -> tuple[np.memmap, np.memmap]:
         """The array in the making, and the state of each of its rows, as an earlier process left them."""
@@ -75,7 +75,7 @@ class Store:
 
     def partial_problems(self) -> dict[str, str]:
         """What was found broken so far."""
-        return dict(read_json(self.array.with_suffix(".problems")) or {})
+        return dict(read_mapping(self.array.with_suffix(".problems")) or {})
 
     def write_problems(self, problems: Mapping[str, str]) -> None:
         """Keep what was found broken so far."""
