@@ -1,17 +1,34 @@
-"""Make configs/settings/searched from a finished search: python scripts/select_trials.py [OUTPUTS]."""
+"""Make configs/settings/searched from a finished search.
 
+    python scripts/select_trials.py [OUTPUTS]                           write the settings that its trials chose
+    python scripts/select_trials.py [OUTPUTS] --other-modes EXPERIMENT  print commands that try the best point of every
+                                                                        method in the other mode of batch normalisation
+
+The printed commands are the last trials of a search: run them, then write.
+"""
+
+import argparse
 import sys
 from pathlib import Path
 
 from cu.config.folder import config_folder
 from cu.errors import ConfigError
-from cu.reporting.best_trials import trials, write_settings
+from cu.reporting.best_trials import OPTIONS, other_modes, trials, write_settings
 from cu.reporting.collect import collect
 
 if __name__ == "__main__":
-    outputs = Path(sys.argv[1] if len(sys.argv) > 1 else "outputs")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("outputs", type=Path, nargs="?", default=Path("outputs"))
+    parser.add_argument("--objective", choices=OPTIONS, default="agg/val_gap", help="what judges a trial")
+    parser.add_argument("--other-modes", metavar="EXPERIMENT", help="print commands instead of writing settings")
+    asked = parser.parse_args()
     try:
-        files = write_settings(trials(collect(outputs), "agg/val_gap"), config_folder())
+        tried = trials(collect(asked.outputs), asked.objective)
+        if asked.other_modes:
+            for words in other_modes(tried):
+                print(f"cu-unlearn -m experiment={asked.other_modes} {words} paths.outputs={asked.outputs}")
+            sys.exit()
+        files = write_settings(tried, config_folder())
     except ConfigError as error:
         sys.exit(f"error: {error}")
     print(f"written: {len(files)} files below {config_folder()}")

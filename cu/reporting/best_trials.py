@@ -15,9 +15,11 @@ from cu.errors import ConfigError, first_line
 from cu.reporting.collect import Collection
 
 CELL = ["option", "scenario", "method"]
+POINT = ["trial", "batchnorm"]
 MADE_FOR = ["dataset", "train_size", "model", "width"]
-TRIAL = ["dataset", "scenario", "method", "trial", "settings", "value", "state", "seed"]
+TRIAL = ["dataset", "scenario", "classes", "method", *POINT, "settings", "value", "state", "seed"]
 WRITER = "scripts/select_trials.py"
+OPTIONS = {"agg/val_gap": "", "agg/probe_gap": "_probes"}  # what the name of an option ends with, by what judges
 
 
 def trials(collection: Collection, key: str) -> pd.DataFrame:
@@ -29,7 +31,8 @@ def trials(collection: Collection, key: str) -> pd.DataFrame:
 
     Returns:
         `option`, the name that the chosen settings get; what they were searched on (`MADE_FOR`; None where a network
-        has no width or all images were trained on); and the columns of `TRIAL`.
+        has no width or all images were trained on); and the columns of `TRIAL`: `classes` are the forgotten ones,
+        empty in sample scenarios; `batchnorm` is the mode of normalisation, empty where a method has no choice.
 
     Raises:
         ConfigError: No run is a trial, or a run cannot be read.
@@ -38,19 +41,21 @@ def trials(collection: Collection, key: str) -> pd.DataFrame:
     rows = []
     for run in collection.runs.to_dict("records"):
         config = _config(Path(run["path"]) / "config.yaml")
-        if "trial" not in config:
+        if "trial" not in config or config.get("objective") not in (None, key):
             continue
         size = {"train_size": config["dataset"].get("train_size"), "width": config["model"].get("width")}
         width = "" if size["width"] is None else f"_w{size['width']}"
         settings = ", ".join(f"{name}={value}" for name, value in config["trials"][config["trial"]].items())
         own = {name: run[name] for name in ("dataset", "model", "scenario", "method", "state", "seed")}
-        own |= {"trial": config["trial"], "settings": settings}
+        own |= {"trial": config["trial"], "batchnorm": config.get("batchnorm", ""), "settings": settings}
+        own["classes"] = " ".join(map(str, config.get("scenario", {}).get("classes", [])))
         value = values.get(run["fingerprint"], float("nan"))
-        rows.append({"option": f"{run['dataset']}/{run['model']}{width}", **own, **size, "value": value})
+        option = f"{run['dataset']}/{run['model']}{width}{OPTIONS.get(key, '')}"
+        rows.append({"option": option, **own, **size, "value": value})
     if not rows:
         raise ConfigError("no run is a trial of a search; make some with cu-unlearn -m experiment=baselines/search")
     table = pd.DataFrame(rows, columns=["option", *MADE_FOR[1:], *TRIAL], dtype=object).astype({"value": float})
-    return table.sort_values([*CELL, "trial"]).reset_index(drop=True)
+    return table.sort_values([*CELL, *POINT, "classes"]).reset_index(drop=True)
 
 
 def _config(path: Path) -> dict[str, Any]:
@@ -61,30 +66,73 @@ def _config(path: Path) -> dict[str, Any]:
     return config if isinstance(config, dict) else {}
 
 
-def best_trials(tried: pd.DataFrame) -> pd.DataFrame:
-    """The row with the smallest value of each option, scenario and method, the first of several.
+def points(tried: pd.DataFrame) -> pd.DataFrame:
+    """One row per point of a search: the mean of `value` over the classes and seeds it was tried on, NaN if one failed.
 
     Raises:
-        ConfigError: A method has no trial with a value, or fewer trials than another: budgets must be equal. Or an
+        ConfigError: A method has fewer points than another, or a point fewer runs: budgets must be equal. Or an
             option's trials were trained on different numbers of images.
     """
     for option, rows in tried.groupby("option"):
         if len(found := set(rows["train_size"])) > 1:
             raise ConfigError(f"trials of {option} have several dataset.train_size: {', '.join(map(str, found))}")
-    sizes = tried.groupby(CELL)["trial"].nunique()
-    if sizes.nunique() > 1:
-        fewest = " / ".join(map(str, sizes.idxmin()))  # type: ignore[arg-type]
-        raise ConfigError(f"{fewest} has {sizes.min()} trials, others have {sizes.max()}: finish the search first")
-    best = tried.dropna(subset="value").sort_values(["value", "trial"]).drop_duplicates(CELL).sort_values(CELL)
-    if len(best) < len(sizes):
-        left = sizes.index.difference(pd.MultiIndex.from_frame(best.loc[:, CELL]))[0]
+    found = tried.groupby([*CELL, *POINT], as_index=False).agg(
+        value=("value", lambda values: values.mean(skipna=False)), runs=("value", "size")
+    )
+    _equal(found.groupby(CELL)["trial"].nunique(), "trials")
+    again = found.loc[found["batchnorm"] != ""].groupby(CELL)["trial"].agg(lambda trials: trials.duplicated().sum())
+    _equal(again, "trials in another mode of normalisation")
+    _equal(found.set_index([*CELL, *POINT])["runs"].groupby(["option", "scenario"]), "runs")
+    return found
+
+
+def _equal(sizes: Any, what: str) -> None:
+    parts = [sizes] if isinstance(sizes, pd.Series) else [part for _, part in sizes]
+    for part in parts:
+        if part.nunique() > 1:
+            fewest = " / ".join(filter(None, map(str, part.idxmin())))
+            raise ConfigError(f"{fewest} has {part.min()} {what}, others have {part.max()}: finish the search first")
+
+
+def best_trials(tried: pd.DataFrame) -> pd.DataFrame:
+    """The point with the smallest mean of each option, scenario and method, the first of several.
+
+    Returns:
+        The columns of `CELL`, `POINT`, `MADE_FOR`, and `value`.
+
+    Raises:
+        ConfigError: As `points`, or a method has no point with a value.
+    """
+    found = points(tried)
+    cells = found[CELL].drop_duplicates()
+    best = found.dropna(subset="value").sort_values(["value", *POINT]).drop_duplicates(CELL).sort_values(CELL)
+    if len(best) < len(cells):
+        left = pd.MultiIndex.from_frame(cells).difference(pd.MultiIndex.from_frame(best[CELL]))[0]
         raise ConfigError(f"{' / '.join(left)}: no trial finished")
-    return best.reset_index(drop=True)
+    made_for = tried[["option", *MADE_FOR]].drop_duplicates("option")
+    return best.merge(made_for, on="option").drop(columns="runs").reset_index(drop=True)
 
 
-def settings_of(search: Path, method: str, trial: str) -> Mapping[str, Any]:
-    """The method's settings in one trial, from its file in the folder `search`."""
-    config = OmegaConf.merge(OmegaConf.load(search / f"{method}.yaml"), {"trial": trial})
+def other_modes(tried: pd.DataFrame) -> list[str]:
+    """The words of `cu-unlearn` that try the best point of every method in the other mode of batch normalisation.
+
+    A mode is worth a trial for every method that trains with batch normalisation, and which one is better is not known
+    beforehand; with it at one point each, the budget grows by one trial and not to twice the trials.
+    """
+    words = []
+    best = best_trials(tried)
+    chosen = best.loc[best["batchnorm"] != ""]
+    for (scenario, trial, mode), rows in chosen.groupby(["scenario", "trial", "batchnorm"]):
+        other = "frozen" if mode == "train" else "train"
+        methods = ",".join(sorted(set(rows["method"])))
+        words.append(f"scenario={scenario} trial={trial} batchnorm={other} method={methods}")
+    return words
+
+
+def settings_of(search: Path, method: str, trial: str, batchnorm: str) -> Mapping[str, Any]:
+    """The method's settings at one point, from its file in the folder `search`."""
+    point = {"trial": trial, **({"batchnorm": batchnorm} if batchnorm else {})}
+    config = OmegaConf.merge(OmegaConf.load(search / f"{method}.yaml"), point)
     container = OmegaConf.to_container(config, resolve=True)
     assert isinstance(container, dict)
     return container["method"]
@@ -97,16 +145,16 @@ def write_settings(tried: pd.DataFrame, configs: Path) -> list[Path]:
         tried: From `trials`.
         configs: The folder of the Hydra groups, `search` among them.
     """
-    best, written = best_trials(tried), []
+    all_points, best, written = points(tried), best_trials(tried), []
     for row in best.to_dict("records"):
-        own = tried.loc[(tried.loc[:, CELL] == [row[name] for name in CELL]).all(axis=1), "value"]
+        own = all_points.loc[(all_points.loc[:, CELL] == [row[name] for name in CELL]).all(axis=1), "value"]
         comment = (
             f"# Written by {WRITER}: trial {row['trial']} of {len(own)} in configs/search/{row['method']}.yaml, "
-            f"{row['value']:.2%}\n# from retraining on validation data (the worst: {own.max():.2%})."
+            f"{row['value']:.2%}\n# from retraining by {judged_by(row['option'])} (the worst: {own.max():.2%})."
         )
         node = {
             "settings": {"trial": row["trial"]},
-            "method": settings_of(configs / "search", row["method"], row["trial"]),
+            "method": settings_of(configs / "search", row["method"], row["trial"], row["batchnorm"]),
         }
         path = configs / "cells" / "searched" / row["option"] / row["scenario"] / f"{row['method']}.yaml"
         write_text(path, f"# @package _global_\n{comment}\n{OmegaConf.to_yaml(OmegaConf.create(node))}")
@@ -122,10 +170,20 @@ def write_settings(tried: pd.DataFrame, configs: Path) -> list[Path]:
     return written
 
 
+def judged_by(option: str) -> str:
+    """What the trials of an option were judged by, in words."""
+    return "probes and accuracies" if option.endswith(OPTIONS["agg/probe_gap"]) else "accuracies on validation data"
+
+
 def option_file(option: str, rows: pd.DataFrame) -> str:
     """The option of the group `settings` that brings what a search found."""
     made_for = {name: None if pd.isna(value) else value for name, value in rows.iloc[0][MADE_FOR].items()}
-    count = rows["trial"].nunique()
+    count = int(rows.groupby(CELL)[POINT].apply(lambda own: len(own.drop_duplicates())).max())
+    on = "; ".join(
+        f"{scenario}: seed {' '.join(sorted(set(map(str, own['seed']))))}"
+        + (f", classes {', '.join(classes)}" if (classes := sorted(set(filter(None, own["classes"])))) else "")
+        for scenario, own in rows.groupby("scenario")
+    )
     node = {
         "defaults": [{"override /cells": f"searched/{option}/${{scenario}}/${{method}}"}],
         "settings": {"made_for": made_for, "best_of": count},
@@ -133,6 +191,7 @@ def option_file(option: str, rows: pd.DataFrame) -> str:
     text = yaml.safe_dump(node, sort_keys=False)
     return (
         "# @package _global_\n"
-        f"# Written by {WRITER}: for each scenario and method the best of {count} trials by the gap to retraining\n"
-        f"# on validation data; all of them are in configs/cells/searched/{option}/trials.csv.\n{text}"
+        f"# Written by {WRITER}: for each scenario and method the best of {count} trials by\n"
+        f"# {judged_by(option)}, against retraining; {on}.\n"
+        f"# All of them are in configs/cells/searched/{option}/trials.csv.\n{text}"
     )

@@ -56,7 +56,7 @@ def test_every_trial_composes_and_its_settings_arrive(name, assert_keys_are_fiel
     validate(config)
     assert_keys_are_fields(config)
     for key, value in search.trials.e.items():
-        assert f"trials.${{trial}}.{key}" in settings
+        assert f"trials.${{trial}}.{key}" in settings + str(OmegaConf.to_container(search).get("batchnorm"))
         assert repr(value) in str(config["method"])
     for trial in "abcdf":
         OmegaConf.resolve(filled := OmegaConf.merge(search, {"trial": trial}))
@@ -66,5 +66,41 @@ def test_every_trial_composes_and_its_settings_arrive(name, assert_keys_are_fiel
 def test_a_search_starts_from_the_method_s_own_file_and_looks_at_validation_data():
     composed = searched("method=finetune", "trial=a")
     assert composed.hydra.runtime.choices.settings == "trial"
-    assert composed.hydra.runtime.choices.cells is None
+    assert composed.hydra.runtime.choices.cells == "baselines/search/class"
     assert composed.evaluation.name == "selection"
+
+
+def modes(node):
+    """Every mode of batch normalisation in a method's settings."""
+    if not isinstance(node, dict):
+        return []
+    own = [node["batchnorm"]] if "batchnorm" in node else []
+    return own + [mode for value in node.values() for mode in modes(value)]
+
+
+CHOOSES = [name for name, path in FILES.items() if "batchnorm" in OmegaConf.load(path)]
+
+
+@pytest.mark.parametrize("name", CHOOSES)
+def test_the_other_mode_of_normalisation_reaches_every_descent_of_a_method(name):
+    for mode in ("train", "frozen"):
+        composed = searched(f"method={name}", "trial=a", f"batchnorm={mode}")
+        found = modes(OmegaConf.to_container(composed.method, resolve=True))
+        assert found
+        assert set(found) == {mode}
+
+
+def test_methods_without_that_choice_have_no_descent_or_a_frozen_network():
+    assert set(FILES) - set(CHOOSES) == {"damp", "esc", "esc_t", "fisher", "head_only", "influence", "lcodec", "ssd"}
+
+
+def test_a_search_is_made_on_classes_and_a_seed_that_are_not_reported():
+    for experiment, classes in (("baselines", [[7]]), ("representation", [[2], [8]])):
+        search = OmegaConf.load(config_folder() / "experiment" / experiment / "search.yaml").hydra.sweeper.params
+        shown = OmegaConf.load(config_folder() / "experiment" / experiment / "fashion_mnist.yaml").hydra.sweeper.params
+        assert str(search.seed) not in str(shown.seed).split(",")
+        if experiment == "baselines":
+            assert searched("method=finetune", "trial=a").scenario.classes == classes[0] != [5]
+        else:
+            assert search["scenario.classes"] == "[2],[8]"
+            assert shown["scenario.classes"] == "[5],[6]"

@@ -6,7 +6,7 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
 from cu.errors import ConfigError
-from cu.reporting.best_trials import CELL, best_trials, trials, write_settings
+from cu.reporting.best_trials import CELL, best_trials, other_modes, trials, write_settings
 from cu.reporting.collect import collect
 
 KEY = "agg/val_gap"
@@ -79,6 +79,61 @@ def test_trials_on_other_numbers_of_images_are_not_compared(run_folders, make_me
 
 
 @pytest.fixture
+def in_modes(run_folders, make_metric):
+    """Two points in `train` on two classes each, `first` and `second` their values there; and further runs."""
+
+    def add(trial, mode, gaps, method="scrub", key=KEY):
+        for number, gap in enumerate(gaps):
+            own = {"trial": trial, "trials": POINTS, "batchnorm": mode, "scenario.classes": [number], "objective": key}
+            run_folders.add({key: make_metric(gap, direction="lower")}, method=method, config=own, seed=10)
+
+    add("a", "train", (0.1, 0.5))
+    add("b", "train", (0.2, 0.2))
+    return add
+
+
+def judged(run_folders, key=KEY):
+    return trials(collect(run_folders.outputs), key)
+
+
+def test_a_point_is_judged_by_its_mean_over_the_classes_it_was_tried_on(in_modes, run_folders):
+    best = best_trials(judged(run_folders))
+    assert best[["trial", "batchnorm", "value"]].to_numpy().tolist() == [["b", "train", pytest.approx(0.2)]]
+
+
+def test_a_point_that_failed_on_one_class_is_not_chosen(in_modes, run_folders, make_metric):
+    in_modes("c", "train", (0.0, float("nan")))
+    assert best_trials(judged(run_folders))["trial"].tolist() == ["b"]
+
+
+def test_the_best_point_is_tried_in_the_other_mode_and_may_win(in_modes, run_folders):
+    assert other_modes(judged(run_folders)) == ["scenario=class trial=b batchnorm=frozen method=scrub"]
+    in_modes("b", "frozen", (0.1, 0.1))
+    best = best_trials(judged(run_folders))
+    assert best[["trial", "batchnorm"]].to_numpy().tolist() == [["b", "frozen"]]
+
+
+def test_a_method_that_was_not_tried_in_the_other_mode_has_less_of_a_budget(in_modes, run_folders):
+    for trial in "ab":
+        in_modes(trial, "train", (0.3, 0.3), method="salun")
+    in_modes("b", "frozen", (0.1, 0.1))
+    with pytest.raises(ConfigError, match="salun has 0 trials in another mode of normalisation, others have 1"):
+        best_trials(judged(run_folders))
+
+
+def test_points_tried_on_fewer_classes_are_not_compared(in_modes, run_folders):
+    in_modes("c", "train", (0.1,))
+    with pytest.raises(ConfigError, match=r"scrub / c / train has 1 runs, others have 2"):
+        best_trials(judged(run_folders))
+
+
+def test_searches_with_different_judges_are_kept_apart(in_modes, run_folders):
+    in_modes("c", "train", (0.0, 0.0), key="agg/probe_gap")
+    assert set(judged(run_folders)["trial"]) == {"a", "b"}
+    assert judged(run_folders, "agg/probe_gap")["option"].tolist() == ["digits/slim_w16_probes"] * 2
+
+
+@pytest.fixture
 def configs(tmp_path):
     """A folder of groups with the search of one method."""
     links = {"lr": "${trials.${trial}.lr}", "size": "${trials.${trial}.size}", "epochs": 2}
@@ -95,7 +150,7 @@ def test_the_best_trials_become_an_option_and_a_record(tried, configs):
     assert written.startswith(
         "# @package _global_\n# Written by scripts/select_trials.py: trial b of 3 in configs/search/"
     )
-    assert "20.00%\n# from retraining on validation data (the worst: 30.00%)." in written
+    assert "20.00%\n# from retraining by accuracies on validation data (the worst: 30.00%)." in written
     method = {"lr": 0.1, "size": 64, "epochs": 2}
     assert yaml.safe_load(written) == {"settings": {"trial": "b"}, "method": method}
     record = pd.read_csv(folder / "trials.csv")
