@@ -90,7 +90,8 @@ def _equal(sizes: Any, what: str) -> None:
     parts = [sizes] if isinstance(sizes, pd.Series) else [part for _, part in sizes]
     for part in parts:
         if part.nunique() > 1:
-            fewest = " / ".join(filter(None, map(str, part.idxmin())))
+            names: tuple[str, ...] = part.idxmin()  # type: ignore[assignment]
+            fewest = " / ".join(name for name in names if name)
             raise ConfigError(f"{fewest} has {part.min()} {what}, others have {part.max()}: finish the search first")
 
 
@@ -104,12 +105,11 @@ def best_trials(tried: pd.DataFrame) -> pd.DataFrame:
         ConfigError: As `points`, or a method has no point with a value.
     """
     found = points(tried)
-    cells = found[CELL].drop_duplicates()
+    cells = set(found.loc[:, CELL].itertuples(index=False, name=None))
     best = found.dropna(subset="value").sort_values(["value", *POINT]).drop_duplicates(CELL).sort_values(CELL)
-    if len(best) < len(cells):
-        left = pd.MultiIndex.from_frame(cells).difference(pd.MultiIndex.from_frame(best[CELL]))[0]
-        raise ConfigError(f"{' / '.join(left)}: no trial finished")
-    made_for = tried[["option", *MADE_FOR]].drop_duplicates("option")
+    if left := sorted(cells - set(best.loc[:, CELL].itertuples(index=False, name=None))):
+        raise ConfigError(f"{' / '.join(left[0])}: no trial finished")
+    made_for = tried.loc[~tried["option"].duplicated(), ["option", *MADE_FOR]]
     return best.merge(made_for, on="option").drop(columns="runs").reset_index(drop=True)
 
 
@@ -119,14 +119,15 @@ def other_modes(tried: pd.DataFrame) -> list[str]:
     A mode is worth a trial for every method that trains with batch normalisation, and which one is better is not known
     beforehand; with it at one point each, the budget grows by one trial and not to twice the trials.
     """
-    words = []
-    best = best_trials(tried)
-    chosen = best.loc[best["batchnorm"] != ""]
-    for (scenario, trial, mode), rows in chosen.groupby(["scenario", "trial", "batchnorm"]):
-        other = "frozen" if mode == "train" else "train"
-        methods = ",".join(sorted(set(rows["method"])))
-        words.append(f"scenario={scenario} trial={trial} batchnorm={other} method={methods}")
-    return words
+    alike: dict[tuple[str, str, str], list[str]] = {}
+    for row in best_trials(tried).to_dict("records"):
+        if mode := row["batchnorm"]:
+            other = "frozen" if mode == "train" else "train"
+            alike.setdefault((row["scenario"], row["trial"], other), []).append(row["method"])
+    return [
+        f"scenario={scenario} trial={trial} batchnorm={other} method={','.join(methods)}"
+        for (scenario, trial, other), methods in sorted(alike.items())
+    ]
 
 
 def settings_of(search: Path, method: str, trial: str, batchnorm: str) -> Mapping[str, Any]:
@@ -178,7 +179,7 @@ def judged_by(option: str) -> str:
 def option_file(option: str, rows: pd.DataFrame) -> str:
     """The option of the group `settings` that brings what a search found."""
     made_for = {name: None if pd.isna(value) else value for name, value in rows.iloc[0][MADE_FOR].items()}
-    count = int(rows.groupby(CELL)[POINT].apply(lambda own: len(own.drop_duplicates())).max())
+    count = max(len(set(own[POINT].itertuples(index=False, name=None))) for _, own in rows.groupby(CELL))
     on = "; ".join(
         f"{scenario}: seed {' '.join(sorted(set(map(str, own['seed']))))}"
         + (f", classes {', '.join(classes)}" if (classes := sorted(set(filter(None, own["classes"])))) else "")

@@ -29,6 +29,7 @@ NEEDED = {
     "indices": "scenario.file=ids.csv",
     "subclass": "scenario.parts=[cat/tabby]",
     "baselines/search": "trial=a",
+    "representation/search": "trial=a",
 }
 SLOW = {"resnet34", "resnet50", "resnet101", "vgg13", "vgg16", "vgg19"}  # like the smaller ones, and not built here
 

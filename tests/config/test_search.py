@@ -65,7 +65,7 @@ def test_every_trial_composes_and_its_settings_arrive(name, assert_keys_are_fiel
 
 def test_a_search_starts_from_the_method_s_own_file_and_looks_at_validation_data():
     composed = searched("method=finetune", "trial=a")
-    assert composed.hydra.runtime.choices.settings == "trial"
+    assert composed.hydra.runtime.choices.settings == "baselines/trial"
     assert composed.hydra.runtime.choices.cells == "baselines/search/class"
     assert composed.evaluation.name == "selection"
 

@@ -78,7 +78,7 @@ def first_cell(option):
 
 @pytest.mark.parametrize("option", SETTINGS)
 def test_every_option_composes_and_brings_its_file(option, assert_keys_are_fields, assert_within):
-    more = ["trial=a"] if option == "trial" else []
+    more = ["trial=a"] if option.endswith("trial") else []
     config, names = composed(f"settings={option}", *first_cell(option), *more)
     validate(config)
     assert_keys_are_fields(config)
@@ -118,7 +118,8 @@ def test_nothing_is_brought_unless_it_is_asked_for(option):
     assert names["settings"] == "none"
     assert config["settings"] == {}
     assert config["method"] == method(names["method"])["method"]
-    assert composed(f"settings={option}", *cell)[0] != config
+    more = ["trial=a"] if option.endswith("trial") else []
+    assert composed(f"settings={option}", *cell, *more)[0] != config
 
 
 def test_later_layers_win(tmp_path):
