@@ -41,8 +41,8 @@ class ContrastiveMatching:
     the target of a forget batch: the retain batch, where class c weighs mean over the forget batch of P(c | x, not f).
     The per-sample assignment is not prescribed, for a class that was never seen is not laid out sample by sample.
     In sample scenarios the forgotten samples shall look unseen: the target is the joint distribution of (embedding,
-    label, margin) of held-out samples, each class weighted as the forget batch has it. That is no target for wrong labels
-    (`scenario=confusion`): the held-out samples are confused as well, and the anchor keeps the layout that is at fault.
+    label, margin) of held-out samples, each class weighted as the forget batch has it. That is no target for wrong
+    labels (`scenario=confusion`): held-out samples are confused as well, and the anchor keeps the layout at fault.
 
     **The loss.** Cross-entropy of the retain batch + `embedding_weight` D(z_f, target) + `feature_weight` D(h_f,
     target) + `anchor_weight` mean(1 - cos(z_r, z_r of the original)) + `denial_weight` mean(-log P(not f | x_f)); h is

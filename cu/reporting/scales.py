@@ -49,6 +49,8 @@ _RULES = (
     ("unlearn_score", "percent"),
     ("agg/avg_gap*", "percent"),
     ("agg/val_gap", "percent"),
+    ("agg/probe_gap", "percent"),
+    ("agg/distance_in_floors", "times"),
 )
 
 

@@ -11,6 +11,7 @@ from cu.reporting.types import Report
 
 # Made of others: see `cu.reporting.statistics.gap_of_means`.
 GAP_OF_MEANS = "agg/avg_gap_of_means"
+DISTANCE = "agg/distance_in_floors"  # see `cu.reporting.tables.distance`
 GAP_PARTS = ("forget_train_acc", "retain_train_acc", "retain_test_acc", "mia/svc_confidence")
 
 
@@ -20,7 +21,7 @@ def missing_columns(collection: Collection, report: Report) -> list[str]:
     known = sorted(keys | {GAP_OF_MEANS} if keys.issuperset(GAP_PARTS) else keys)
     kinds = dict.fromkeys(scenario_kind(group) for _, group in collection.runs.groupby(TABLE))
     wanted = dict.fromkeys(column.key for kind in kinds for column in report.columns_for(kind))
-    unknown = [key for key in wanted if key not in known]
+    unknown = [key for key in wanted if key not in known and key != DISTANCE]
     if not unknown or not known:
         return []
     return ["report.columns: no run reports " + ", ".join(key + _guess(key, known) for key in unknown)]

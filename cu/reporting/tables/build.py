@@ -12,6 +12,7 @@ from cu.reporting.statistics.aggregate import ORIGINAL, RETRAINED, Cells
 from cu.reporting.statistics.judge import RowName, closest, exposed, may_win
 from cu.reporting.statistics.statistics_drift import no_better_than_statistics
 from cu.reporting.tables import notes as words
+from cu.reporting.tables.distance import with_distance
 from cu.reporting.tables.lights import panel
 from cu.reporting.tables.literature import printed_numbers, source
 from cu.reporting.tables.rows import floor_row, method_row, reference_row, with_published
@@ -41,6 +42,7 @@ def _build_together(parts: Sequence[Section], report: Report) -> TableData:
 
 def _build(section: Section, report: Report, notes: words.Footnotes) -> TableData:
     columns = report.columns_for(section.kind)
+    section = with_distance(section, columns)
     ordered = sorted(section.counts, key=lambda c: (_rank(c["method"], report.methods), natural(c["setting"])))
     known = exposed(section.stats, report.margins) if section.kind == "class" else set()
     complete = {_name(c): c["finished"] == c["expected"] for c in ordered}

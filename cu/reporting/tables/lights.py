@@ -12,6 +12,7 @@ from cu.reporting.statistics.intervals import LEVEL, holm
 from cu.reporting.statistics.judge import is_equivalent
 from cu.reporting.statistics.types import Statistic
 from cu.reporting.statistics.verdicts import FEWEST
+from cu.reporting.tables.distance import floor_of
 from cu.reporting.tables.types import Label, Light, PanelRow
 
 LightState = Literal["like", "unlike", "open", "none"]
@@ -125,7 +126,7 @@ def why_not(stat: Statistic) -> str:
 
 def in_floors(stat: Statistic) -> float:
     """The mean absolute gap in noise floors; a floor below one image counts as one image. NaN where it is unknown."""
-    floor = max(stat.floor, 1 / stat.images if stat.images else 0.0)
-    if math.isnan(stat.abs_gap) or math.isnan(stat.floor):
+    floor = floor_of(stat)
+    if math.isnan(stat.abs_gap) or math.isnan(floor):
         return math.nan
     return stat.abs_gap / floor if floor else 0.0 if stat.abs_gap == 0 else math.inf
