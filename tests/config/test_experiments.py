@@ -15,6 +15,7 @@ from cu.config.schema import RunConfig, TrainConfig
 from cu.config.validate import check
 from cu.evaluation.suite import spec_of
 from cu.methods.types import scenarios_of
+from cu.reporting.collect.columns import DISTANCE
 from cu.reporting.collect.labels import flatten
 from cu.reporting.collect.matching import agrees
 from cu.reporting.tables.literature import printed_numbers
@@ -168,7 +169,7 @@ def test_the_representation_experiment_is_valid_planned_and_reported():
     assert len(planned) == len(swept["method"].split(","))
     report = composed("report", f"report={name}")["report"]
     known = {key for node in config["evaluation"]["metrics"].values() for key in spec_of(built(node)).keys}
-    assert {column["key"] for column in report["columns"]["class"]} <= known
+    assert {column["key"] for column in report["columns"]["class"]} <= known | {DISTANCE}
     assert report["seeds"] == [int(seed) for seed in str(swept["seed"]).split(",")]
 
 
@@ -186,4 +187,4 @@ def test_every_variant_of_a_representation_experiment_is_valid_planned_and_diffe
     assert count != 14 or full == own, "the first is the method as it is"
     report = composed("report", f"report={name}")["report"]
     known = {key for node in cells[0]["evaluation"]["metrics"].values() for key in spec_of(built(node)).keys}
-    assert {column["key"] for column in report["columns"]["class"]} <= known
+    assert {column["key"] for column in report["columns"]["class"]} <= known | {DISTANCE}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -37,7 +38,7 @@ def _is_compared(section: Section, key: str) -> bool:
 
 def _distance(own: Mapping[str, Statistic], keys: Sequence[str]) -> Statistic:
     some = next(iter(own.values()))
-    place: dict[str, str] = {name: getattr(some, name) for name in CELL}
+    place: dict[str, Any] = {name: getattr(some, name) for name in CELL}
     known = [own[key] for key in keys if key in own and own[key].gaps]
     parts = [{seeds: abs(gap) / floor for seeds, gap in s.gaps.items()} for s in known if (floor := floor_of(s)) > 0]
     lacks = [key for key in keys if key not in own or not floor_of(own[key]) > 0]
