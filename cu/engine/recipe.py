@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Annotated, Literal, Protocol
 
@@ -12,7 +12,7 @@ from annotated_types import Ge, Gt, Le, Lt
 from torch import nn
 from torch.optim.lr_scheduler import LambdaLR
 
-from cu.errors import ConfigError
+from cu.config.contradictions import require_consistent
 
 
 class Optimizer(Protocol):
@@ -32,10 +32,14 @@ class Sgd:
     weight_decay: Annotated[float, Ge(0)]
     nesterov: bool
 
+    def contradictions(self, at: str) -> Iterator[str]:
+        """Nesterov's look ahead goes along the momentum."""
+        if self.nesterov and self.momentum == 0:
+            yield f"{at}.nesterov=true needs {at}.momentum above 0"
+
     def __call__(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
         """The optimizer of these parameters."""
-        if self.nesterov and self.momentum == 0:
-            raise ConfigError("optimizer.nesterov=true needs optimizer.momentum above 0")
+        require_consistent(self, "optimizer")
         return torch.optim.SGD(parameters, self.lr, self.momentum, 0, self.weight_decay, self.nesterov)
 
 

@@ -15,7 +15,7 @@ from cu.data.task import make_task
 from cu.data.types import ImageData, Split, UnlearningTask
 from cu.errors import ConfigError
 from cu.experiment.workspace import Workspace
-from cu.methods.types import Method, needs_of
+from cu.methods.types import Method, check_task, needs_of
 from cu.seeds import generator
 from cu.store.forget_ids import EARLIER, write_forget_ids
 from cu.store.removed import Removal
@@ -27,15 +27,18 @@ def requested(workspace: Workspace[RunConfig], scenario: Scenario, method: Metho
     """What to forget and what to keep.
 
     Raises:
-        ConfigError: The scenario does not fit the data; with what the method needs if a hint is followed.
+        ConfigError: The scenario does not fit the data; with what the method needs if a hint is followed. Or the method
+            cannot do this task with this network.
     """
     try:
-        return make_task(workspace.data, scenario, generator(workspace.config.forget_seed, "forget"))
+        task = make_task(workspace.data, scenario, generator(workspace.config.forget_seed, "forget"))
     except UntrainedIdsError as error:
         looks = [need for need in needs_of(method) if need.resource == "validation data"] if error.held_out else []
         if not looks:
             raise
         raise ConfigError(f"{error}, and {looks[0].instead}, since {looks[0].because} needs validation data") from error
+    check_task(method, lambda: workspace.context(workspace.seed).new_model(), task)
+    return task
 
 
 def keep_request(folder: Path, task: UnlearningTask, data: ImageData, removal: Removal) -> None:

@@ -50,9 +50,14 @@ class Lotus:
 
     @property
     def needs(self) -> tuple[Need, ...]:
-        """Both sets, and validation data as what is unseen."""
-        unseen = Need("validation data", "method.unseen=val", "method.unseen to nothing")
+        """Both sets, and in sample scenarios validation data as what is unseen."""
+        unseen = Need("validation data", "method.unseen=val", "method.unseen to nothing", ("sample",))
         return (*BOTH_SETS, unseen) if self.unseen == "val" else BOTH_SETS
+
+    def check(self, model: Classifier, task: UnlearningTask) -> None:
+        """What is unseen can be looked at."""
+        if task.scenario == "sample" and self.unseen == "val" and not len(task.val):
+            raise ConfigError("method.unseen=val has no val samples to look at; set dataset.val_fraction above 0")
 
     def unlearn(self, model: Classifier, task: UnlearningTask, context: MethodContext) -> Classifier:
         """`model` after at most `recipe.epochs` passes."""
@@ -80,8 +85,7 @@ class Lotus:
         """The original's accuracy on data it has not seen, or 0 where nothing is to be left."""
         if task.scenario == "class" or self.unseen == "nothing":
             return 0.0
-        if not len(task.val):
-            raise ConfigError("method.unseen=val has no val samples to look at; set dataset.val_fraction above 0")
+        self.check(model, task)
         return context.accuracy(model, task.val)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -41,7 +41,10 @@ class Method(Protocol):
 
     A method may declare `scenarios: ClassVar[tuple[ScenarioKind, ...]]`; without it, it is meant for all. It may
     declare `needs: tuple[Need, ...]`, as a class variable or, where they depend on its settings, as a property;
-    without it, it needs forget and retain data. Both are checked before anything is trained.
+    without it, it needs forget and retain data. Two more it may have. `contradictions(at)` yields a line for settings
+    that do not go together, called `at` as one types them; see `cu.config.contradictions`. `check(model, task)` raises
+    a `ConfigError` where it cannot do this task with this network, whose weights mean nothing yet. All of it is looked
+    at before anything is trained.
     """
 
     def unlearn(self, model: Classifier, task: UnlearningTask, context: MethodContext) -> Classifier:
@@ -62,6 +65,16 @@ def needs_of(method: Method) -> tuple[Need, ...]:
 def resources(wanted: Iterable[Need]) -> set[Resource]:
     """What is needed, whatever asks for it."""
     return {need.resource for need in wanted}
+
+
+def check_task(method: Method, blank: Callable[[], Classifier], task: UnlearningTask) -> None:
+    """Check that a method can do a task; `blank` makes a network like the one that is to forget.
+
+    Raises:
+        ConfigError: It cannot.
+    """
+    if (check := getattr(method, "check", None)) is not None:
+        check(blank(), task)
 
 
 BOTH_SETS = needing("forget data", "retain data")

@@ -54,6 +54,15 @@ def test_it_stalls_at_the_start_unless_batch_statistics_move(
     assert (travelled(model, original) > 1e-4) == moves
 
 
+@pytest.mark.parametrize(("batchnorm", "dropout", "said"), [("train", 0.0, 0), ("frozen", 0.0, 1), ("frozen", 0.1, 0)])
+def test_a_first_max_pass_that_stands_still_is_said_beforehand(
+    make_model, toy_tasks, make_recipe, caplog, batchnorm, dropout, said
+):
+    method = make_method(make_recipe(batchnorm=batchnorm))
+    method.check(make_model(dropout=dropout), toy_tasks["class"])
+    assert len([r for r in caplog.records if "first max pass stands still" in r.getMessage()]) == said
+
+
 def test_the_losses_of_both_passes(original, toy_tasks, make_recipe, make_run):
     teacher, batch = frozen_teacher(original), whole(toy_tasks["class"].retain)
     student = make_run().new_model().eval()
