@@ -10,7 +10,6 @@ from cu.methods.statistics_only import StatisticsOnly
 from cu.models.heads import LinearHead
 from cu.models.types import Classifier
 
-
 DRIFTING = {
     "gradient_ascent": lambda recipe: GradientAscent(recipe=recipe),
     "boundary_expand": lambda recipe: BoundaryExpand(recipe=recipe),
