@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from cu.data.types import ScenarioKind, Split, UnlearningTask
 from cu.engine.context import MethodContext
 from cu.engine.predict import predict
-from cu.methods.types import BOTH_SETS, Method, Need, check_task, needing, needs_of, scenarios_of
+from cu.methods.types import BOTH_SETS, Method, Need, check_task, needing, needs_of, require_features, scenarios_of
 from cu.models.last_layer import last_layer
 from cu.models.types import Classifier
 
@@ -54,7 +54,8 @@ class ClassMeanFeatures:
         return scenarios_of(self.base)
 
     def check(self, model: Classifier, task: UnlearningTask) -> None:
-        """As the base."""
+        """As the base, and there are features to move."""
+        require_features("method=cmf", model)
         check_task(self.base, lambda: model, task)
 
     def unlearn(self, model: Classifier, task: UnlearningTask, context: MethodContext) -> Classifier:

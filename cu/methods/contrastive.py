@@ -47,7 +47,8 @@ class Contrastive:
             the forget batch as in the released code.
         detach_retain: Stop the gradient of the contrastive term through retain embeddings.
         joint_forward: One forward pass for both batches, sharing batch statistics, as in the released code.
-        stop_on: Where the stop rules (equations 8, 9) look: `val`, `test` (the paper; it peeks), or `never`.
+        stop_on: Where the stop rules (equations 8, 9) look: `val`, `test` (the paper; it peeks), or `never`. Of samples
+            with swapped labels (`scenario=confusion`) equation 9 holds from the start: set `never` there.
         stop_every: Steps between looks; None for once per pass, as in the paper.
         keep_best: Do all passes and return the weights of the look at which held-out accuracy was best: that of the
             retained classes minus that of the forgotten ones; in sample scenarios that of all minus how far the forget

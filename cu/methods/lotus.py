@@ -34,7 +34,8 @@ class Lotus:
     drawn by Gumbel noise g from the frozen original's logits z: softmax((z + g) / τ) for forget samples, the one-hot
     vector of argmax(z + g) for retain samples. Before each epoch τ = exp(α (a_f - a_u)), with a_f the student's
     accuracy on the forget set and a_u the original's on unseen data; unlearning ends when a_f has fallen below a_u by
-    a hundredth. In class scenarios a_u is 0: nothing that knows the class was meant to be unseen.
+    a hundredth. In class scenarios a_u is 0: nothing that knows the class was meant to be unseen. Where labels were
+    swapped (`scenario=confusion`), a_f is accuracy under the wrong ones, and only `unseen=nothing` is an aim.
 
     Attributes:
         recipe: How to descend; an epoch is one pass over the forget set and the drawn part of the retain set.

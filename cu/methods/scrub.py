@@ -51,7 +51,8 @@ class Scrub:
         distillation_weight: α, of KL_T in min passes.
         rewind: Return the epoch whose error on the forget set is closest to the final student's error on unseen data
             like it, the earliest of several: validation samples of the classes that the forget set has. SCRUB+R. As
-            in the released code the original is not one of them. `scrub/epoch` of the log says which it was.
+            in the released code the original is not one of them. `scrub/epoch` of the log says which it was. Errors
+            under labels that were swapped (`scenario=confusion`) are not like those on unseen data: leave it off there.
     """
 
     recipe: Recipe

@@ -8,6 +8,7 @@ from typing import Literal, Protocol
 
 from cu.data.types import ScenarioKind, UnlearningTask
 from cu.engine.context import MethodContext
+from cu.errors import ConfigError
 from cu.models.types import Classifier
 
 Resource = Literal["forget data", "retain data", "validation data", "a linear last layer"]
@@ -75,6 +76,16 @@ def check_task(method: Method, blank: Callable[[], Classifier], task: Unlearning
     """
     if (check := getattr(method, "check", None)) is not None:
         check(blank(), task)
+
+
+def require_features(who: str, model: Classifier) -> None:
+    """Check that there is something to learn before the head.
+
+    Raises:
+        ConfigError: The encoder has no weights.
+    """
+    if not any(weight.requires_grad for weight in model.encoder.parameters()):
+        raise ConfigError(f"{who} moves features, and the network has no weights before its last layer")
 
 
 BOTH_SETS = needing("forget data", "retain data")
