@@ -91,7 +91,9 @@ def fit(
     if not weights:
         raise ConfigError("nothing is left to train: every weight of the network is frozen by the method's settings")
     optimizer = recipe.optimizer(weights)
-    scheduler = recipe.scheduler(optimizer, len(batches))
+    length = getattr(batches, "length", None)  # of streams whose passes differ
+    lengths = [length(epoch) for epoch in range(recipe.epochs)] if length else ()
+    scheduler = recipe.scheduler(optimizer, len(batches), lengths)
     others = None if state is None else tuple(state)
     at = Descent(name, student, optimizer, scheduler, context.ledger, context.trajectory_every, others)
     kept = context.descents.begin(at) if context.descents else None

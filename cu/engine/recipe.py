@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Annotated, Literal, Protocol
 
 import torch
@@ -97,17 +99,24 @@ class Recipe:
     clip_norm: Annotated[float, Gt(0)] | None
     batchnorm: Literal["train", "frozen"]
 
-    def scheduler(self, optimizer: torch.optim.Optimizer, steps_per_epoch: int) -> LambdaLR:
-        """A scheduler to be stepped after every optimizer step."""
-        total = max(1, self.epochs * steps_per_epoch)
-        return LambdaLR(optimizer, lambda step: self.lr_factor(step, steps_per_epoch, total))
+    def scheduler(
+        self, optimizer: torch.optim.Optimizer, steps_per_epoch: int, lengths: Sequence[int] = ()
+    ) -> LambdaLR:
+        """A scheduler to be stepped after every optimizer step; `lengths` are steps by epoch where these differ."""
+        ends = list(accumulate(lengths))
+        total = max(1, ends[-1] if ends else self.epochs * steps_per_epoch)
 
-    def lr_factor(self, step: int, steps_per_epoch: int, total: int) -> float:
-        """The learning rate's factor in [0, 1] at optimizer step `step` (0-based)."""
+        def factor(step: int) -> float:
+            return self.lr_factor(step, bisect_right(ends, step) if ends else step // steps_per_epoch, total)
+
+        return LambdaLR(optimizer, factor)
+
+    def lr_factor(self, step: int, epoch: int, total: int) -> float:
+        """The learning rate's factor in [0, 1] at optimizer step `step` of `total`, in `epoch`; both from 0."""
         if isinstance(self.schedule, StepDecay):
-            return self.schedule(step // steps_per_epoch)
+            return self.schedule(epoch)
         if self.schedule == "cosine":
-            return 0.5 * (1 + math.cos(math.pi * (step // steps_per_epoch) / max(1, self.epochs)))
+            return 0.5 * (1 + math.cos(math.pi * epoch / max(1, self.epochs)))
         if self.schedule == "one_cycle":
             rise = max(1.0, 0.2 * total)
             return min((step + 1) / rise, max(0.0, (total - step) / max(1.0, total - rise)), 1.0)

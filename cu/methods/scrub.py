@@ -158,7 +158,7 @@ class MaxThenMin:
         return len(self.retain) + (len(self.forget) if int(index) < self.max_epochs else 0)
 
     def __len__(self) -> int:
-        """Batches per pass on average, rounded up: by it learning rates are scheduled."""
+        """Batches per pass on average, rounded up; learning rates are scheduled by `length`."""
         epochs = max(1, self.epochs)
         return -(-sum(map(self.length, range(epochs))) // epochs)
 
