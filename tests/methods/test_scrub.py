@@ -105,8 +105,9 @@ def test_the_published_learning_rate_falls_after_three_whole_epochs(original, to
         return real(optimizer, *rest, **more)
 
     monkeypatch.setattr(torch.optim.SGD, "step", noting)
-    method.unlearn(original, toy_tasks["sample"], make_run())
-    max_steps, min_steps = 2, 4  # 20 samples by 16 and 124 by 32
+    task = toy_tasks["class"]
+    method.unlearn(original, task, make_run())
+    max_steps, min_steps = -(-len(task.forget) // 16), -(-len(task.retain) // 32)
     assert rates == pytest.approx([5e-4] * 3 * (max_steps + min_steps) + [5e-5] * 2 * min_steps)
     assert (method.recipe.epochs, method.max_epochs, method.retain_weight, method.distillation_weight) == (5, 3, 1, 0.5)
 
