@@ -67,10 +67,17 @@ def absent(data: ImageData, removal: Removal) -> list[Named]:
 
 
 def told(task: UnlearningTask, data: ImageData, removal: Removal) -> Iterator[str]:
-    """A line on who is forgotten, if the data set has names for it, and one on who was before."""
+    """Lines on who is forgotten, if the data set has names for it, on classes that go whole, and on who was before."""
     if task.forget.files is not None:
         names = [task.forget.files.names[number] for number in task.forget.ids.tolist()]
         yield f"to forget: {len(names):,} of {len(data.train):,} training images: {examples(names)}"
+    gone = set(task.forget.labels.tolist()) - set(task.retain.labels.tolist())
+    if task.scenario == "sample" and gone:
+        named = ", ".join(data.class_names[label] for label in sorted(gone))
+        yield (
+            f"nothing of {named} is left to retain, but the samples are forgotten as samples: methods and metrics for "
+            f"classes need scenario=class scenario.classes={sorted(gone)}"
+        )
     if removal.entries:
         there = 0 if data.removed is None else len(data.removed)
         gone = len(absent(data, removal))
