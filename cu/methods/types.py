@@ -9,6 +9,7 @@ from typing import Literal, Protocol
 from cu.data.types import ScenarioKind, UnlearningTask
 from cu.engine.context import MethodContext
 from cu.errors import ConfigError
+from cu.models.last_layer import last_layer
 from cu.models.types import Classifier
 
 Resource = Literal["forget data", "retain data", "validation data", "a linear last layer"]
@@ -74,8 +75,14 @@ def check_task(method: Method, blank: Callable[[], Classifier], task: Unlearning
     Raises:
         ConfigError: It cannot.
     """
-    if (check := getattr(method, "check", None)) is not None:
-        check(blank(), task)
+    check, linear = getattr(method, "check", None), "a linear last layer" in resources(needs_of(method))
+    if not check and not linear:
+        return
+    model = blank()
+    if linear:
+        last_layer(model)
+    if check:
+        check(model, task)
 
 
 def require_features(who: str, model: Classifier) -> None:

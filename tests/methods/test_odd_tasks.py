@@ -12,7 +12,7 @@ from cu.data.scenarios.classes import ClassScenario
 from cu.data.task import make_task
 from cu.engine.ledger import Ledger
 from cu.errors import ConfigError
-from cu.methods.types import check_task, scenarios_of
+from cu.methods.types import check_task, needs_of, resources, scenarios_of
 from cu.models.heads import build_head
 from cu.models.types import Classifier
 from cu.notebook.unlearning import method_of
@@ -187,3 +187,20 @@ def test_frozen_statistics_stay(original, toy_tasks, make_run, name, scenario):
     task = few(toy_tasks[scenario], 40, 2 if name == "lcodec" else 12)
     model = quick(name, batchnorm="frozen").unlearn(original, task, make_run())
     assert torch.equal(model.encoder[1].running_mean, original.encoder[1].running_mean)
+
+
+LINEAR = [name for name in NAMES if "a linear last layer" in resources(needs_of(configured(name)))]
+
+
+class Cosine(nn.Module):
+    """A last layer without rows that can be edited."""
+
+    def forward(self, features):
+        return features[:, :4]
+
+
+@pytest.mark.parametrize("name", LINEAR)
+def test_a_last_layer_that_is_not_linear_is_refused_beforehand(original, toy_tasks, name):
+    original.head.classifier = Cosine()
+    with pytest.raises(ConfigError, match=r"^model\.head names a Cosine"):
+        check_task(quick(name), lambda: original, toy_tasks[kinds(name)[0]])
