@@ -7,6 +7,7 @@ import torch
 from cu.data.scenarios.indices import UntrainedIdsError
 from cu.data.scenarios.types import Scenario
 from cu.data.types import ImageData, UnlearningTask
+from cu.errors import ConfigError
 
 
 def make_task(data: ImageData, scenario: Scenario, generator: torch.Generator) -> UnlearningTask:
@@ -18,8 +19,10 @@ def make_task(data: ImageData, scenario: Scenario, generator: torch.Generator) -
         generator: Decides where `scenario` is random; lives on the CPU.
 
     Raises:
-        ConfigError: The scenario does not fit the data.
+        ConfigError: The scenario does not fit the data, or the data have a single class.
     """
+    if data.num_classes < 2:
+        raise ConfigError(f"the data set has one class, {data.class_names[0]}: a classifier that forgets needs two")
     try:
         positions = scenario.among(data.class_names).select(data.train, data.num_classes, generator)
     except UntrainedIdsError as error:

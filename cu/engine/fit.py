@@ -23,6 +23,7 @@ from cu.engine.lone_values import lone_values_allowed
 from cu.engine.progress import progress
 from cu.engine.recipe import Recipe
 from cu.engine.sharding import shared_out
+from cu.errors import ConfigError
 from cu.models.types import Classifier
 from cu.seeds import derive_seed
 
@@ -81,12 +82,18 @@ def fit(
         name: Shown on the progress bar.
 
     Raises:
+        ConfigError: No parameter needs a gradient.
         Diverged: When the loss or a weight is not finite.
     """
     student = context.hardware.compiled(deepcopy(model))
     team.start_alike(student)
-    optimizer = recipe.optimizer([p for p in student.parameters() if p.requires_grad])
-    scheduler = recipe.scheduler(optimizer, len(batches))
+    weights = [p for p in student.parameters() if p.requires_grad]
+    if not weights:
+        raise ConfigError("nothing is left to train: every weight of the network is frozen by the method's settings")
+    optimizer = recipe.optimizer(weights)
+    length = getattr(batches, "length", None)  # of streams whose passes differ
+    lengths = [length(epoch) for epoch in range(recipe.epochs)] if length else ()
+    scheduler = recipe.scheduler(optimizer, len(batches), lengths)
     others = None if state is None else tuple(state)
     at = Descent(name, student, optimizer, scheduler, context.ledger, context.trajectory_every, others)
     kept = context.descents.begin(at) if context.descents else None

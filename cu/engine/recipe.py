@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Annotated, Literal, Protocol
 
 import torch
@@ -12,7 +14,7 @@ from annotated_types import Ge, Gt, Le, Lt
 from torch import nn
 from torch.optim.lr_scheduler import LambdaLR
 
-from cu.errors import ConfigError
+from cu.config.contradictions import require_consistent
 
 
 class Optimizer(Protocol):
@@ -32,10 +34,14 @@ class Sgd:
     weight_decay: Annotated[float, Ge(0)]
     nesterov: bool
 
+    def contradictions(self, at: str) -> Iterator[str]:
+        """Nesterov's look ahead goes along the momentum."""
+        if self.nesterov and self.momentum == 0:
+            yield f"{at}.nesterov=true needs {at}.momentum above 0"
+
     def __call__(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
         """The optimizer of these parameters."""
-        if self.nesterov and self.momentum == 0:
-            raise ConfigError("optimizer.nesterov=true needs optimizer.momentum above 0")
+        require_consistent(self, "optimizer")
         return torch.optim.SGD(parameters, self.lr, self.momentum, 0, self.weight_decay, self.nesterov)
 
 
@@ -93,17 +99,24 @@ class Recipe:
     clip_norm: Annotated[float, Gt(0)] | None
     batchnorm: Literal["train", "frozen"]
 
-    def scheduler(self, optimizer: torch.optim.Optimizer, steps_per_epoch: int) -> LambdaLR:
-        """A scheduler to be stepped after every optimizer step."""
-        total = max(1, self.epochs * steps_per_epoch)
-        return LambdaLR(optimizer, lambda step: self.lr_factor(step, steps_per_epoch, total))
+    def scheduler(
+        self, optimizer: torch.optim.Optimizer, steps_per_epoch: int, lengths: Sequence[int] = ()
+    ) -> LambdaLR:
+        """A scheduler to be stepped after every optimizer step; `lengths` are steps by epoch where these differ."""
+        ends = list(accumulate(lengths))
+        total = max(1, ends[-1] if ends else self.epochs * steps_per_epoch)
 
-    def lr_factor(self, step: int, steps_per_epoch: int, total: int) -> float:
-        """The learning rate's factor in [0, 1] at optimizer step `step` (0-based)."""
+        def factor(step: int) -> float:
+            return self.lr_factor(step, bisect_right(ends, step) if ends else step // steps_per_epoch, total)
+
+        return LambdaLR(optimizer, factor)
+
+    def lr_factor(self, step: int, epoch: int, total: int) -> float:
+        """The learning rate's factor in [0, 1] at optimizer step `step` of `total`, in `epoch`; both from 0."""
         if isinstance(self.schedule, StepDecay):
-            return self.schedule(step // steps_per_epoch)
+            return self.schedule(epoch)
         if self.schedule == "cosine":
-            return 0.5 * (1 + math.cos(math.pi * (step // steps_per_epoch) / max(1, self.epochs)))
+            return 0.5 * (1 + math.cos(math.pi * epoch / max(1, self.epochs)))
         if self.schedule == "one_cycle":
             rise = max(1.0, 0.2 * total)
             return min((step + 1) / rise, max(0.0, (total - step) / max(1.0, total - rise)), 1.0)

@@ -15,7 +15,7 @@ from cu.data.task import make_task
 from cu.data.types import ImageData, Split, UnlearningTask
 from cu.errors import ConfigError
 from cu.experiment.workspace import Workspace
-from cu.methods.types import Method, needs_of
+from cu.methods.types import Method, check_task, needs_of
 from cu.seeds import generator
 from cu.store.forget_ids import EARLIER, write_forget_ids
 from cu.store.removed import Removal
@@ -27,15 +27,18 @@ def requested(workspace: Workspace[RunConfig], scenario: Scenario, method: Metho
     """What to forget and what to keep.
 
     Raises:
-        ConfigError: The scenario does not fit the data; with what the method needs if a hint is followed.
+        ConfigError: The scenario does not fit the data; with what the method needs if a hint is followed. Or the method
+            cannot do this task with this network.
     """
     try:
-        return make_task(workspace.data, scenario, generator(workspace.config.forget_seed, "forget"))
+        task = make_task(workspace.data, scenario, generator(workspace.config.forget_seed, "forget"))
     except UntrainedIdsError as error:
         looks = [need for need in needs_of(method) if need.resource == "validation data"] if error.held_out else []
         if not looks:
             raise
         raise ConfigError(f"{error}, and {looks[0].instead}, since {looks[0].because} needs validation data") from error
+    check_task(method, lambda: workspace.context(workspace.seed).new_model(), task)
+    return task
 
 
 def keep_request(folder: Path, task: UnlearningTask, data: ImageData, removal: Removal) -> None:
@@ -64,10 +67,17 @@ def absent(data: ImageData, removal: Removal) -> list[Named]:
 
 
 def told(task: UnlearningTask, data: ImageData, removal: Removal) -> Iterator[str]:
-    """A line on who is forgotten, if the data set has names for it, and one on who was before."""
+    """Lines on who is forgotten, if the data set has names for it, on classes that go whole, and on who was before."""
     if task.forget.files is not None:
         names = [task.forget.files.names[number] for number in task.forget.ids.tolist()]
         yield f"to forget: {len(names):,} of {len(data.train):,} training images: {examples(names)}"
+    gone = set(task.forget.labels.tolist()) - set(task.retain.labels.tolist())
+    if task.scenario == "sample" and gone:
+        named = ", ".join(data.class_names[label] for label in sorted(gone))
+        yield (
+            f"nothing of {named} is left to retain, but the samples are forgotten as samples: methods and metrics for "
+            f"classes need scenario=class scenario.classes={sorted(gone)}"
+        )
     if removal.entries:
         there = 0 if data.removed is None else len(data.removed)
         gone = len(absent(data, removal))

@@ -8,6 +8,7 @@ from pathlib import Path
 from torch import nn
 
 from cu.config.build import build
+from cu.config.contradictions import require_consistent
 from cu.config.objective import check_objective
 from cu.config.schema import RunConfig
 from cu.config.validate import locate
@@ -29,13 +30,14 @@ def check_requirements(config: RunConfig, names: Mapping[str, str]) -> None:
     if config.objective is not None:
         metrics = [build(component) for component in config.evaluation.chosen().values()]
         check_objective(config, {key for function in metrics for key in spec_of(function).keys})
-    method, scenario = locate(config.method.target, "method"), locate(config.scenario.target, "scenario")
+    method, scenario = build(config.method), locate(config.scenario.target, "scenario")
     if scenario.kind not in scenarios_of(method):
         raise NotMeant(
             f"method={names['method']} is meant for {' and '.join(scenarios_of(method))} scenarios, "
             f"not for scenario={names['scenario']}"
         )
-    for need in needs_of(build(config.method)):
+    require_consistent(method)
+    for need in needs_of(method):
         if scenario.kind in need.scenarios and (remedy := missing(need, config)) is not None:
             instead = (f", or {need.instead}" if remedy else f"set {need.instead}") if need.instead else ""
             raise ConfigError(f"{need.because or 'method=' + names['method']} needs {need.resource}; {remedy}{instead}")

@@ -71,10 +71,12 @@ def require_possible(plan: Plan) -> None:
     Raises:
         ConfigError: A setting is wrong, or two of them contradict each other.
     """
-    from cu.config.build import check_components
+    from cu.config.build import build, check_components
+    from cu.config.contradictions import require_consistent
     from cu.experiment.requirements import check_requirements
 
     check_components(plan.config)
+    require_consistent(build(plan.config.recipe), "recipe")
     if isinstance(plan, RunPlan):
         check_requirements(plan.config, plan.names)
 

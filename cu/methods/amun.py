@@ -28,7 +28,8 @@ class AMUN:
     For each forget sample, the nearest image that the original model classifies otherwise is looked for in L2 balls
     of radius ε, 2ε, 4ε, ..., and enters training with that wrong class as its label. The forget samples themselves
     stay in with their true labels: confidence in them falls to that in unseen samples, not below. That is no way to
-    erase a class, so the method is meant for samples. Adversarial images are not augmented.
+    erase a class, so the method is meant for samples. Adversarial images are not augmented. Where the labels are what
+    must be forgotten (`scenario=confusion`), it teaches them again, unless `data` is `adversarial`.
 
     Attributes:
         recipe: How to descend.

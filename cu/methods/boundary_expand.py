@@ -26,6 +26,9 @@ class BoundaryExpand:
     the forget set; rows 0 to C-1 remain. Reads the forget set only. Without the cut, as in some public code, the
     forgotten samples would look unlearned just because they are assigned to a class that does not exist.
 
+    Batches of forget data alone move the running statistics of batch normalisation, in the released code too, and with
+    them all answers: `method=statistics_only` is that by itself, `recipe.batchnorm=frozen` is the method without it.
+
     Attributes:
         recipe: How to descend.
     """

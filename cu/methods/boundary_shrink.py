@@ -29,6 +29,9 @@ class BoundaryShrink:
     is, so every epoch would find the same ones. The paper's optional curvature term is left
     out, and so is the rounding of x' to 1/255.
 
+    Batches of forget data alone move the running statistics of batch normalisation, in the released code too, and with
+    them all answers: `method=statistics_only` is that by itself, `recipe.batchnorm=frozen` is the method without it.
+
     Attributes:
         recipe: How to descend. Nothing holds the retain set: a learning rate that is a little too high costs it.
         epsilon: ε, in units of the pixel range [0, 1].

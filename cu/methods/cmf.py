@@ -11,10 +11,10 @@ from annotated_types import Gt
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from cu.data.types import Split, UnlearningTask
+from cu.data.types import ScenarioKind, Split, UnlearningTask
 from cu.engine.context import MethodContext
 from cu.engine.predict import predict
-from cu.methods.types import BOTH_SETS, Method, Need, needing, needs_of
+from cu.methods.types import BOTH_SETS, Method, Need, check_task, needing, needs_of, require_features, scenarios_of
 from cu.models.last_layer import last_layer
 from cu.models.types import Classifier
 
@@ -47,6 +47,16 @@ class ClassMeanFeatures:
             for n in needs_of(self.base)
         ]
         return tuple(dict.fromkeys((*BOTH_SETS, *needing("a linear last layer"), *own)))
+
+    @property
+    def scenarios(self) -> tuple[ScenarioKind, ...]:
+        """Those of the base."""
+        return scenarios_of(self.base)
+
+    def check(self, model: Classifier, task: UnlearningTask) -> None:
+        """As the base, and there are features to move."""
+        require_features("method=cmf", model)
+        check_task(self.base, lambda: model, task)
 
     def unlearn(self, model: Classifier, task: UnlearningTask, context: MethodContext) -> Classifier:
         """`model` after all rounds, with class means as its last layer."""

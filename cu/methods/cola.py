@@ -16,7 +16,7 @@ from cu.engine.fit import cross_entropy, fit
 from cu.engine.predict import predict
 from cu.engine.recipe import Recipe
 from cu.losses.supervised_contrast import supervised_contrastive_loss
-from cu.methods.types import BOTH_SETS, RETAIN_SET, Need
+from cu.methods.types import BOTH_SETS, RETAIN_SET, Need, require_features
 from cu.models.types import Classifier
 
 
@@ -46,6 +46,10 @@ class Cola:
     def needs(self) -> tuple[Need, ...]:
         """The retain set, and the forget set only if it takes part."""
         return BOTH_SETS if self.forget_aware else RETAIN_SET
+
+    def check(self, model: Classifier, task: UnlearningTask) -> None:
+        """There are features to collapse."""
+        require_features("method=cola", model)
 
     def unlearn(self, model: Classifier, task: UnlearningTask, context: MethodContext) -> Classifier:
         """`model` after both stages."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Literal
@@ -11,6 +12,7 @@ from annotated_types import Ge, Gt, Le
 from torch import Tensor
 from torch.nn import functional as F
 
+from cu.config.contradictions import require_consistent
 from cu.data.batches.pairs import Pair, PairedBatches
 from cu.data.types import Split, UnlearningTask
 from cu.engine.best_weights import BestWeights
@@ -45,7 +47,8 @@ class Contrastive:
             the forget batch as in the released code.
         detach_retain: Stop the gradient of the contrastive term through retain embeddings.
         joint_forward: One forward pass for both batches, sharing batch statistics, as in the released code.
-        stop_on: Where the stop rules (equations 8, 9) look: `val`, `test` (the paper; it peeks), or `never`.
+        stop_on: Where the stop rules (equations 8, 9) look: `val`, `test` (the paper; it peeks), or `never`. Of samples
+            with swapped labels (`scenario=confusion`) equation 9 holds from the start: set `never` there.
         stop_every: Steps between looks; None for once per pass, as in the paper.
         keep_best: Do all passes and return the weights of the look at which held-out accuracy was best: that of the
             retained classes minus that of the forgotten ones; in sample scenarios that of all minus how far the forget
@@ -80,10 +83,19 @@ class Contrastive:
         look = Need("validation data", "method.stop_on=val", "method.stop_on to test or never")
         return (*BOTH_SETS, look) if self.stop_on == "val" else BOTH_SETS
 
+    def contradictions(self, at: str) -> Iterator[str]:
+        """Weights are kept at looks."""
+        if self.keep_best and self.stop_on == "never":
+            yield f"{at}.keep_best=true has to look somewhere; set {at}.stop_on to val or test"
+
+    def check(self, model: Classifier, task: UnlearningTask) -> None:
+        """The stop rule finds samples to look at."""
+        if self.stop_on != "never":
+            held_out_split(task, self.stop_on)
+
     def unlearn(self, model: Classifier, task: UnlearningTask, context: MethodContext) -> Classifier:
         """`model` after at most `recipe.epochs` passes over `task.forget`, fewer if the stop rule says so."""
-        if self.keep_best and self.stop_on == "never":
-            raise ConfigError("method.keep_best=true has to look somewhere; set method.stop_on to val or test")
+        require_consistent(self)
         pairs = PairedBatches(
             context.batches(task.forget, self.recipe),
             context.batches(task.retain, self.recipe),

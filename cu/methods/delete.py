@@ -27,6 +27,9 @@ class Delete:
     The target of a forget sample is the frozen original's softmax with the true class's logit removed: its
     probability goes to the other classes in proportion to what they had. It minimises KL(target || student),
     averaged over samples, at temperature 1.
+
+    Batches of forget data alone move the running statistics of batch normalisation, in the released code too, and with
+    them all answers: `method=statistics_only` is that by itself, `recipe.batchnorm=frozen` is the method without it.
     """
 
     scenarios: ClassVar[tuple[ScenarioKind, ...]] = ("class",)

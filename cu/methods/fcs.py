@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -10,6 +11,7 @@ import torch
 from annotated_types import Gt
 from torch import Tensor
 
+from cu.config.contradictions import require_consistent
 from cu.data.batches.pairs import Pair, PairedBatches
 from cu.data.batches.shuffled import Batch, Stream
 from cu.data.types import UnlearningTask
@@ -17,7 +19,6 @@ from cu.engine.context import MethodContext
 from cu.engine.descent import Descent
 from cu.engine.fit import cross_entropy, descend, fit, require_finite_weights, set_training_mode
 from cu.engine.recipe import Recipe
-from cu.errors import ConfigError
 from cu.models.types import Classifier
 from cu.seeds import derive_seed
 
@@ -50,10 +51,14 @@ class ForgetContrastStrengthen:
     strengthen: Recipe
     temperature: Annotated[float, Gt(0)]
 
+    def contradictions(self, at: str) -> Iterator[str]:
+        """A round has both parts."""
+        if self.contrast.epochs != self.strengthen.epochs:
+            yield f"{at}.contrast.epochs and {at}.strengthen.epochs must agree: both are the rounds"
+
     def unlearn(self, model: Classifier, task: UnlearningTask, context: MethodContext) -> Classifier:
         """`model` after its three stages."""
-        if self.contrast.epochs != self.strengthen.epochs:
-            raise ConfigError("method.contrast.epochs and method.strengthen.epochs must agree: both are the rounds")
+        require_consistent(self)
         forget = context.batches(task.forget, self.erase)
         student = deepcopy(fit(model, forget, uniform_loss, self.erase, context, name="erasing", state=()))
         sides = (context.batches(split, self.contrast) for split in (task.forget, task.retain))

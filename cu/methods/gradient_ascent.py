@@ -21,6 +21,9 @@ class GradientAscent:
     """Maximises cross-entropy on the forget set and reads nothing else (Golatkar et al., CVPR 2020).
 
     The loss is unbounded: `recipe.clip_norm` and few epochs keep it from destroying the model.
+
+    Batches of forget data alone move the running statistics of batch normalisation, in the released code too, and with
+    them all answers: `method=statistics_only` is that by itself, `recipe.batchnorm=frozen` is the method without it.
     """
 
     needs: ClassVar[tuple[Need, ...]] = FORGET_SET

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import ClassVar
 
+from cu.config.contradictions import require_consistent
 from cu.data.types import UnlearningTask
 from cu.engine.context import MethodContext
 from cu.engine.fit import cross_entropy, fit
 from cu.engine.recipe import Recipe
-from cu.errors import ConfigError
 from cu.methods.types import RETAIN_SET, Need
 from cu.models.types import Classifier
 
@@ -29,10 +30,14 @@ class HeadOnly:
 
     recipe: Recipe
 
+    def contradictions(self, at: str) -> Iterator[str]:
+        """What is frozen stays as it is."""
+        if self.recipe.batchnorm != "frozen":
+            yield f"{at}.recipe.batchnorm={self.recipe.batchnorm} would move frozen layers; use frozen"
+
     def unlearn(self, model: Classifier, task: UnlearningTask, context: MethodContext) -> Classifier:
         """`model` with its `head.classifier` trained further without ever reading `task.forget`."""
-        if self.recipe.batchnorm != "frozen":
-            raise ConfigError(f"method.recipe.batchnorm={self.recipe.batchnorm} would move frozen layers; use frozen")
+        require_consistent(self)
         start = deepcopy(model).requires_grad_(False)
         start.head.get_submodule("classifier").requires_grad_(True)
         student = fit(start, context.batches(task.retain, self.recipe), cross_entropy, self.recipe, context, state=())

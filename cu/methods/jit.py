@@ -30,6 +30,9 @@ class JustInTime:
     over the logits f, with f(x') held constant: a local estimate of the network's Lipschitz constant. It is a sum over
     the batch, so the learning rate belongs to the batch size.
 
+    Only forget data passes, so that the running statistics of batch normalisation drift to theirs, as in
+    `method=statistics_only`, unless `recipe.batchnorm` is `frozen`.
+
     Attributes:
         recipe: How to descend; the source takes plain SGD and one pass.
         copies: N.

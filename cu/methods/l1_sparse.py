@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
@@ -9,12 +10,12 @@ import torch
 from annotated_types import Ge
 from torch import Tensor
 
+from cu.config.contradictions import require_consistent
 from cu.data.batches.tagged import Tagged, TaggedBatches
 from cu.data.types import UnlearningTask
 from cu.engine.context import MethodContext
 from cu.engine.fit import cross_entropy, fit
 from cu.engine.recipe import Recipe
-from cu.errors import ConfigError
 from cu.methods.types import RETAIN_SET, Need
 from cu.models.types import Classifier
 
@@ -40,10 +41,14 @@ class L1Sparse:
     decay: Literal["linear", "constant"]
     plain_epochs: Annotated[int, Ge(0)]
 
+    def contradictions(self, at: str) -> Iterator[str]:
+        """Plain epochs are among all epochs."""
+        if self.plain_epochs > self.recipe.epochs:
+            yield f"{at}.plain_epochs must be at most {at}.recipe.epochs={self.recipe.epochs}"
+
     def unlearn(self, model: Classifier, task: UnlearningTask, context: MethodContext) -> Classifier:
         """`model` trained further, and made sparser, without ever reading `task.forget`."""
-        if self.plain_epochs > self.recipe.epochs:
-            raise ConfigError(f"method.plain_epochs must be at most method.recipe.epochs={self.recipe.epochs}")
+        require_consistent(self)
         batches = TaggedBatches(context.batches(task.retain, self.recipe), self.penalty_of)
         return fit(model, batches, penalised_cross_entropy, self.recipe, context, state=())
 

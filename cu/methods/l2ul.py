@@ -36,6 +36,9 @@ class L2ul:
     with θ° the original and Ω_i in [0, 1] how much its outputs on the forget set depend on weight i, scaled by the
     smallest and largest of each parameter. It ends after the first pass that leaves no forget sample classified right.
 
+    Only forget data passes, so that the running statistics of batch normalisation drift to theirs, as in
+    `method=statistics_only`, unless `recipe.batchnorm` is `frozen`.
+
     Attributes:
         recipe: How to descend; an epoch is one pass over the adversarial images.
         copies: Adversarial images of each forget sample.

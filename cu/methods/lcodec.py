@@ -78,13 +78,17 @@ class LCODEC:
         seen = Need("validation data", f"method.max_accuracy_drop={self.max_accuracy_drop}", "that to null")
         return BOTH_SETS if self.max_accuracy_drop is None else (*BOTH_SETS, seen)
 
-    def unlearn(self, model: Classifier, task: UnlearningTask, context: MethodContext) -> Classifier:
-        """`model` after one removal per sample of `task.forget`, less those undone."""
+    def check(self, model: Classifier, task: UnlearningTask) -> None:
+        """Where removals may be undone, their cost can be seen."""
         if self.max_accuracy_drop is not None and not len(task.val):
             raise ConfigError(
                 "method.max_accuracy_drop has no val samples to look at; "
                 "set dataset.val_fraction above 0, or method.max_accuracy_drop to null"
             )
+
+    def unlearn(self, model: Classifier, task: UnlearningTask, context: MethodContext) -> Classifier:
+        """`model` after one removal per sample of `task.forget`, less those undone."""
+        self.check(model, task)
         everything, student = concatenated((task.retain, task.forget)), deepcopy(model).eval()
         with context.ledger.preparing():
             data = secant(model, lambda at: mean_gradient(at, everything, context.hardware), self.step)

@@ -34,7 +34,8 @@ class Lotus:
     drawn by Gumbel noise g from the frozen original's logits z: softmax((z + g) / τ) for forget samples, the one-hot
     vector of argmax(z + g) for retain samples. Before each epoch τ = exp(α (a_f - a_u)), with a_f the student's
     accuracy on the forget set and a_u the original's on unseen data; unlearning ends when a_f has fallen below a_u by
-    a hundredth. In class scenarios a_u is 0: nothing that knows the class was meant to be unseen.
+    a hundredth. In class scenarios a_u is 0: nothing that knows the class was meant to be unseen. Where labels were
+    swapped (`scenario=confusion`), a_f is accuracy under the wrong ones, and only `unseen=nothing` is an aim.
 
     Attributes:
         recipe: How to descend; an epoch is one pass over the forget set and the drawn part of the retain set.
@@ -50,9 +51,14 @@ class Lotus:
 
     @property
     def needs(self) -> tuple[Need, ...]:
-        """Both sets, and validation data as what is unseen."""
-        unseen = Need("validation data", "method.unseen=val", "method.unseen to nothing")
+        """Both sets, and in sample scenarios validation data as what is unseen."""
+        unseen = Need("validation data", "method.unseen=val", "method.unseen to nothing", ("sample",))
         return (*BOTH_SETS, unseen) if self.unseen == "val" else BOTH_SETS
+
+    def check(self, model: Classifier, task: UnlearningTask) -> None:
+        """What is unseen can be looked at."""
+        if task.scenario == "sample" and self.unseen == "val" and not len(task.val):
+            raise ConfigError("method.unseen=val has no val samples to look at; set dataset.val_fraction above 0")
 
     def unlearn(self, model: Classifier, task: UnlearningTask, context: MethodContext) -> Classifier:
         """`model` after at most `recipe.epochs` passes."""
@@ -80,8 +86,7 @@ class Lotus:
         """The original's accuracy on data it has not seen, or 0 where nothing is to be left."""
         if task.scenario == "class" or self.unseen == "nothing":
             return 0.0
-        if not len(task.val):
-            raise ConfigError("method.unseen=val has no val samples to look at; set dataset.val_fraction above 0")
+        self.check(model, task)
         return context.accuracy(model, task.val)
 
 

@@ -20,6 +20,8 @@ from cu.models.types import Classifier
 class RandomLabel:
     """Trains on wrong labels for what must be forgotten (Golatkar et al., CVPR 2020; Graves et al., AAAI 2021).
 
+    Where labels were swapped (`scenario=confusion`), `wrong` means other than those: other wrong ones, mostly.
+
     Attributes:
         recipe: How to descend.
         order: `joint` shuffles forget and retain together; `sequential` takes all forget batches first in each

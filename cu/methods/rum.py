@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -12,7 +13,7 @@ from cu.data.batches.shuffled import concatenated
 from cu.data.types import ScenarioKind, Split, UnlearningTask
 from cu.engine.context import MethodContext
 from cu.engine.predict import predict
-from cu.methods.types import BOTH_SETS, Method, Need, needs_of
+from cu.methods.types import BOTH_SETS, Method, Need, check_task, needs_of, scenarios_of
 from cu.models.types import Classifier
 
 PORTIONS = ("low", "medium", "high")
@@ -51,6 +52,17 @@ class Rum:
             for need in needs_of(getattr(self, portion))
         ]
         return tuple(dict.fromkeys((*BOTH_SETS, *own)))
+
+    def contradictions(self, at: str) -> Iterator[str]:
+        """A part of samples is samples."""
+        for portion in PORTIONS:
+            if "sample" not in scenarios_of(getattr(self, portion)):
+                yield f"{at}.{portion} is meant for class scenarios only; what {at} forgets are samples"
+
+    def check(self, model: Classifier, task: UnlearningTask) -> None:
+        """As far as can be told of the whole set, each method can do it."""
+        for portion in PORTIONS:
+            check_task(getattr(self, portion), lambda: model, task)
 
     def unlearn(self, model: Classifier, task: UnlearningTask, context: MethodContext) -> Classifier:
         """`model` after up to three methods."""

@@ -56,6 +56,13 @@ class Scar:
     shrinkage: Annotated[float, Ge(0)]
     stop_accuracy: Annotated[float, Ge(0), Le(1)] | None
 
+    def check(self, model: Classifier, task: UnlearningTask) -> None:
+        """Every forget sample has a wrong class to go to: a distribution takes two samples."""
+        classes, counts = task.retain.labels.unique(return_counts=True)
+        own = task.forget.labels[:, None] == classes[counts > 1]
+        if own.all(1).any():
+            raise ConfigError("method=scar finds no wrong class with two retain samples for some forget sample")
+
     def unlearn(self, model: Classifier, task: UnlearningTask, context: MethodContext) -> Classifier:
         """`model` after at most `recipe.epochs` passes over `task.forget`."""
         with context.ledger.preparing():
@@ -82,9 +89,8 @@ class Scar:
         device = context.hardware.device
         kept, lost = (predict(model, split, context.hardware).embedding for split in (task.retain, task.forget))
         known = class_distributions(kept.to(device), task.retain.labels.to(device), self.power, self.shrinkage)
+        self.check(model, task)
         own = task.forget.labels.to(device)[:, None] == known.classes
-        if len(known.classes) == 0 or own.all(1).any():
-            raise ConfigError("method=scar finds no wrong class with two retain samples for some forget sample")
         nearest = known.distances(lost.to(device)).masked_fill(own, torch.inf).argmin(1)
         return known, task.forget.relabelled(nearest)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from typing import Annotated, Literal
 
 import torch
 from annotated_types import Ge, Gt
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from cu.data.batches.shuffled import ShuffledBatches
@@ -26,6 +27,7 @@ from cu.losses.distillation import distillation_loss
 from cu.methods.types import BOTH_SETS, Need
 from cu.models.types import Classifier
 
+log = logging.getLogger(__name__)
 Part = Literal["max", "min"]
 
 
@@ -49,7 +51,8 @@ class Scrub:
         distillation_weight: α, of KL_T in min passes.
         rewind: Return the epoch whose error on the forget set is closest to the final student's error on unseen data
             like it, the earliest of several: validation samples of the classes that the forget set has. SCRUB+R. As
-            in the released code the original is not one of them. `scrub/epoch` of the log says which it was.
+            in the released code the original is not one of them. `scrub/epoch` of the log says which it was. Errors
+            under labels that were swapped (`scenario=confusion`) are not like those on unseen data: leave it off there.
     """
 
     recipe: Recipe
@@ -65,6 +68,16 @@ class Scrub:
         """Both sets, and validation data to rewind by."""
         unseen = Need("validation data", "method.rewind=true", "method.rewind to false")
         return (*BOTH_SETS, unseen) if self.rewind else BOTH_SETS
+
+    def check(self, model: Classifier, task: UnlearningTask) -> None:
+        """Rewinding has samples to compare with; a first max pass that cannot move is said."""
+        if self.rewind:
+            held_out_like_forget(task)
+        if self.max_epochs and not differs_in_training(model, self.recipe):
+            log.warning(
+                "warning: scrub's first max pass stands still: student and original agree, and no batch normalisation "
+                "or dropout tells them apart; the second begins where the first min pass ends"
+            )
 
     def unlearn(self, model: Classifier, task: UnlearningTask, context: MethodContext) -> Classifier:
         """The student after its last epoch, or the one that `rewind` goes back to."""
@@ -145,7 +158,7 @@ class MaxThenMin:
         return len(self.retain) + (len(self.forget) if int(index) < self.max_epochs else 0)
 
     def __len__(self) -> int:
-        """Batches per pass on average, rounded up: by it learning rates are scheduled."""
+        """Batches per pass on average, rounded up; learning rates are scheduled by `length`."""
         epochs = max(1, self.epochs)
         return -(-sum(map(self.length, range(epochs))) // epochs)
 
@@ -168,6 +181,16 @@ def held_out_like_forget(task: UnlearningTask) -> Split:
             "set dataset.val_fraction above 0, or method.rewind to false"
         )
     return chosen
+
+
+def differs_in_training(model: nn.Module, recipe: Recipe) -> bool:
+    """Whether a network answers otherwise in training mode: by batch normalisation that is not frozen, or dropout."""
+    normalised = recipe.batchnorm == "train" and any(
+        isinstance(module, nn.modules.batchnorm._BatchNorm) for module in model.modules()
+    )
+    return normalised or any(
+        isinstance(module, nn.modules.dropout._DropoutNd) and module.p > 0 for module in model.modules()
+    )
 
 
 def closest(errors: Sequence[float], reference: float) -> int:

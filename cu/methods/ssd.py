@@ -13,33 +13,36 @@ from cu.data.batches.shuffled import concatenated
 from cu.data.types import Split, UnlearningTask
 from cu.engine.context import MethodContext
 from cu.engine.numerics.gradients import Weights, trainable
-from cu.engine.numerics.importance import importance
+from cu.engine.numerics.importance import importance, output_sensitivity
 from cu.models.types import Classifier
 
 
 @dataclass(frozen=True, kw_only=True)
 class SSD:
-    """Where I_f > α I_D: θ ← θ min(λ I_D / I_f, 1) (Foster, Schoepf and Brintrup, AAAI 2024).
+    """Where I_f > α I_D: θ ← θ min(λ I_D / I_f, 1) (Foster, Schoepf and Brintrup, AAAI 2024, arXiv 2308.07707).
 
-    I_f and I_D are the mean squared gradients over the forget set and over all training data. As the second contains
-    the first, I_f / I_D cannot exceed N / n_f with per-sample gradients: the published α = 10 then cannot touch one
-    class of ten. Reads both sets; no training.
+    I_f and I_D are the mean importances, squared gradients, of a weight over the forget set and over all training data.
+    As the second contains the first, I_f / I_D cannot exceed N / n_f with per-sample gradients: the published α = 10
+    then cannot touch one class of ten. Reads both sets; no training.
 
     Attributes:
         threshold: α, in `threshold_unit`; higher touches fewer weights.
         threshold_unit: `bound`, multiples of N / n_f (1 and more touch nothing with per-sample gradients), or
             `absolute`, the published unit.
         dampening: λ; higher shrinks less.
-        importance: `grad2_sample`, squares of per-sample gradients, which no order of samples changes (elsewhere this
-            is called SSD-det: arXiv 2510.26714, appendix B), or `grad2_batch`, squares of gradients of shuffled
-            batches, under which one-class forget batches have far larger squares than mixed ones.
+        importance: What I is the mean of. `grad2_sample`, squares of per-sample gradients, which no order of samples
+            changes (`method=ssd_det`; SSD-det in arXiv 2510.26714, appendix B). `grad2_batch`, squares of gradients of
+            shuffled batches as in the released code, under which one-class forget batches have far larger squares than
+            mixed ones. `output`, absolute per-sample gradients of ‖f(x)‖₂², f the logits, which reads no label
+            (`method=lfssd`; "Loss-Free Machine Unlearning", ICLR 2024 tiny papers, arXiv 2402.19308; its authors take
+            those of the means of batches, where samples may cancel each other).
         batch_size: Of `grad2_batch`.
     """
 
     threshold: Annotated[float, Gt(0)]
     threshold_unit: Literal["bound", "absolute"]
     dampening: Annotated[float, Gt(0)]
-    importance: Literal["grad2_sample", "grad2_batch"]
+    importance: Literal["grad2_sample", "grad2_batch", "output"]
     batch_size: Annotated[int, Gt(0)]
 
     def unlearn(self, model: Classifier, task: UnlearningTask, context: MethodContext) -> Classifier:
@@ -60,6 +63,8 @@ class SSD:
 
     def measured(self, model: Classifier, split: Split, context: MethodContext) -> Weights:
         """Importance of every weight to a split."""
+        if self.importance == "output":
+            return output_sensitivity(model, split, context.hardware, squared=True)
         source = context.generator(f"ssd/{split.name}")
         return importance(model, split, self.importance, context.hardware, batch_size=self.batch_size, source=source)
 

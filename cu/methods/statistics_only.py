@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
 import torch
 from annotated_types import Ge, Gt
+from torch import nn
 
 from cu.data.batches.shuffled import ShuffledBatches
 from cu.data.types import UnlearningTask
@@ -16,6 +18,8 @@ from cu.engine.lone_values import lone_values_allowed
 from cu.methods.types import FORGET_SET, Need
 from cu.models.types import Classifier
 from cu.seeds import derive_seed
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +41,11 @@ class StatisticsOnly:
     epochs: Annotated[int, Ge(0)]
     batch_size: Annotated[int, Gt(0)]
     augment: bool
+
+    def check(self, model: Classifier, task: UnlearningTask) -> None:
+        """A network without statistics stays as it is, which is said."""
+        if not any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in model.modules()):
+            log.warning("warning: the network has no batch normalisation: statistics_only leaves it as it was")
 
     def unlearn(self, model: Classifier, task: UnlearningTask, context: MethodContext) -> Classifier:
         """`model` with other running statistics, those of ascent with learning rate 0."""

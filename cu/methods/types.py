@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from cu.data.types import ScenarioKind, UnlearningTask
 from cu.engine.context import MethodContext
+from cu.errors import ConfigError
+from cu.models.last_layer import last_layer
 from cu.models.types import Classifier
 
 Resource = Literal["forget data", "retain data", "validation data", "a linear last layer"]
@@ -41,7 +43,10 @@ class Method(Protocol):
 
     A method may declare `scenarios: ClassVar[tuple[ScenarioKind, ...]]`; without it, it is meant for all. It may
     declare `needs: tuple[Need, ...]`, as a class variable or, where they depend on its settings, as a property;
-    without it, it needs forget and retain data. Both are checked before anything is trained.
+    without it, it needs forget and retain data. Two more it may have. `contradictions(at)` yields a line for settings
+    that do not go together, called `at` as one types them; see `cu.config.contradictions`. `check(model, task)` raises
+    a `ConfigError` where it cannot do this task with this network, whose weights mean nothing yet. All of it is looked
+    at before anything is trained.
     """
 
     def unlearn(self, model: Classifier, task: UnlearningTask, context: MethodContext) -> Classifier:
@@ -62,6 +67,32 @@ def needs_of(method: Method) -> tuple[Need, ...]:
 def resources(wanted: Iterable[Need]) -> set[Resource]:
     """What is needed, whatever asks for it."""
     return {need.resource for need in wanted}
+
+
+def check_task(method: Method, blank: Callable[[], Classifier], task: UnlearningTask) -> None:
+    """Check that a method can do a task; `blank` makes a network like the one that is to forget.
+
+    Raises:
+        ConfigError: It cannot.
+    """
+    check, linear = getattr(method, "check", None), "a linear last layer" in resources(needs_of(method))
+    if not check and not linear:
+        return
+    model = blank()
+    if linear:
+        last_layer(model)
+    if check:
+        check(model, task)
+
+
+def require_features(who: str, model: Classifier) -> None:
+    """Check that there is something to learn before the head.
+
+    Raises:
+        ConfigError: The encoder has no weights.
+    """
+    if not any(weight.requires_grad for weight in model.encoder.parameters()):
+        raise ConfigError(f"{who} moves features, and the network has no weights before its last layer")
 
 
 BOTH_SETS = needing("forget data", "retain data")

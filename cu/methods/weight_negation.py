@@ -37,6 +37,10 @@ class Negation:
     recipe: Recipe
     layers: tuple[Annotated[int, Ge(0)], ...]
 
+    def check(self, model: Classifier, task: UnlearningTask) -> None:
+        """The network has these layers."""
+        negated(model, self.layers)
+
     def unlearn(self, model: Classifier, task: UnlearningTask, context: MethodContext) -> Classifier:
         """`model` negated and trained further without ever reading `task.forget`."""
         start = negated(model, self.layers)

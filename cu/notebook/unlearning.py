@@ -10,6 +10,7 @@ from torch import nn
 
 from cu.config.build import build, composed
 from cu.config.component import Component
+from cu.config.contradictions import require_consistent
 from cu.config.validate import check
 from cu.data.types import Split, UnlearningTask
 from cu.engine.context import MethodContext
@@ -18,7 +19,7 @@ from cu.engine.hardware import Hardware
 from cu.engine.ledger import Ledger
 from cu.engine.recipe import Recipe
 from cu.errors import ConfigError, suggestion
-from cu.methods.types import Method, needs_of, scenarios_of
+from cu.methods.types import Method, check_task, needs_of, scenarios_of
 from cu.models.last_layer import last_layer
 from cu.models.types import Classifier
 from cu.notebook.networks import classifier_of, fresh, handed_back
@@ -85,6 +86,7 @@ def unlearn(
     original = classifier_of(model, head, tuple(tensors(retain, "retain")[0].shape[1:]))  # type: ignore[arg-type]
     task = task_of(forget, retain, val, None, len(last_layer(original).weight))
     check_possible(chosen, method, task)
+    check_task(chosen, lambda: original, task)
     recipe = build(Component(changed(composed(f"method={method}")["recipe"], training or {}, "training")))
     with torch.random.fork_rng():
         context = context_of(fresh(model, head, factory), seed, hardware, recipe, task)
@@ -131,6 +133,7 @@ def check_possible(method: Method, name: str, task: UnlearningTask) -> None:
     Raises:
         ConfigError: It is not, or has not.
     """
+    require_consistent(method)
     if task.scenario not in scenarios_of(method):
         meant = " and ".join(scenarios_of(method))
         raise ConfigError(

@@ -200,7 +200,7 @@ def test_a_learning_rate_can_fall_by_steps():
     config = composed("method=scrub", f"method.recipe.schedule={step}", "method.recipe.epochs=5")
     validate(config)
     recipe = built(config["method"]).recipe
-    assert [recipe.lr_factor(10 * epoch, 10, 50) for epoch in range(5)] == pytest.approx([1, 1, 1, 0.1, 0.1])
+    assert [recipe.lr_factor(10 * epoch, epoch, 50) for epoch in range(5)] == pytest.approx([1, 1, 1, 0.1, 0.1])
     wrong = step.replace("factor:0.1", "factor:2")
     with pytest.raises(ConfigError, match=r"^method\.recipe\.schedule\.factor must be less than or equal to 1, got 2"):
         validate(composed("method=scrub", f"method.recipe.schedule={wrong}"))

@@ -15,6 +15,8 @@ from cu.config.parse import parse
 from cu.config.schema import RunConfig
 from cu.errors import ConfigError, NotMeant
 from cu.experiment.requirements import check_requirements
+from cu.jobs.job import require_possible
+from cu.store.plan import plan_unlearning
 
 TABLES = [f"{size}/{name}" for size in ("paper", "small") for name in (*(f"table{n}" for n in range(1, 8)), "figure2")]
 
@@ -85,6 +87,12 @@ def test_a_setting_that_looks_at_validation_data_needs_some(method, setting, mes
     checked("scenario=sample", f"method={method}", "dataset.val_fraction=0", f"method.{OTHERWISE[setting]}")
 
 
+def test_what_only_samples_are_compared_with_classes_do_without():
+    checked("scenario=class", "method=lotus", "dataset.val_fraction=0")
+    with pytest.raises(ConfigError, match=r"^method\.unseen=val needs validation data"):
+        checked("scenario=sample", "method=lotus", "dataset.val_fraction=0")
+
+
 OTHERWISE = {
     "max_accuracy_drop=0.05": "max_accuracy_drop=null",
     "rewind=true": "rewind=false",
@@ -96,6 +104,71 @@ OTHERWISE = {
 def test_a_method_is_meant_for_its_scenarios(method, scenario):
     with pytest.raises(NotMeant, match="is meant for"):
         checked(f"method={method}", f"scenario={scenario}")
+
+
+@pytest.mark.parametrize(("base", "scenario"), [("unsir", "sample"), ("amun", "class")])
+def test_a_method_around_another_is_meant_for_the_same_scenarios(base, scenario):
+    method = composed("method=cmf")["method"] | {"base": composed(f"method={base}")["method"]}
+    with pytest.raises(NotMeant, match="is meant for"):
+        checked(f"scenario={scenario}", method=method)
+
+
+LOW = "method@method.low"
+CONTRADICTIONS = [
+    (("method=contrastive", "method.keep_best=true", "method.stop_on=never"),
+     "method.keep_best=true has to look somewhere; set method.stop_on to val or test"),
+    (("method=head_only", "method.recipe.batchnorm=train"), "method.recipe.batchnorm=train would move frozen layers"),
+    (("method=l1_sparse", "method.plain_epochs=11"), "method.plain_epochs must be at most method.recipe.epochs=10"),
+    (("method=fcs", "method.contrast.epochs=3"), "method.contrast.epochs and method.strengthen.epochs must agree"),
+    (("method=fcs", "method.erase.optimizer.nesterov=true", "method.erase.optimizer.momentum=0"),
+     "method.erase.optimizer.nesterov=true needs method.erase.optimizer.momentum above 0"),
+    (("method=finetune", "method.recipe.optimizer.nesterov=true", "method.recipe.optimizer.momentum=0"),
+     "method.recipe.optimizer.nesterov=true needs method.recipe.optimizer.momentum above 0"),
+    (("method=rum", f"{LOW}=logit_mask"), "method.low is meant for class scenarios only; what method forgets are sam"),
+    (("method=rum", f"{LOW}=l1_sparse", "method.low.plain_epochs=11"),
+     "method.low.plain_epochs must be at most method.low.recipe.epochs=10"),
+    (("method=rum", f"{LOW}=contrastive", "dataset.val_fraction=0"),
+     "method.low.stop_on=val needs validation data; set dataset.val_fraction above 0, or method.low.stop_on to test"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("words", "message"), CONTRADICTIONS)
+def test_settings_that_do_not_go_together_are_found_in_milliseconds(words, message):
+    config = parse(RunConfig, composed("scenario=sample", *words))
+    begin = perf_counter()
+    with pytest.raises(ConfigError) as caught:
+        check_requirements(config, {"method": "...", "scenario": "sample"})
+    assert perf_counter() - begin < 0.5
+    assert str(caught.value).startswith(message)
+    assert "\n" not in str(caught.value)
+
+
+def test_so_are_those_of_the_recipe_of_originals():
+    words = ("recipe.optimizer.nesterov=true", "recipe.optimizer.momentum=0")
+    plan = plan_unlearning(composed(*words), dict.fromkeys(("dataset", "model", "scenario", "method"), "..."))
+    with pytest.raises(ConfigError, match=r"^recipe\.optimizer\.nesterov=true needs recipe\.optimizer\.momentum above"):
+        require_possible(plan)
+
+
+IMPOSSIBLE = [
+    ("not", ("method.layers=[99]",), "method.layers: there is no layer 99"),
+    ("scar", ("scenario=sample", "scenario.count=269"), "method=scar finds no wrong class with two retain samples"),
+    ("scrub", ("method.rewind=true", "dataset.val_fraction=0.004"), "method.rewind=true finds no val samples of the"),
+    ("contrastive", ("dataset.val_fraction=0.004",), "method.stop_on=val finds no val samples to look at"),
+    ("cmf", ("method@method.base=not", "method.base.layers=[99]"), "method.layers: there is no layer 99"),
+]
+
+
+@pytest.mark.parametrize(("method", "words", "message"), IMPOSSIBLE)
+def test_what_only_data_or_network_tell_is_said_before_anything_is_trained(
+    command, tiny, tmp_path, method, words, message
+):
+    given = [w for w in tiny if not w.startswith("method")]
+    done = command("unlearn", *given, f"method={method}", *words, f"paths.outputs={tmp_path}")
+    assert done.code == 2
+    assert len(done.err) <= 2
+    assert f"error: {message}" in done.err[-1]
+    assert not list(tmp_path.glob("models/*/model.safetensors"))
 
 
 class Cosine(nn.Module):

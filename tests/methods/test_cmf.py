@@ -1,9 +1,12 @@
 from dataclasses import dataclass, field
 
+import pytest
 import torch
 from torch.nn import functional as F
 
 from cu.engine.predict import accuracy, predict
+from cu.errors import ConfigError
+from cu.methods.cf_k import CfK
 from cu.methods.cmf import ClassMeanFeatures
 from cu.methods.original import Original
 from cu.methods.random_label import RandomLabel
@@ -52,3 +55,10 @@ def test_needs_name_the_settings_of_the_base():
 
     own = ClassMeanFeatures(base=Picky(), rounds=1, scale=1.0).needs[-1]
     assert (own.because, own.instead) == ("method.base.stop_on=val", "method.base.stop_on to test")
+
+
+def test_a_base_that_trains_the_last_layer_alone_has_nothing_to_do(original, toy_tasks, make_run, make_recipe):
+    method = ClassMeanFeatures(base=CfK(recipe=make_recipe(), layers=1), rounds=1, scale=10.0)
+    with pytest.raises(ConfigError, match=r"^nothing is left to train") as caught:
+        method.unlearn(original, toy_tasks["class"], make_run())
+    assert "\n" not in str(caught.value)

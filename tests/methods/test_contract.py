@@ -12,7 +12,6 @@ from omegaconf import OmegaConf
 from cu.config.build import build
 from cu.config.component import Component
 from cu.config.folder import config_folder
-from cu.config.validate import locate
 from cu.engine.context import MethodContext
 from cu.engine.ledger import Ledger
 from cu.engine.predict import accuracy
@@ -58,7 +57,7 @@ def method_of(name, **recipe):
 
 def kinds(name):
     """The scenarios a method is meant for."""
-    return scenarios_of(locate(OmegaConf.load(config_folder() / "method" / f"{name}.yaml")._target_, "method"))
+    return scenarios_of(method_of(name))
 
 
 def reads(name):

@@ -77,6 +77,14 @@ def test_the_difference_is_the_weighted_sum_of_sample_gradients(original, toy_ta
     torch.testing.assert_close(method().difference(original, task, make_run()).double(), expected, atol=1e-6, rtol=1e-3)
 
 
+def test_fewer_retain_samples_than_asked_for_are_all_of_them(original, toy_tasks, make_run, monkeypatch):
+    """n is how many there are, where the released code has 1,000 in any case."""
+    task, seen, real = toy_tasks["sample"], [], influence.official
+    monkeypatch.setattr(influence, "official", lambda rows, v: seen.append(len(rows)) or real(rows, v))
+    method("official", scale=1.0, samples=1000).unlearn(original, task, make_run())
+    assert seen == [len(task.retain)]
+
+
 @pytest.mark.parametrize("solver", ["official", "woodbury"])
 def test_scale_0_is_the_identity_and_more_ascends_the_forget_loss(
     original, toy_tasks, make_run, same_weights, hardware, solver

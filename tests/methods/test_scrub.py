@@ -2,7 +2,12 @@ from dataclasses import replace
 
 import pytest
 import torch
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
 
+from cu.config.build import build
+from cu.config.component import Component
+from cu.config.folder import config_folder
 from cu.data.batches.shuffled import Batch
 from cu.data.batches.tagged import Tagged
 from cu.engine.freezing import frozen_teacher
@@ -54,6 +59,15 @@ def test_it_stalls_at_the_start_unless_batch_statistics_move(
     assert (travelled(model, original) > 1e-4) == moves
 
 
+@pytest.mark.parametrize(("batchnorm", "dropout", "said"), [("train", 0.0, 0), ("frozen", 0.0, 1), ("frozen", 0.1, 0)])
+def test_a_first_max_pass_that_stands_still_is_said_beforehand(
+    make_model, toy_tasks, make_recipe, caplog, batchnorm, dropout, said
+):
+    method = make_method(make_recipe(batchnorm=batchnorm))
+    method.check(make_model(dropout=dropout), toy_tasks["class"])
+    assert len([r for r in caplog.records if "first max pass stands still" in r.getMessage()]) == said
+
+
 def test_the_losses_of_both_passes(original, toy_tasks, make_recipe, make_run):
     teacher, batch = frozen_teacher(original), whole(toy_tasks["class"].retain)
     student = make_run().new_model().eval()
@@ -77,6 +91,25 @@ def test_max_passes_come_first_and_end(toy_tasks, make_run, make_recipe):
         assert len(parts) == stream.length(epoch)
     assert len(stream) == -(-(2 * len(forget) + 4 * len(retain)) // 4)
     assert all(item.counts.keys() == {"forget" if item.tag == "max" else "retain"} for item in stream.epoch(0))
+
+
+def test_the_published_learning_rate_falls_after_three_whole_epochs(original, toy_tasks, make_run, monkeypatch):
+    """Epochs with a max pass are longer than those without: by an average, it would fall within the third."""
+    with initialize_config_dir(str(config_folder()), version_base="1.3"):
+        words = ["settings=published", "dataset=cifar10", "scenario=sample", "method=scrub"]
+        node = OmegaConf.to_container(compose("unlearn", words), resolve=True)["method"]
+    method, rates, real = build(Component(node)), [], torch.optim.SGD.step
+
+    def noting(optimizer, *rest, **more):
+        rates.append(optimizer.param_groups[0]["lr"])
+        return real(optimizer, *rest, **more)
+
+    monkeypatch.setattr(torch.optim.SGD, "step", noting)
+    task = toy_tasks["class"]
+    method.unlearn(original, task, make_run())
+    max_steps, min_steps = -(-len(task.forget) // 16), -(-len(task.retain) // 32)
+    assert rates == pytest.approx([5e-4] * 3 * (max_steps + min_steps) + [5e-5] * 2 * min_steps)
+    assert (method.recipe.epochs, method.max_epochs, method.retain_weight, method.distillation_weight) == (5, 3, 1, 0.5)
 
 
 def test_the_account(original, toy_tasks, make_run, make_recipe):

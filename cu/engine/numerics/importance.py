@@ -100,16 +100,17 @@ def add_fisher(total: Weights, model: Classifier, images: Tensor, source: torch.
         add_squares(total, model, images, torch.full((len(images),), label, device=images.device), weight)
 
 
-def output_sensitivity(model: Classifier, split: Split, hardware: Hardware) -> Weights:
+def output_sensitivity(model: Classifier, split: Split, hardware: Hardware, *, squared: bool = False) -> Weights:
     """Mean over samples of |∂‖f(x)‖₂ / ∂θ|, with f the logits, by parameter: how much the outputs depend on a weight.
 
-    The model is in evaluation mode and left as it was; no label is read.
+    The model is in evaluation mode and left as it was; no label is read. With `squared`, of ‖f(x)‖₂².
 
     Source: Aljundi et al., "Memory Aware Synapses" (ECCV 2018).
     """
 
     def length(weights: Weights, image: Tensor) -> Tensor:
-        return functional_call(model, weights, (image[None],)).logits.norm()
+        logits = functional_call(model, weights, (image[None],)).logits
+        return logits.square().sum() if squared else logits.norm()
 
     weights = {name: weight.detach() for name, weight in trainable(model).items()}
     total: Weights = {name: torch.zeros_like(weight) for name, weight in weights.items()}
