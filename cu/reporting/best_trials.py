@@ -18,6 +18,7 @@ CELL = ["option", "scenario", "method"]
 POINT = ["trial", "batchnorm"]
 MADE_FOR = ["dataset", "train_size", "model", "width"]
 TRIAL = ["dataset", "scenario", "classes", "method", *POINT, "settings", "value", "state", "seed"]
+ENDED = ("finished", "failed", "diverged")  # a trial that fails has had its chance
 WRITER = "scripts/select_trials.py"
 OPTIONS = {"agg/val_gap": "", "agg/probe_gap": "_probes"}  # what the name of an option ends with, by what judges
 
@@ -70,9 +71,12 @@ def points(tried: pd.DataFrame) -> pd.DataFrame:
     """One row per point of a search: the mean of `value` over the classes and seeds it was tried on, NaN if one failed.
 
     Raises:
-        ConfigError: A method has fewer points than another, or a point fewer runs: budgets must be equal. Or an
-            option's trials were trained on different numbers of images.
+        ConfigError: A run has not ended. Or a method has fewer points than another, or a point fewer runs: budgets must
+            be equal. Or an option's trials were trained on different numbers of images.
     """
+    if (open_ones := tried.loc[~tried["state"].isin(ENDED)]).size:
+        first = open_ones.iloc[0]
+        raise ConfigError(f"{first['method']} / {first['trial']} is {first['state']}: finish the search first")
     for option, rows in tried.groupby("option"):
         if len(found := set(rows["train_size"])) > 1:
             raise ConfigError(f"trials of {option} have several dataset.train_size: {', '.join(map(str, found))}")

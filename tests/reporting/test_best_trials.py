@@ -127,6 +127,13 @@ def test_points_tried_on_fewer_classes_are_not_compared(in_modes, run_folders):
         best_trials(judged(run_folders))
 
 
+def test_a_search_that_still_runs_is_not_judged(in_modes, run_folders):
+    own = {"trial": "c", "trials": POINTS, "batchnorm": "train", "scenario.classes": [0]}
+    run_folders.add(None, method="scrub", config=own, seed=10, state="running")
+    with pytest.raises(ConfigError, match="scrub / c is running: finish the search first"):
+        best_trials(judged(run_folders))
+
+
 def test_searches_with_different_judges_are_kept_apart(in_modes, run_folders):
     in_modes("c", "train", (0.0, 0.0), key="agg/probe_gap")
     assert set(judged(run_folders)["trial"]) == {"a", "b"}
