@@ -41,7 +41,19 @@ CPU = Hardware(
 
 
 # Who asks for one of these runs commands, starts processes, trains, forgets by a configured method, or draws figures.
-SLOW_FIXTURES = {"command", "start", "finished", "tiny", "make_bench", "private_store", "unlearn", "browser", "study"}
+SLOW_FIXTURES = {
+    "command",
+    "start",
+    "python",
+    "lasting_python",
+    "finished",
+    "tiny",
+    "make_bench",
+    "private_store",
+    "unlearn",
+    "browser",
+    "study",
+}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -211,18 +223,45 @@ def run_command(name: str, *words: object) -> Ended:
     return Ended(stop.value.code or 0, out.getvalue(), err.getvalue().splitlines())
 
 
-def start_command(name: str, *words: object, prelude: str = "", **env: str) -> subprocess.Popen:
-    """A command in a process of its own, after some Python; it leads a process group, as it would on a terminal."""
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("WANDB_")}
-    return subprocess.Popen(
-        [sys.executable, "-c", f"{prelude}\nfrom cu.cli.commands import {name}; {name}()", *map(str, words)],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-        env={**environment, "PYTHONPATH": str(Path(cu.__file__).parents[1]), "OMP_NUM_THREADS": "1", **env},
-    )
+class PythonProcesses:
+    """Python processes that each lead a process group, as on a terminal, and end with the test."""
+
+    def __init__(self) -> None:
+        self.begun: list[subprocess.Popen] = []
+
+    def __call__(
+        self, *words: object, cwd: Path | None = None, path: tuple[Path, ...] = (), foreign: str = "WANDB_", **env: str
+    ) -> subprocess.Popen:
+        """Start one.
+
+        Args:
+            words: What follows `python`.
+            cwd: Where.
+            path: Folders to import from, after that of `cu`.
+            foreign: Beginnings of the names of variables, by commas, that it must not see.
+            env: Variables that it sees besides.
+        """
+        ours = {k: v for k, v in os.environ.items() if not k.startswith(tuple(foreign.split(",")))}
+        imports = os.pathsep.join(map(str, (Path(cu.__file__).parents[1], *path)))
+        process = subprocess.Popen(
+            [sys.executable, *map(str, words)],
+            cwd=cwd,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+            env={**ours, "OMP_NUM_THREADS": "1", **env, "PYTHONPATH": imports},
+        )
+        self.begun.append(process)
+        return process
+
+    def end(self) -> None:
+        """Kill those that still run."""
+        for process in self.begun:
+            if process.poll() is None:
+                process.kill()
+                process.communicate()
 
 
 @pytest.fixture(scope="session")
@@ -232,19 +271,48 @@ def command():
 
 
 @pytest.fixture
-def start():
-    """`(name, *words, prelude="", **environment) -> Popen`: `cu-<name>` in a process, killed at the end of the test."""
-    processes = []
+def python():
+    """`(*words, cwd=None, path=(), **environment) -> Popen`: a Python process; see `PythonProcesses`."""
+    processes = PythonProcesses()
+    yield processes
+    processes.end()
 
-    def begin(name: str, *words: object, **more: str) -> subprocess.Popen:
-        processes.append(start_command(name, *words, **more))
-        return processes[-1]
 
-    yield begin
-    for process in processes:
-        if process.poll() is None:
-            process.kill()
-            process.communicate()
+@pytest.fixture(scope="module")
+def lasting_python():
+    """The same for processes that all tests of a file share."""
+    processes = PythonProcesses()
+    yield processes
+    processes.end()
+
+
+@pytest.fixture
+def start(python):
+    """`(name, *words, prelude="", **environment) -> Popen`: `cu-<name>` in a process, after some Python."""
+
+    def begin(name: str, *words: object, prelude: str = "", **env: str) -> subprocess.Popen:
+        return python("-c", f"{prelude}\nfrom cu.cli.commands import {name}; {name}()", *words, **env)
+
+    return begin
+
+
+@pytest.fixture
+def doomed(python, tmp_path):
+    """`(*words, options=(), cwd=None, **environment) -> Popen`: a sweep of `tests/doomed.py`, copied to `tmp_path`."""
+    source = Path(__file__).with_name("doomed.py")
+    (tmp_path / source.name).write_text(source.read_text(encoding="utf-8"), encoding="utf-8")
+
+    def begin(*words: object, options: tuple[str, ...] = (), cwd: Path | None = None, **env: str) -> subprocess.Popen:
+        code = "import doomed; doomed.cli.command('unlearn', doomed.job)"
+        return python(*options, "-c", code, "-m", *words, cwd=cwd, path=(tmp_path,), **env)
+
+    return begin
+
+
+@pytest.fixture(scope="session")
+def fates():
+    """`(*words) -> setting`: the one that makes one job of each word, `word` or `word:seconds`, live and die so."""
+    return lambda *words: "model.checkpoint=" + ",".join(f"'{w}'" if ":" in w else f"'{w}:0'" for w in words)
 
 
 TINY = (

@@ -20,6 +20,7 @@ from cu.cli.hints import close, elsewhere
 from cu.cli.quoting import for_shell
 from cu.config.folder import config_folder
 from cu.errors import ConfigError, first_line, suggestion
+from cu.jobs.meeting import speaks
 
 PLUGINS = ("hydra/launcher=", "hydra/sweeper=")  # whose settings are part of the config
 UNWRITABLE = (EACCES, EPERM, EROFS, ENOTDIR, EEXIST)
@@ -154,5 +155,6 @@ def own_folders(arguments: Sequence[str]) -> list[Path]:
 
 
 def say(line: str) -> None:
-    """One line on stderr."""
-    print(" ".join(line.split()), file=sys.stderr, flush=True)
+    """One line on stderr, once however many processes work on the job."""
+    if speaks():
+        print(" ".join(line.split()), file=sys.stderr, flush=True)

@@ -30,6 +30,11 @@ def signature(status: os.stat_result) -> Signature:
     return status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino
 
 
+def settled(own: Signature, now: int) -> bool:
+    """Whether a file cannot have changed since without another signature."""
+    return max(own[1], own[2]) < now - SETTLED
+
+
 def read_regular(path: str | Path, limit: int | None = None) -> bytes:
     """A file's content; pipes and devices are refused without waiting for them.
 
@@ -86,9 +91,9 @@ def content_hashes(
             else:
                 hashes[name] = found
     finally:  # an interrupted reading goes on where it was
-        settled = {n: [*own, hashes[n]] for n, own in signatures.items() if n in hashes and _old(own, started)}
-        if fresh and settled != known:
-            _write(path, settled)
+        kept = {n: [*own, hashes[n]] for n, own in signatures.items() if n in hashes and settled(own, started)}
+        if fresh and kept != known:
+            _write(path, kept)
     return {name: hashes[name] for name in signatures if name in hashes}, problems
 
 
@@ -108,11 +113,6 @@ def _parallel(folder: Path, names: Sequence[str]):
                 yield from part
         finally:
             threads.shutdown(wait=True, cancel_futures=True)
-
-
-def _old(own: Signature, now: int) -> bool:
-    """Whether a file cannot have changed since without another signature."""
-    return max(own[1], own[2]) < now - SETTLED
 
 
 def _read(path: Path) -> dict[str, list]:

@@ -119,7 +119,7 @@ def fit(
                     at.done = True
                     break
             end_epoch(at, context)
-    require_finite_weights(student)
+    require_finite_weights(student, context.hardware.device)
     if kept:
         kept.end()
     return uncompiled(student).eval()
@@ -178,8 +178,10 @@ def require_finite(at: Descent) -> None:
         )
 
 
-def require_finite_weights(model: nn.Module) -> None:
-    """Raise `Diverged` unless every weight is finite."""
-    for name, weight in model.state_dict().items():
-        if weight.is_floating_point() and not torch.isfinite(weight).all():
-            raise Diverged(f"weights of {name} are not finite after training; try a smaller lr or clip_norm")
+def require_finite_weights(model: nn.Module, device: str) -> None:
+    """Raise `Diverged`, in every process of the job, unless every weight of each is finite."""
+    weights = (item for item in model.state_dict().items() if item[1].is_floating_point())
+    name = next((name for name, weight in weights if not torch.isfinite(weight).all()), None)
+    if team.averaged(torch.tensor(float(name is not None), device=device)).item():
+        where = name or "another process"
+        raise Diverged(f"weights of {where} are not finite after training; try a smaller lr or clip_norm")

@@ -7,6 +7,8 @@ of processes, so that the mean of all parameter gradients is the gradient of one
 
 from __future__ import annotations
 
+import logging
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -19,8 +21,10 @@ from torch.nn.modules.module import register_module_forward_hook, register_modul
 from cu.engine import team
 from cu.models.types import Classifier, Output
 
+log = logging.getLogger(__name__)
 LEAST = 2  # samples of a slice; smaller batches go through every process whole
-_flying: list[float] = []  # samples of the whole per sample of the slice, while a shared pass goes on
+_flying: list[tuple[int, int]] = []  # samples of the whole and of the slice, while a shared pass goes on
+_passes: Counter[str] = Counter()
 
 
 def bounds(total: int, size: int) -> list[tuple[int, int]]:
@@ -34,8 +38,8 @@ def bounds(total: int, size: int) -> list[tuple[int, int]]:
 
 @contextmanager
 def shared_out(model: nn.Module) -> Iterator[None]:
-    """Inside, the passes of every classifier are shared out; those of a classifier with more to it go on whole."""
-    if team.size() == 1 or type(model) is not Classifier:
+    """Inside, the passes of every classifier are shared out, unless `model` is one that cannot be."""
+    if team.size() == 1 or not divides(model):
         yield
         return
     norms = [module for module in model.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
@@ -52,6 +56,25 @@ def shared_out(model: nn.Module) -> Iterator[None]:
             handle.remove()
 
 
+def divides(model: nn.Module) -> bool:
+    """Whether passes of a model may be shared out: a subclass of classifiers has to say so itself."""
+    return type(model) is Classifier or bool(vars(type(model)).get("divides"))
+
+
+def passes() -> int:
+    """How many passes of this process have been shared out."""
+    return _passes["shared out"]
+
+
+@contextmanager
+def told_if_whole(name: str) -> Iterator[None]:
+    """Around work of that name: say so if several processes shared out none of its passes."""
+    before = passes()
+    yield
+    if team.size() > 1 and passes() == before:
+        log.info("%s works whole in every process: %d are no faster than one", name, team.size())
+
+
 def own_slice(module: nn.Module, inputs: tuple[Any, ...]) -> Any:
     """Before a classifier's pass: the slice of this process, which remembers how many images there were."""
     if not isinstance(module, Classifier) or len(inputs[0]) < LEAST * team.size():
@@ -59,7 +82,8 @@ def own_slice(module: nn.Module, inputs: tuple[Any, ...]) -> Any:
     start, stop = bounds(len(inputs[0]), team.size())[team.rank()]
     piece = inputs[0][start:stop]
     piece.whole = len(inputs[0])
-    _flying.append(piece.whole / len(piece))
+    _flying.append((piece.whole, len(piece)))
+    _passes["shared out"] += 1
     return (piece,)
 
 
@@ -73,6 +97,11 @@ def whole_output(module: nn.Module, inputs: tuple[Any, ...], output: Any) -> Any
     logits, embedding = (Gathered.apply(part, inputs[0].whole) for part in output[:2])
     same = output.features is output.embedding
     return Output(logits, embedding, embedding if same else _gathered(output.features, inputs[0].whole))
+
+
+def whole_batch(piece: Tensor) -> Tensor:
+    """What a layer made of the slice [b, D] of a pass that goes on, of the whole [B, D]; as it is if none is shared."""
+    return Gathered.apply(piece, _flying[-1][0]) if _flying else piece  # type: ignore[return-value]
 
 
 def _gathered(features: Tensor | None, whole: int) -> Tensor | None:
@@ -128,7 +157,8 @@ def synchronised(norm: Any, values: Tensor) -> Tensor:
     if not norm.training or not _flying:
         return type(norm).forward(norm, values)
     x, dims = values.float(), [0, *range(2, values.ndim)]
-    count = round(values.numel() / values.shape[1] * _flying[-1])
+    whole, own = _flying[-1]
+    count = round(values.numel() / values.shape[1] * whole / own)
     shape = (1, -1, *[1] * (values.ndim - 2))
     mean = Summed.apply(x.sum(dims)) / count  # type: ignore[operator]
     centred = x - mean.view(shape)
@@ -137,8 +167,9 @@ def synchronised(norm: Any, values: Tensor) -> Tensor:
         with torch.no_grad():
             norm.num_batches_tracked.add_(1)
             rate = 1 / float(norm.num_batches_tracked) if norm.momentum is None else norm.momentum
-            norm.running_mean.lerp_(mean, rate)
-            norm.running_var.lerp_(variance * (count / (count - 1)), rate)
+            # As in torch's own layer, a smaller batch's gradient, still to come, must not mind that these change.
+            norm.running_mean.data.lerp_(mean, rate)
+            norm.running_var.data.lerp_(variance * (count / (count - 1)), rate)
     scale = torch.rsqrt(variance + norm.eps) * (1 if norm.weight is None else norm.weight)
     made = centred * scale.view(shape) + (0 if norm.bias is None else norm.bias.view(shape))
     return made.to(values.dtype)

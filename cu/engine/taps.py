@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from torch import Tensor, nn
 
 from cu.engine.compiling import uncompiled
+from cu.engine.sharding import whole_batch
 from cu.models.types import Classifier
 
 
@@ -21,14 +22,15 @@ def blocks_of(model: Classifier) -> list[nn.Module]:
 def tapped(model: Classifier) -> Iterator[list[Tensor]]:
     """A list that a forward pass inside fills: the pooled output [B, D] of every block, in the order of the calls.
 
-    A compiled model is that no longer: compiled code would call nothing that is hooked into it.
+    Where processes share out the pass, each sees what becomes of the whole batch. A compiled model is that no longer:
+    compiled code would call nothing that is hooked into it.
     """
     seen: list[Tensor] = []
 
     def record(module: nn.Module, inputs: object, output: object) -> None:
         if isinstance(output, Tensor):
             # Pooling copies: the next block may work in place.
-            seen.append(pooled(output).float())
+            seen.append(whole_batch(pooled(output).float()))
 
     handles = [block.register_forward_hook(record) for block in blocks_of(uncompiled(model))]
     try:

@@ -6,11 +6,14 @@ Every process goes through the same steps on the same batches; only the passes t
 
 from __future__ import annotations
 
+import atexit
+import gc
 import os
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
-from typing import TypeVar
+from importlib import import_module
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, distributed, nn
@@ -19,11 +22,18 @@ from cu.config.processes import Processes
 
 T = TypeVar("T")
 PATIENCE = timedelta(days=30)  # followers wait while the first process judges, or waits for another job's model
+FAREWELL = timedelta(seconds=60)  # that the first process gets to write why the job ends
+LEFT, OVER = "left", "over"  # what is said outside of collectives: why a process left; the first one has ended
 _alone: list[bool] = []
+_board: list[Any] = []  # where it is said
 
 
 class PeerLost(RuntimeError):
     """Another process of this job is gone."""
+
+
+class Elsewhere(Exception):
+    """What went wrong in another process, with the traceback that it had there."""
 
 
 def join(own: Processes) -> None:
@@ -36,8 +46,43 @@ def join(own: Processes) -> None:
         backend = "cpu:gloo,cuda:nccl"
     # torchrun keeps a store at the address itself: env:// is told so
     place = "env://" if "TORCHELASTIC_RUN_ID" in os.environ else f"tcp://{own.address}:{own.port}"
+    from torch.distributed.distributed_c10d import PrefixStore
+    from torch.distributed.rendezvous import rendezvous
+
+    import_module("torch.distributed.nn.functional")  # later, its defaults would keep this process connected for ever
+
     with met():
-        distributed.init_process_group(backend, place, rank=own.rank, world_size=own.count, timeout=PATIENCE)
+        board, _, _ = next(rendezvous(place, own.rank, own.count, timeout=PATIENCE))
+        _board[:] = [PrefixStore("board", board)]
+        meeting = PrefixStore("meeting", board)
+        distributed.init_process_group(backend, store=meeting, rank=own.rank, world_size=own.count, timeout=PATIENCE)
+    if own.rank == 0:
+        atexit.register(_end)
+
+
+def _end() -> None:
+    with suppress(RuntimeError):
+        _board[0].set(OVER, "")
+
+
+def leave(reason: str, details: str) -> bool:
+    """Leave the job for a reason, and wait until the first process, which fails by that, has ended.
+
+    Returns:
+        Whether it has: if not, nobody has told the reason. One that ends sooner takes the others' lives, where
+        torchrun watches over them, before the first one has written why.
+    """
+    try:
+        board = _board[0]
+        board.compare_set(LEFT, "", f"process {rank()}: {reason}\n{details}")
+        distributed.destroy_process_group()
+        gc.collect()  # only now connections are closed, and whoever waits for this process hears of it
+        board.wait([OVER], FAREWELL)
+    except distributed.DistStoreError:
+        return False
+    except RuntimeError:  # the first one is gone, and the board with it
+        return True
+    return True
 
 
 def size() -> int:
@@ -72,7 +117,19 @@ def met() -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
+        reason, details = why_left()
+        if reason:
+            raise PeerLost(reason) from Elsewhere(details)
         raise PeerLost("another process of this job ended; type the command again to go on") from error
+
+
+def why_left() -> tuple[str, str]:
+    """The line in which the first process to leave said why, and its traceback; empty if none has said anything."""
+    said = ""
+    with suppress(RuntimeError):  # who hosted the board is gone
+        if _board and _board[0].check([LEFT]):
+            said = _board[0].get(LEFT).decode()
+    return said.partition("\n")[0], said.partition("\n")[2]
 
 
 def shared(make: Callable[[], T]) -> T:

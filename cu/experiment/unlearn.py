@@ -16,6 +16,7 @@ from cu.engine import team
 from cu.engine.clock import Clock
 from cu.engine.interruption import Descents
 from cu.engine.outputs import has_embeddings, logits_of, score
+from cu.engine.sharding import told_if_whole
 from cu.engine.surroundings import surroundings_kept
 from cu.experiment.adoption import hand_back_weights
 from cu.experiment.audits.context import AuditContext
@@ -134,7 +135,7 @@ def forget(
     workspace.warm_up(model, (task.forget, task.retain), getattr(method, "recipe", workspace.recipe))
     pace = workspace.pace if plan.config.reference.count else None
     log.info("%s forgets %d of %d samples", plan.names["method"], len(task.forget), len(workspace.data.train))
-    with surroundings_kept(), context.ledger.running():
+    with surroundings_kept(), told_if_whole(plan.names["method"]), context.ledger.running():
         unlearned = method.unlearn(model, task, context)
     if not team.leads():
         return None

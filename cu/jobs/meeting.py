@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from cu.config.processes import processes
 
+_met: list[bool] = []
+
 
 def meet() -> None:
     """Meet the other processes of the job, if there are any."""
@@ -11,6 +13,13 @@ def meet() -> None:
         from cu.engine import team
 
         team.join(own)
+        _met[:] = [True]
+
+
+def speaks() -> bool:
+    """Whether this process tells the user what happens: the first one, and before all have met one per machine."""
+    own = processes()
+    return not (own.rank if _met else own.local_rank)
 
 
 def tell(begin: bool) -> None:

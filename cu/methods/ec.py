@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from copy import deepcopy
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import torch
 from annotated_types import Ge, Gt, Le
@@ -85,6 +85,8 @@ class DeeplySupervised(Classifier):
     Attributes:
         auxiliary: One head per block, in the order of the calls.
     """
+
+    divides: ClassVar[bool] = True
 
     def __init__(self, model: Classifier, task: UnlearningTask, dim: int) -> None:
         super().__init__(deepcopy(model.encoder), deepcopy(model.head))

@@ -73,6 +73,7 @@ class Masked(Classifier):
     Training mode changes nothing but M: the network stays in evaluation mode.
     """
 
+    divides: ClassVar[bool] = True
     directions: Tensor
 
     def __init__(self, model: Classifier, directions: Tensor) -> None:

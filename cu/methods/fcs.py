@@ -81,7 +81,7 @@ class ForgetContrastStrengthen:
             rounds.epoch += 1
         if kept:
             kept.end()
-        require_finite_weights(student)
+        require_finite_weights(student, context.hardware.device)
         return student.eval()
 
     def contrast_loss(self, model: Classifier, pair: Pair) -> Tensor:

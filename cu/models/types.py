@@ -33,6 +33,9 @@ class Classifier(nn.Module):
 
     The encoder may run under autocast in bf16; the head always runs in float32, so that losses on
     embeddings and logits see full precision.
+
+    Processes of one job share out its passes. A subclass declares `divides: ClassVar[bool] = True` to have that, too:
+    what it makes of images must come out of `forward`, or be read by `cu.engine.taps.tapped`.
     """
 
     def __init__(self, encoder: nn.Module, head: nn.Module) -> None:

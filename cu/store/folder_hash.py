@@ -6,8 +6,9 @@ from pathlib import Path
 
 from cu.config.component import Component
 from cu.config.schema import Paths
-from cu.data.datasets.listing import CACHE, all_files, list_images, require_apart, split_folders
+from cu.data.datasets.listing import CACHE, Listing, all_files, list_images, require_apart, split_folders
 from cu.disk.hash_cache import content_hashes, signature
+from cu.disk.whole import known_whole
 from cu.errors import ConfigError
 from cu.store.fingerprint import fingerprint
 
@@ -26,12 +27,19 @@ def folder_hash(dataset: Component, folder: Path, paths: Paths) -> str:
     if dataset.target.rpartition(".")[2] != "ImageFolder":
         files = {path.relative_to(folder).as_posix(): signature(path.stat()) for path in all_files(folder)}
         return fingerprint(sorted(content_hashes(folder, files, cache)[0].items()))
-    content = {}
-    for split, place in split_folders(folder).items():
+    listings = {split: list_images(place) for split, place in split_folders(folder).items()}
+    for listing in listings.values():
         for key, own in (("paths.data", paths.data), ("paths.outputs", paths.outputs)):
-            require_apart(own, place, key)
-        listing = list_images(place)
-        known = {n: own for n, own in zip(listing.names, listing.signatures, strict=True) if own is not None}
-        hashes, _ = content_hashes(place, known, cache)
-        content[split] = [[name, hashes.get(name)] for name in listing.names]
-    return fingerprint(content)
+            require_apart(own, listing.folder, key)
+    return known_whole(
+        {split: (listing.names, listing.signatures) for split, listing in listings.items()},
+        cache / f"whole-{fingerprint(str(folder.absolute()))}.json",
+        lambda: fingerprint({split: _content(listing, cache) for split, listing in listings.items()}),
+    )
+
+
+def _content(listing: Listing, cache: Path) -> list[list[str | None]]:
+    """The image files of a split in their order: name, and hash if it can be read."""
+    known = {n: own for n, own in zip(listing.names, listing.signatures, strict=True) if own is not None}
+    hashes, _ = content_hashes(listing.folder, known, cache)
+    return [[name, hashes.get(name)] for name in listing.names]

@@ -215,39 +215,13 @@ def ray_nodes():
 
 
 @pytest.fixture
-def typed(tmp_path):
-    """`(engine, *words, cwd=None) -> Popen`: a sweep of `tests/doomed.py`, as typed in a folder."""
-    (tmp_path / "doomed.py").write_text((ROOT / "tests" / "doomed.py").read_text(encoding="utf-8"), encoding="utf-8")
-    processes = []
+def typed(doomed, tmp_path):
+    """`(engine, *words, cwd=None) -> Popen`: a sweep, as typed in a folder of a machine of the engine."""
 
     def begin(engine, *words, cwd=tmp_path):
-        path = f"{ROOT}{os.pathsep}{tmp_path}"
-        code = "import doomed; doomed.cli.command('unlearn', doomed.job)"
-        processes.append(
-            subprocess.Popen(
-                [sys.executable, "-c", code, "-m", *words],
-                cwd=cwd,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                text=True,
-                start_new_session=True,
-                env={**engine.environment, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"},
-            )
-        )
-        return processes[-1]
+        return doomed(*words, cwd=cwd, **engine.environment)
 
-    yield begin
-    for process in processes:
-        if process.poll() is None:
-            process.kill()
-        process.communicate()
-
-
-@pytest.fixture
-def fates():
-    """`(*words) -> setting`: the one that makes one job of each word live and die so."""
-    return lambda *words: "model.checkpoint=" + ",".join(f"'{word}'" for word in words)
+    return begin
 
 
 @pytest.fixture

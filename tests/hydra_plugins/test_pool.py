@@ -2,14 +2,11 @@ import json
 import os
 import re
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 
-import cu
 from cu.engine.precision import available_cores
 from cu.errors import ConfigError
 from cu.jobs.bounded_log import BoundedLog
@@ -17,50 +14,16 @@ from cu.jobs.processes import death
 from hydra_plugins.cu_gathering._gather import distinctions
 from hydra_plugins.cu_pool._slots import Slot, checked, slots
 
-COMMAND = (Path(__file__).parents[1] / "doomed.py").read_text(encoding="utf-8")
-
 
 @pytest.fixture
-def sweep(tmp_path):
-    """`(fates, *words) -> Popen`: a sweep under the pool in which job i says and does what `fates[i]` says."""
-    (tmp_path / "doomed.py").write_text(COMMAND, encoding="utf-8")
-    processes = []
+def sweep(doomed, fates, tmp_path):
+    """`(fates, *words, safe=False) -> Popen`: a sweep under the pool in which job i does what `fates[i]` says."""
+    under = ("hydra/launcher=pool", "hydra.launcher.preload=[]", f"paths.outputs={tmp_path}")
 
-    def begin(fates, *words, safe=False):
-        begun = [
-            sys.executable,
-            *(["-P"] if safe else []),
-            "-c",
-            "import doomed; doomed.cli.command('unlearn', doomed.job)",
-        ]
-        swept = "model.checkpoint=" + ",".join(f"'{fate}'" if ":" in fate else f"'{fate}:0'" for fate in fates)
-        path = f"{Path(cu.__file__).parents[1]}{os.pathsep}{tmp_path}"
-        processes.append(
-            subprocess.Popen(
-                [
-                    *begun,
-                    "-m",
-                    "hydra/launcher=pool",
-                    "hydra.launcher.preload=[]",
-                    f"paths.outputs={tmp_path}",
-                    swept,
-                    *words,
-                ],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                text=True,
-                start_new_session=True,
-                env={**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"},
-            )
-        )
-        return processes[-1]
+    def begin(words, *more, safe=False):
+        return doomed(*under, fates(*words), *more, options=("-P",) if safe else ())
 
-    yield begin
-    for process in processes:
-        if process.poll() is None:
-            process.kill()
-            process.communicate()
+    return begin
 
 
 def ended(process):

@@ -14,18 +14,20 @@ from cu.config.folder import config_folder
 from cu.config.processes import processes
 from cu.data.scenarios.classes import ClassScenario
 from cu.data.task import make_task
-from cu.engine import team
+from cu.engine import sharding, team
 
 
-def outcome(name: str, batchnorm: str) -> dict[str, torch.Tensor]:
-    """Weights after a method with ragged batches."""
+def outcome(name: str, batchnorm: str, *words: str) -> dict[str, torch.Tensor]:
+    """Weights after a method with ragged batches, and with other settings than its own where words say so."""
     data = build_data()
     task = make_task(data, ClassScenario(classes=[2]), torch.Generator().manual_seed(0))
     with initialize_config_dir(str(config_folder()), version_base="1.3"):
-        parts = {**compose(f"method/{name}"), **compose("recipe/short")}
+        settings = [f"method.{word}" for word in words]
+        parts = {**compose(f"method/{name}", settings), **compose("recipe/short")}
     node = OmegaConf.to_container(OmegaConf.create(parts).method, resolve=True)
-    node["recipe"] |= {"epochs": 1, "batch_size": 17, "augment": True, "batchnorm": batchnorm}
-    node["recipe"]["optimizer"]["lr"] = 0.05
+    if "recipe" in node:
+        node["recipe"] |= {"epochs": 1, "batch_size": 17, "augment": True, "batchnorm": batchnorm}
+        node["recipe"]["optimizer"]["lr"] = 0.05
     method = build(Component(node))
     run = build_run()
     torch.manual_seed(0)
@@ -46,6 +48,10 @@ def replace_training(model, data, run):
 if __name__ == "__main__":
     torch.set_num_threads(1)
     team.join(processes())
-    found = {f"{name}/{mode}": outcome(name, mode) for name, mode in (word.split("/") for word in sys.argv[2:])}
+    found, divided = {}, {}
+    for case in sys.argv[2:]:
+        before = sharding.passes()
+        found[case] = outcome(*case.split("/"))
+        divided[case] = sharding.passes() > before
     if team.leads():
-        torch.save(found, sys.argv[1])
+        torch.save((found, divided), sys.argv[1])

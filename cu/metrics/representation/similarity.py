@@ -20,7 +20,7 @@ from cu.metrics.spec import COSINE, metric
 def linear_cka(x: Floats, y: Floats, *, debiased: bool = True) -> float:
     """Linear CKA of two representations of the same samples, invariant to rotation, shift and uniform scale.
 
-    No n x n matrix is formed: time is O(n D^2), memory O(n D).
+    Products are taken over samples or over dimensions, whichever are fewer: time is O(n D min(n, D)).
 
     Args:
         x: [n, D1].
@@ -44,9 +44,11 @@ def linear_cka(x: Floats, y: Floats, *, debiased: bool = True) -> float:
     a, b = _centred(x), _centred(y)
     if not (a.any() and b.any()):
         return float("nan")
-    hsic = _unbiased_hsic if debiased else _biased_hsic
-    own = hsic(a, a) * hsic(b, b)
-    return float(hsic(a, b) / np.sqrt(own)) if own > 0 else float("nan")
+    products = _products(a, b)
+    if debiased:
+        products = [_unbiased(s, t, p) for (s, t), p in zip(((a, a), (b, b), (a, b)), products, strict=True)]
+    own = products[0] * products[1]
+    return float(products[2] / np.sqrt(own)) if own > 0 else float("nan")
 
 
 def _centred(x: Floats) -> NDArray[np.float64]:
@@ -59,19 +61,23 @@ def _centred(x: Floats) -> NDArray[np.float64]:
     return centred / size
 
 
-def _biased_hsic(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
-    return float(np.square(a.T @ b).sum())
+def _products(a: NDArray[np.float64], b: NDArray[np.float64]) -> list[float]:
+    """||A'A||^2, ||B'B||^2 and ||A'B||^2 (Frobenius): the sums of K * K, L * L and K * L, K = AA' and L = BB'."""
+    if len(a) < min(a.shape[1], b.shape[1]):
+        own, other = a @ a.T, b @ b.T
+        return [float((s * t).sum()) for s, t in ((own, own), (other, other), (own, other))]
+    return [float(np.square(s.T @ t).sum()) for s, t in ((a, a), (b, b), (a, b))]
 
 
-def _unbiased_hsic(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
+def _unbiased(a: NDArray[np.float64], b: NDArray[np.float64], product: float) -> float:
+    """Unbiased HSIC from ||A'B||^2."""
     n = len(a)
     diagonal_a, diagonal_b = np.square(a).sum(axis=1), np.square(b).sum(axis=1)
-    # With K = A A' and L = B B': sum of K * L is ||A'B||^2, and the rows of K sum to A (A'1).
-    product = np.square(a.T @ b).sum() - diagonal_a @ diagonal_b
+    # With K = A A' and L = B B' the rows of K sum to A (A'1).
     rows_a = a @ a.sum(axis=0) - diagonal_a
     rows_b = b @ b.sum(axis=0) - diagonal_b
     corner = rows_a.sum() * rows_b.sum() / ((n - 1) * (n - 2))
-    return float((product + corner - 2 / (n - 2) * (rows_a @ rows_b)) / (n * (n - 3)))
+    return float((product - diagonal_a @ diagonal_b + corner - 2 / (n - 2) * (rows_a @ rows_b)) / (n * (n - 3)))
 
 
 def _forget_images(case: Case, model: ModelPredictions, most: int, draw: int) -> Floats:

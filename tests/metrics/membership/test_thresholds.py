@@ -31,6 +31,14 @@ def test_thresholds_by_class_where_a_pooled_one_fails():
     assert naive_balanced_accuracy(members, others, pooled) < 1
 
 
+def test_thresholds_are_those_of_each_class_looked_for_in_turn():
+    rng = np.random.default_rng(0)
+    a, b = rng.standard_normal(300), rng.standard_normal(200)
+    own, other = rng.integers(0, 9, 300), rng.integers(0, 9, 200)
+    found = thresholds.class_thresholds(a, own, b, other, 9)
+    assert list(found) == [thresholds.best_threshold(a[own == c], b[other == c]) for c in range(9)]
+
+
 def test_a_class_without_members_takes_the_pooled_threshold():
     members, others = np.array([3.0, 4.0, 5.0]), np.array([0.0, 1.0, 2.0, 0.5])
     found = thresholds.class_thresholds(members, np.array([0, 0, 1]), others, np.array([0, 0, 1, 2]), 4)

@@ -19,7 +19,7 @@ def gram_cka(x, y):
     return hsic(first, second) / np.sqrt(hsic(first, first) * hsic(second, second))
 
 
-@pytest.mark.parametrize(("n", "d1", "d2"), [(6, 3, 3), (40, 5, 9), (30, 80, 4)])
+@pytest.mark.parametrize(("n", "d1", "d2"), [(6, 3, 3), (40, 5, 9), (30, 80, 4), (12, 30, 40)])
 def test_debiased_equals_the_definition_with_gram_matrices(n, d1, d2):
     rng = np.random.default_rng(0)
     x, noise = rng.normal(size=(n, d1)), rng.normal(size=(n, d2))
