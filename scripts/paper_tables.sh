@@ -4,8 +4,8 @@
 #   scripts/paper_tables.sh gpu                        one GPU, one job after the other
 #   scripts/paper_tables.sh pool 'hydra.launcher.devices=[0,1,2,3]'    a pool of GPUs, a job on each
 #   scripts/paper_tables.sh slurm hydra.launcher.partition=gpu         an array of Slurm jobs, a GPU for each
-# Further words go to cu-unlearn (seed=0 model=resnet18 paths.data=DIR). TABLES="1 4" for some. A killed command goes on
-# where it was when it is typed again.
+# Further words go to cu-unlearn (seed=0 model=resnet18 paths.data=DIR); paths.outputs=DIR to cu-report, too. TABLES="1 4"
+# for some. A killed command goes on where it was when it is typed again.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 bin=${CU_BIN:-.venv/bin}
@@ -22,6 +22,10 @@ case $how in
     exit 2
     ;;
 esac
+where=() # of the runs
+for word in "$@"; do
+  case $word in paths.outputs=*) where+=("$word") ;; esac
+done
 settings=() # what a login node without a GPU can plan with: not the launcher, not the device
 for word in "$@"; do
   case $word in hydra.launcher.* | hydra/launcher=*) ;; *) settings+=("$word") ;; esac
@@ -36,5 +40,5 @@ done
 [[ $how == plan* ]] && exit 0
 for table in $tables; do
   "$bin/cu-unlearn" -m "experiment=paper/table$table" ${launcher[@]+"${launcher[@]}"} "$@"
-  "$bin/cu-report" "report=paper/table$table"
+  "$bin/cu-report" "report=paper/table$table" ${where[@]+"${where[@]}"}
 done

@@ -1,69 +1,33 @@
 """Write the pages of docs/results from run folders; no number in them is typed by hand.
 
     python scripts/results.py [--only digits ...] [--dry] [--outputs outputs/results] [--docs docs/results]
+    python scripts/results.py --blocks [README.md 'python scripts/load.py' ...]
 
 A page is an entry of docs/results/pages.yaml: runs, reports of them, scripts whose output it shows. What is finished is
-not done again. A page is written only if every run that it shows is finished. Exit code 1 if one is not.
+not done again. A page is written only if every run that it shows is finished; beside it stand its reports as HTML files
+(2 MB at most) and its figures. `--blocks` makes what stands in README and docs between `<!-- made by: COMMAND -->` and
+`<!-- end -->` again; what is cut from a page of results follows it whenever pages are made. Exit code 1 if a page or a
+block cannot be made.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import shlex
-import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime, timezone
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
-import yaml
-
-from cu.engine.hardware import cpu_name
-from cu.store.provenance import git_state
-
-ROOT = Path(__file__).resolve().parents[1]
-FIXED = ("hardware.num_threads=1", "tracking=none")
-
-
-class Incomplete(RuntimeError):
-    """A page cannot be written; the message says why."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Page:
-    """What a page shows.
-
-    Attributes:
-        name: Of its file.
-        title: Its heading.
-        about: What is shown, in a sentence or two.
-        runs: Words of `cu-unlearn`, for each command.
-        report: Words of `cu-report`, for each command.
-        scripts: Scripts with their arguments.
-        pictures: Figures of the reports to show, by the start of their names.
-    """
-
-    name: str
-    title: str
-    about: str
-    runs: Sequence[str] = ()
-    report: str | Sequence[str] = ()
-    scripts: Sequence[str] = field(default_factory=list)
-    pictures: Sequence[str] = field(default_factory=list)
-
-    @property
-    def reports(self) -> Sequence[str]:
-        """Words of `cu-report`, for each command."""
-        return [self.report] if isinstance(self.report, str) else self.report
+from pages.blocks import blocks, remade
+from pages.facts import facts
+from pages.gallery import copy_reports, gallery, html_of, index
+from pages.page import ROOT, Incomplete, Page, commands, executed, read_pages, shown
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Make pages; returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", nargs="+", help="names of pages")
+    parser.add_argument("--blocks", nargs="*", metavar="FILE", help="blocks instead: of files, of commands, or all")
     parser.add_argument("--dry", action="store_true", help="print the commands and run nothing")
     parser.add_argument("--outputs", type=Path, default=Path("outputs/results"))
     parser.add_argument("--docs", type=Path, default=ROOT / "docs" / "results")
@@ -71,82 +35,89 @@ def main(arguments: Sequence[str] | None = None) -> int:
     pages = read_pages(asked.docs / "pages.yaml")
     if unknown := set(asked.only or ()) - pages.keys():
         parser.error(f"no page {', '.join(sorted(unknown))}; there are {', '.join(pages)}")
+    if asked.blocks is not None:
+        return make_blocks(with_blocks(asked.docs), asked.docs, asked.blocks, dry=asked.dry)
+    chosen = [pages[name] for name in asked.only or pages]
+    if asked.dry:
+        print("\n".join(shown(words) for page in chosen for words in commands(page, asked.outputs / page.name)))
+        return 0
+    failed = [make_page(page, asked.outputs / page.name, asked.docs) for page in chosen]
+    for name, text in (("index", index(pages, asked.docs)), ("gallery", gallery(pages, asked.docs))):
+        (asked.docs / f"{name}.md").write_text(text, encoding="utf-8")
+    return max([*failed, make_blocks(with_blocks(asked.docs), asked.docs)])
+
+
+def make_page(page: Page, outputs: Path, docs: Path) -> int:
+    """Write a page with its reports and figures; returns the exit code."""
+    try:
+        text, reports = made(page, outputs)
+        copy_reports(page, reports, docs)
+        (docs / f"{page.name}.md").write_text(text + pictures(page, reports, docs), encoding="utf-8")
+    except Incomplete as reason:
+        print(f"error: {page.name}: {reason}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def with_blocks(docs: Path) -> list[Path]:
+    """README and the pages around the folder of results that have blocks."""
+    files = [docs.parents[1] / "README.md", *sorted(docs.parent.glob("*.md"))]
+    return [path for path in files if path.exists() and blocks(path.read_text(encoding="utf-8"))]
+
+
+def make_blocks(files: Iterable[Path], docs: Path, wanted: Sequence[str] | None = None, dry: bool = False) -> int:
+    """Make the blocks of some files again; returns the exit code.
+
+    Args:
+        files: Where the blocks stand.
+        docs: The folder of pages, from which blocks are cut.
+        wanted: Commands to run, as files that name them or as they stand in a block; all if empty, none if null.
+        dry: Print the commands and run nothing.
+    """
     failed = 0
-    for page in (pages[name] for name in asked.only or pages):
-        outputs = asked.outputs / page.name
-        if asked.dry:
-            print("\n".join(shown(words) for words in commands(page, outputs)))
+    for path in files:
+        named = [block.command for block in blocks(path.read_text(encoding="utf-8")) if not block.page]
+        if wanted is None:
+            named = []
+        elif wanted and path.resolve() not in [Path(name).resolve() for name in wanted]:
+            named = [command for command in named if command in wanted]
+        if dry:
+            print("\n".join(named), end="\n" * bool(named))
             continue
         try:
-            text = made(page, outputs) + pictures(page, outputs, asked.docs)
-            (asked.docs / f"{page.name}.md").write_text(text, encoding="utf-8")
+            path.write_text(remade(path, docs, named), encoding="utf-8")
         except Incomplete as reason:
-            print(f"error: {page.name}: {reason}", file=sys.stderr)
+            print(f"error: {path.name}: {reason}", file=sys.stderr)
             failed = 1
-    if not asked.dry:
-        (asked.docs / "index.md").write_text(index(pages, asked.docs), encoding="utf-8")
     return failed
 
 
-def read_pages(path: Path) -> dict[str, Page]:
-    """The pages that a file defines, by name."""
-    return {name: Page(name=name, **entry) for name, entry in yaml.safe_load(path.read_text(encoding="utf-8")).items()}
-
-
-def commands(page: Page, outputs: Path) -> Iterator[list[str]]:
-    """The words of each command of a page, its name first."""
-    place = f"paths.outputs={outputs}"
-    for words in page.runs:
-        yield ["cu-unlearn", *shlex.split(words), *FIXED, place]
-    for words in page.reports:
-        yield ["cu-report", *shlex.split(words), "tracking=none", place]
-    for words in page.scripts:
-        yield ["python", *shlex.split(words.format(outputs=outputs))]
-
-
-def shown(words: Sequence[str]) -> str:
-    """A command as one types it."""
-    return shlex.join(words)
-
-
-def executed(words: Sequence[str]) -> str:
-    """What a command prints.
-
-    Raises:
-        Incomplete: It fails.
-    """
-    name, *rest = words
-    start = [sys.executable] if name == "python" else [sys.executable, "-m", "cu", name.removeprefix("cu-")]
-    ended = subprocess.run([*start, *rest], stdout=subprocess.PIPE, text=True, cwd=ROOT if name == "python" else None)
-    if ended.returncode:
-        raise Incomplete(f"exit code {ended.returncode} of {shown(words)}")
-    return ended.stdout
-
-
-def made(page: Page, outputs: Path) -> str:
-    """Run the commands of a page and write it.
+def made(page: Page, outputs: Path) -> tuple[str, list[str]]:
+    """Run the commands of a page; returns its text and what each `cu-report` printed.
 
     Raises:
         Incomplete: A command fails, or a run that a report shows is not finished.
     """
-    parts, told = [], list(commands(page, outputs))
+    parts, reports, told = [], [], list(commands(page, outputs))
     for words in told:
         print(shown(words), file=sys.stderr)
         said = executed(words)
         if words[0] == "cu-report":
             parts.append(report_of(said))
+            reports.append(said)
         elif words[0] == "python":
             parts.append(f"```text\n{said.strip()}\n```")
     typed = "\n".join(shown(words) for words in told)
     head = [f"# {page.title}", page.about.strip(), facts(outputs if page.runs else None)]
-    return "\n\n".join([*head, f"```bash\n{typed}\n```", *parts]) + "\n"
+    return "\n\n".join([*head, f"```bash\n{typed}\n```", *parts]) + "\n", reports
 
 
-def pictures(page: Page, outputs: Path, docs: Path) -> str:
-    """Copy the figures that a page shows beside it; returns the lines that show them."""
+def pictures(page: Page, reports: Sequence[str], docs: Path) -> str:
+    """Copy the figures that a page shows beside it, from what `cu-report` printed; returns the lines that show them."""
+    folders = [html_of(said).parent / "figures" for said in reports]
     lines = []
     for kind in page.pictures:
-        for source in sorted(outputs.glob(f"reports/**/figures/{kind}*.svg")):
+        for source in (path for folder in folders for path in sorted(folder.glob(f"{kind}*.svg"))):
             target = docs / f"{page.name}-{source.name}"
             target.write_text(source.read_text(encoding="utf-8"), encoding="utf-8")
             lines.append(f"![{kind.replace('_', ' ')}]({target.name})")
@@ -163,56 +134,6 @@ def report_of(said: str) -> str:
     if "Holes:" in lines:
         raise Incomplete("runs are missing: " + "; ".join(line[2:] for line in lines if line.startswith("- ")))
     return "\n".join(lines).strip()
-
-
-def facts(outputs: Path | None) -> str:
-    """When, where and by which commit: of the runs below a folder; of now, if there is none."""
-    if outputs is None:
-        commit, dirty = git_state()
-        now = datetime.now(timezone.utc).isoformat(timespec="minutes")
-        return f"Made {now} by {commit_text(commit, dirty)} on {cpu_name()}."
-    results = [json.loads(path.read_text(encoding="utf-8")) for path in outputs.glob("runs/*/*/*/*/*/result.json")]
-    ends = [
-        json.loads(path.read_text(encoding="utf-8"))["ended"] for path in outputs.glob("runs/*/*/*/*/*/status.json")
-    ]
-    made_by = [result["provenance"] for result in results]
-    commits = {commit_text(one["commit"], one["dirty"]) for one in made_by}
-    machines = {machine_text(one["machine"]) for one in made_by}
-    seeds = sorted({result["seeds"]["seed"] for result in results})
-    references = min(result["references"] for result in results)
-    return (
-        f"{len(results)} runs, finished {min(ends)[:16]} to {max(ends)[:16]} (UTC) by {', '.join(sorted(commits))} "
-        f"on {', '.join(sorted(machines))}; seeds {', '.join(map(str, seeds))}; {references} retrained models or more "
-        "in each run. This page is written by `scripts/results`; every table ends with its noise floor."
-    )
-
-
-def commit_text(commit: str | None, dirty: bool | None) -> str:
-    """A commit in a few words."""
-    return f"commit {commit[:12]}{' with changes' if dirty else ''}" if commit else "an installed package"
-
-
-def machine_text(machine: Mapping[str, Any]) -> str:
-    """A machine in a few words."""
-    return f"{machine['device_name']} ({machine['device']}, {machine['precision']}, {machine['num_threads']} threads)"
-
-
-def index(pages: Mapping[str, Page], docs: Path) -> str:
-    """The page that lists all pages, and says which have not been made."""
-    there = [
-        f"- [{page.title}]({page.name}.md). {page.about.strip()}" for page in pages.values() if made_in(docs, page)
-    ]
-    gone = [
-        f"- {page.title}: `scripts/results --only {page.name}`" for page in pages.values() if not made_in(docs, page)
-    ]
-    found = ["# Results", "Written by `scripts/results` from run folders; what each page shows stands in `pages.yaml`."]
-    found += ["\n".join(there)] * bool(there)
-    return "\n\n".join(found + (["Not made yet:", "\n".join(gone)] if gone else [])) + "\n"
-
-
-def made_in(docs: Path, page: Page) -> bool:
-    """Whether a page has been made."""
-    return (docs / f"{page.name}.md").exists()
 
 
 if __name__ == "__main__":

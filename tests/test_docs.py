@@ -1,5 +1,6 @@
 """README and docs: links lead somewhere, every command composes, and the site builds without a warning or a network."""
 
+import importlib
 import re
 import shlex
 import subprocess
@@ -20,7 +21,13 @@ ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 KINDS = {"unlearn": RunConfig, "train": TrainConfig, "report": ReportConfig, "evaluate": None}
 STARTS = ("cu-", "scripts/", "python scripts/", ".venv/bin/cu-")
-MISTAKES = {"cu-unlearn method.temprature=0.5"}  # shown together with the line that it ends in
+MISTAKES = {"cu-unlearn hardware.precison=bf16"}  # shown together with the line that it ends in
+sys.path.insert(0, str(ROOT / "scripts"))
+try:
+    blocks = importlib.import_module("pages.blocks")
+finally:
+    sys.path.remove(str(ROOT / "scripts"))
+BLOCKS = [(page, block) for page in PAGES for block in blocks.blocks(page.read_text(encoding="utf-8"))]
 ELSEWHERE = ("--config-dir", "--version", "...")  # configs of the reader's own; no config at all
 
 
@@ -36,7 +43,10 @@ def commands_in(text):
                 yield words.replace("$t", "1").removeprefix(".venv/bin/").removeprefix("python ")
 
 
-COMMANDS = sorted({(command, page.name) for page in PAGES for command in commands_in(page.read_text(encoding="utf-8"))})
+COMMANDS = sorted(
+    {(command, page.name) for page in PAGES for command in commands_in(page.read_text(encoding="utf-8"))}
+    | {(block.command.removeprefix("python "), page.name) for page, block in BLOCKS}
+)
 OURS = sorted({command for command, _ in COMMANDS if command.split()[0][3:] in KINDS and command.startswith("cu-")})
 
 
@@ -48,6 +58,34 @@ def test_there_are_commands_to_check():
 def test_scripts_that_are_named_are_there():
     named = {command.split()[0] for command, _ in COMMANDS if command.startswith("scripts/")}
     assert [name for name in named if not (ROOT / name).exists()] == []
+
+
+def test_blocks_are_closed_and_say_their_command_once():
+    assert {page.name for page, _ in BLOCKS} >= {"README.md", "configuration.md", "faults.md"}
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8") if page.name != "CONTRIBUTING.md" else ""
+        opened, closed = re.findall(r"<!-- (made by:|end -->)", text).count("made by:"), text.count("<!-- end -->")
+        assert opened == closed == sum(own == page for own, _ in BLOCKS), page.name
+    for page, block in BLOCKS:
+        if block.command.startswith("cu-"):
+            assert block.body.startswith(f"\n```text\n$ {block.command}\n"), page.name
+        elif block.page is None:
+            assert block.body.startswith("\n```text\n"), page.name
+            assert block.body.count("\n") > 4, f"{page.name} has not been made"
+
+
+def test_blocks_of_pages_of_results_are_what_those_pages_say():
+    wrong = [
+        page.name for page, block in BLOCKS if block.page and block.body != blocks.cut(block, ROOT / "docs" / "results")
+    ]
+    assert wrong == []
+
+
+@pytest.mark.slow
+def test_blocks_of_refused_commands_are_what_they_print():
+    refused = [block for _, block in BLOCKS if "\nerror: " in block.body]
+    assert refused
+    assert [blocks.printed(block.command) for block in refused] == [block.body for block in refused]
 
 
 def first_of_each(words):

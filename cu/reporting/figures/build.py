@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from cu.errors import first_line
@@ -11,6 +12,7 @@ from cu.reporting.collect.runs import Collection
 from cu.reporting.figures import (
     agreement_bars,
     batch_curve,
+    choice,
     curves,
     depths,
     destinations,
@@ -84,7 +86,20 @@ def build_figures(
                     notes.append(f"figure {kind}, {scene.title}: cannot be drawn ({what})")
                 else:
                     notes += [f"figure {kind}, {scene.title}: {note}" for note in drawing.notes]
+                    if kind in choice.ROOM and len(scene.rows) > scene.room:
+                        figures[-1], lost = _chooseable(figures[-1], scene, draw, choice.ROOM[kind])
+                        notes += [f"figure {kind}, {scene.title}: {note}" for note in lost]
     return figures, notes
+
+
+def _chooseable(figure: Figure, scene: FigureData, draw: Draw, room: int) -> tuple[Figure, list[str]]:
+    """A figure with more methods to choose from, and what more of them lack."""
+    try:
+        return replace(figure, choice=choice.choice(scene, draw, room)), []
+    except LacksDataError as why:
+        return figure, [f"no further methods to choose from: {why}"]
+    except Exception as error:  # as above: the page shows the figure as it is
+        return figure, [f"no further methods to choose from ({type(error).__name__}: {first_line(error)})"]
 
 
 def _figure(kind: str, scene: FigureData, drawing: Drawing, taken: set[str]) -> Figure:

@@ -131,9 +131,10 @@ def _lines(ax: Axes, scene: FigureData, data: pd.DataFrame, panel: Panel, scale:
         if row is None:
             how |= {"marker": "", "linewidth": 2.2, "linestyle": "-" if label == TARGET else (0, (5, 2))}
         x, y, spread = own["at"].map(places), scale * own["mean"], scale * np.nan_to_num(own["std"])
-        ax.plot(x, y, label=label, markersize=5, **how)
+        ax.plot(x, y, label=label, markersize=5, gid=scene.gid(label), **how)
         if label == TARGET:
-            ax.fill_between(x, y - spread, y + spread, color=style.INK, alpha=0.2, linewidth=0)
+            band = {"color": style.INK, "alpha": 0.2, "linewidth": 0, "gid": scene.gid(label)}
+            ax.fill_between(x, y - spread, y + spread, **band)
     ax.set_xticks(range(len(panel.ticks)), panel.ticks)
 
 

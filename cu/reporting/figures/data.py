@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from cu.reporting.collect.labels import natural
@@ -17,6 +17,7 @@ from cu.reporting.types import Report
 
 MOST_ROWS = 4  # where every method costs a panel
 MOST_DRAWN = 40  # in any figure: more cannot be told apart
+BEFORE, TARGET = "original", "retrained"
 FIRST = "contrastive"
 
 
@@ -51,6 +52,7 @@ class FigureData:
         columns: Metric keys of the report's table.
         cache: A folder for what takes seconds to compute; None for none.
         total: Number of methods and settings, of which `rows` are at most 40.
+        room: Number of methods in a figure where every method costs a panel or a line.
     """
 
     title: str
@@ -62,6 +64,7 @@ class FigureData:
     columns: tuple[str, ...]
     cache: Path | None
     total: int = 0
+    room: int = MOST_ROWS
     _kept: dict = field(default_factory=dict)
 
     def once(self, key: object, compute: Callable):
@@ -79,18 +82,32 @@ class FigureData:
         """Which colour and marker a method has in all figures."""
         return self.rows.index(row)
 
+    def with_room(self, room: int) -> FigureData:
+        """The same where more methods, or fewer, are few."""
+        return replace(self, room=room)
+
+    def key(self, label: str) -> str:
+        """What a model is called in figures whose reader chooses: the same in all figures of the table."""
+        places = {row.label: str(place) for place, row in enumerate(self.rows, start=1)}
+        return places.get(label, label)
+
+    def gid(self, label: str) -> str | None:
+        """The id of what belongs to a model, in figures whose reader chooses; None in others."""
+        return f"model-{self.key(label)}" if self.room > MOST_ROWS else None
+
     def few(self) -> list[FigureRow]:
-        """At most four rows; the first setting of every method comes before the second of any."""
+        """At most as many rows as there is room for; the first setting of every method before the second of any."""
         turns = [[row.method for row in self.rows[:i]].count(row.method) for i, row in enumerate(self.rows)]
         ranked = sorted(range(len(self.rows)), key=lambda i: (turns[i], i))
-        return [self.rows[i] for i in ranked[:MOST_ROWS]]
+        return [self.rows[i] for i in ranked[: self.room]]
 
     def left_out(self) -> tuple[str, ...]:
         """One line that says so if there are more methods than the few."""
         shown = [row.label for row in self.few()]
         if len(shown) == len(self.rows):
             return ()
-        return (f"shows {len(shown)} of {len(self.rows)} methods, {', '.join(shown)}; report.methods chooses",)
+        told = f"shows {len(shown)} of {len(self.rows)} methods, {', '.join(shown)}"
+        return (f"{told}; the page has more to choose from, report.methods chooses for files",)
 
     def reference(self, which: str, key: str) -> Statistic | None:
         """Statistics of a metric of the `original` or `retrained` models; None if unknown."""

@@ -77,9 +77,10 @@ def _lines(ax: Axes, scene: FigureData, data: pd.DataFrame) -> None:
         if row is None:
             how |= {"marker": "", "linewidth": 2.2, "linestyle": "-" if label == TARGET else (0, (5, 2))}
         x, y, floor = own["at"].map(TICKS.index), 100 * own["mean"], 100 * np.nan_to_num(own["floor"])
-        ax.plot(x, y, label=label, markersize=5, **how)
+        ax.plot(x, y, label=label, markersize=5, gid=scene.gid(label), **how)
         if label == TARGET:
-            ax.fill_between(x, y - floor, y + floor, color=style.INK, alpha=0.2, linewidth=0)
+            band = {"color": style.INK, "alpha": 0.2, "linewidth": 0, "gid": scene.gid(label)}
+            ax.fill_between(x, y - floor, y + floor, **band)
     ax.set_ylim(0, 103)
     ax.set_xticks(range(len(TICKS)), TICKS)
 

@@ -50,16 +50,17 @@ def draw_plane(scene: FigureData) -> Drawing:
 
 
 def _draw(scene: FigureData, by: str, reading: str, project: Callable[[Floats, Floats | None], Floats]) -> Drawing:
-    samples, embeddings, notes = scene.once("embeddings", lambda: _embeddings(scene))
+    samples, embeddings, notes = scene.once(("embeddings", scene.room), lambda: _embeddings(scene))
     points = {model: project(own, embeddings.get(TARGET)) for model, own in embeddings.items()}
     purity = scene.once(
-        "purity",
+        ("purity", scene.room),
         lambda: {m: neighbour_purity(own, samples.label, samples.forgotten) for m, own in embeddings.items()},
     )
     names = scene.class_names()
     common = {"sharex": True, "sharey": True} if by == "PCA" else {}
     canvas, axes = style.grid(len(points), 2, 2.5, **common)
     for ax, (model, own) in zip(axes, points.items(), strict=True):
+        ax.set_gid(scene.gid(model))
         _panel(ax, own, samples, names)
         ax.set_title(model, loc="left")
         ax.set_xlabel(f"purity {100 * purity[model]:.0f} %")
@@ -67,15 +68,16 @@ def _draw(scene: FigureData, by: str, reading: str, project: Callable[[Floats, F
     short = {str(i): name for i, name in enumerate(names) if name != str(i)}
     shown = [f"{i} {name}" for i, name in short.items()] if len(names) <= len(style.CLASSES) else []
     legend = f" ({', '.join(shown)})" if shown else ""
-    told = ", ".join(f"{model} {100 * value:.0f} %" for model, value in purity.items())
+    told = {model: f"{model} {100 * value:.0f} %" for model, value in purity.items()}
     return Drawing(
         title=f"Embeddings before, after and retrained ({by})",
         reading=READING.format(gone=gone, legend=legend) + reading,
         alt=f"{by} maps of {len(samples.id)} samples, {int(samples.forgotten.sum())} of them {gone}, under "
-        f"{len(points)} models. Neighbours of the same class around a cross: {told}.",
+        f"{len(points)} models. Neighbours of the same class around a cross: {', '.join(told.values())}.",
         data=_frame(points, samples, purity),
         canvas=canvas,
         notes=notes,
+        told=told,
     )
 
 

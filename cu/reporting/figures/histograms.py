@@ -65,6 +65,7 @@ def draw(scene: FigureData) -> Drawing:
         for place, (model, outputs) in enumerate(shown.items()):
             areas[model, name] = membership_auc(name, outputs)
             shares = {group: bin_shares(values[model, group], edges) for group in _GROUPS}
+            axes[2 * place + column].set_gid(scene.gid(model))
             _panel(axes[2 * place + column], name, edges, shares, model, areas[model, name])
             rows += [
                 {"model": model, "statistic": name, "group": group, "left": low, "right": high, "share": share}
@@ -75,21 +76,22 @@ def draw(scene: FigureData) -> Drawing:
         ax.set_xlabel(label)
     canvas.supylabel("samples per bin [%]", fontsize=9)
     style.legend_below(canvas, *axes[0].get_legend_handles_labels())
-    told = [
-        f"{model}: AUC of loss {areas[model, 'loss']:.2f}, of entropy {areas[model, 'entropy']:.2f}, median loss "
-        f"forgotten {_median(s, 'forget')}, unseen {_median(s, 'matched')}, kept {_median(s, 'retain')}"
+    told = {
+        model: f"{model}: AUC of loss {areas[model, 'loss']:.2f}, of entropy {areas[model, 'entropy']:.2f}, "
+        f"median loss forgotten {_median(s, 'forget')}, unseen {_median(s, 'matched')}, kept {_median(s, 'retain')}"
         for model, s in shown.items()
-    ]
+    }
     seed = models[0].sources[0][0].result.seeds.seed
     return Drawing(
         title="Loss and entropy of forgotten, unseen and kept samples",
         reading=f"Share of samples per bin [%], seed {seed}; a loss outside counts in the first or last bin. AUC: "
         "chance that a forgotten sample scores lower than an unseen one of the same classes. The panels to look like "
         "are those of the retrained model.",
-        alt=f"Histograms of loss and entropy, seed {seed}. " + "; ".join(told) + ".",
+        alt=f"Histograms of loss and entropy, seed {seed}. " + "; ".join(told.values()) + ".",
         data=pd.DataFrame(rows),
         canvas=canvas,
         notes=(*notes, *scene.left_out()),
+        told=told,
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 
 from cu.metrics import primitives
 from cu.metrics.case import Case
@@ -46,10 +47,8 @@ def draw(scene: FigureData) -> Drawing:
         if model.row is None:
             how = {**how, "linestyle": "-" if model.label == TARGET else (0, (5, 2)), "linewidth": 2.2}
         visible = np.where(curves[model.label] > 0, curves[model.label], np.nan)
-        ax.plot(rates, visible, label=model.label, **{**how, "marker": ""})
-    low = min(1 / fewest, least_tpr)
-    ax.set(xscale="log", yscale="log", xlim=(1 / fewest, 1.05), ylim=(low, 1.05))
-    ax.set(xlabel="false-positive rate", ylabel="true-positive rate")
+        ax.plot(rates, visible, label=model.label, gid=scene.gid(model.label), **{**how, "marker": ""})
+    _scale(ax, 1 / fewest, min(1 / fewest, least_tpr))
     style.legend_below(canvas, *ax.get_legend_handles_labels())
     at = sorted({max(rate, 1 / fewest) for rate in MARKED})
     found = {label: mean_curve(shown[label], np.array(at)) for label in shown}
@@ -71,3 +70,14 @@ def draw(scene: FigureData) -> Drawing:
         canvas=canvas,
         notes=(*notes, *scene.left_out()),
     )
+
+
+def _scale(ax: Axes, left: float, low: float) -> None:
+    ax.set(xscale="log", yscale="log", xlim=(left, 1.05), ylim=(low, 1.05))
+    ax.set(xlabel="false-positive rate", ylabel="true-positive rate")
+    for axis in (
+        ax.xaxis,
+        ax.yaxis,
+    ):  # the formatter of logarithmic axes writes formulas, which figures show as they are
+        axis.set_major_formatter("{x:g}")
+        axis.set_minor_formatter("")

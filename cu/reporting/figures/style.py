@@ -88,16 +88,39 @@ def legend_below(canvas: Canvas, handles: Sequence[Any], labels: Sequence[str], 
     canvas.legend(handles, labels, loc="outside lower left", ncols=columns, handlelength=2.6)
 
 
+def legend_taken(canvas: Canvas, columns: int = 2) -> list[tuple[Any, str]]:
+    """Take the legend off again; returns its handles and labels."""
+    found = [
+        (handle, text.get_text())
+        for legend in canvas.legends
+        for handle, text in zip(legend.legend_handles, legend.get_texts(), strict=True)
+    ]
+    rows = -(-len(found) // columns)
+    canvas.set_figheight(canvas.get_figheight() - max(rows, ROWS_INCLUDED) * LEGEND_ROW)
+    canvas.legends.clear()
+    return found
+
+
 def render(canvas: Canvas) -> tuple[str, bytes, bytes]:
     """SVG, PDF and PNG; without dates, so that equal drawings give equal bytes. The canvas is spent."""
-    canvas.draw_without_rendering()  # lays out, which is slow, once instead of in every format
-    canvas.set_layout_engine("none")
-    svg = _printed(FigureCanvasSVG(canvas).print_svg, "Date")
+    lay_out(canvas)
+    text = svg(canvas)
     _reink(canvas)
     pdf = _printed(FigureCanvasPdf(canvas).print_pdf, "CreationDate")
     canvas.patch.set_facecolor(PAPER)
     canvas.dpi = DPI
-    return _adaptive(svg.decode("utf-8")), pdf, _printed(FigureCanvasAgg(canvas).print_png, "Software")
+    return text, pdf, _printed(FigureCanvasAgg(canvas).print_png, "Software")
+
+
+def lay_out(canvas: Canvas) -> None:
+    """Put everything in its place, which is slow, once instead of in every drawing."""
+    canvas.draw_without_rendering()
+    canvas.set_layout_engine("none")
+
+
+def svg(canvas: Canvas) -> str:
+    """SVG of what has been laid out."""
+    return _adaptive(_printed(FigureCanvasSVG(canvas).print_svg, "Date").decode("utf-8"))
 
 
 def _printed(draw: Callable[..., Any], undated: str) -> bytes:

@@ -7,11 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cu.metrics.case import Case
-from cu.reporting.figures.data import FigureData, FigureRow, same_seed
+from cu.reporting.figures.data import BEFORE, TARGET, FigureData, FigureRow, same_seed
 from cu.reporting.figures.outputs import RunRecord
 from cu.reporting.figures.types import LacksDataError
-
-BEFORE, TARGET = "original", "retrained"
 
 
 @dataclass(frozen=True, eq=False)

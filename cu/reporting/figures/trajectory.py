@@ -61,6 +61,7 @@ def draw(scene: FigureData) -> Drawing:
     canvas, axes = style.grid(len(there), 2, 1.9, sharey=True)
     bands = {key: scene.reference("retrained", key) for key in _LINES}
     for ax, (row, found) in zip(axes, there, strict=True):
+        ax.set_gid(scene.gid(row.label))
         _panel(ax, row.label, [own for _, own in found], bands, _NAMES[scene.kind])
     lowest = min(float(own[list(_LINES)].min().min()) for _, found in there for _, own in found)
     axes[0].set_ylim(max(-3.0, 100 * lowest - 8), 102)  # shared by all panels
@@ -69,6 +70,7 @@ def draw(scene: FigureData) -> Drawing:
     for ax in axes[-2:]:
         ax.set_xlabel("step")
     style.legend_below(canvas, *axes[0].get_legend_handles_labels())
+    told = _told(there, _NAMES[scene.kind])
     data = pd.concat(
         [
             own.melt("step", var_name="key", value_name="accuracy")
@@ -83,10 +85,11 @@ def draw(scene: FigureData) -> Drawing:
         title="Accuracy during unlearning",
         reading="One line per seed; step 0 is the original model. Horizontal bands: mean ± standard deviation of the "
         "retrained models.",
-        alt=_alt(there, bands, _NAMES[scene.kind]),
+        alt=_alt(told, bands, _NAMES[scene.kind]),
         data=data.loc[:, ["model", "seed", "key", "step", "accuracy"]],
         canvas=canvas,
         notes=(*lacking, *scene.left_out()),
+        told=told,
     )
 
 
@@ -109,8 +112,8 @@ def _band(ax: Axes, mean: float, std: float, colour: str) -> None:
         ax.axhspan(mean - std, mean + std, color=colour, alpha=0.2, linewidth=0)
 
 
-def _alt(there: list, bands: Bands, names: Mapping[str, str]) -> str:
-    told = []
+def _told(there: list, names: Mapping[str, str]) -> dict[str, str]:
+    told = {}
     for row, found in there:
         ends = []
         for key in _LINES:
@@ -118,8 +121,12 @@ def _alt(there: list, bands: Bands, names: Mapping[str, str]) -> str:
             if last:
                 ends.append(f"{names[key]} {100 * sum(last) / len(last):.1f} %")
         steps = sorted({int(own["step"].iloc[-1]) for _, own in found})
-        told.append(f"{row.label} ends after {' or '.join(map(str, steps))} steps with {', '.join(ends)}")
+        told[row.label] = f"{row.label} ends after {' or '.join(map(str, steps))} steps with {', '.join(ends)}"
+    return told
+
+
+def _alt(told: Mapping[str, str], bands: Bands, names: Mapping[str, str]) -> str:
     target = [
         f"{names[key]} {100 * band.mean:.1f} %" for key, band in bands.items() if band and not math.isnan(band.mean)
     ]
-    return f"Lines of accuracy over steps. {'; '.join(told)}. Retrained: {', '.join(target) or 'unknown'}."
+    return f"Lines of accuracy over steps. {'; '.join(told.values())}. Retrained: {', '.join(target) or 'unknown'}."

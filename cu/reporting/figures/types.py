@@ -2,10 +2,52 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import pandas as pd
 from matplotlib.figure import Figure as Canvas
+
+
+@dataclass(frozen=True, kw_only=True)
+class Model:
+    """One whom a reader may choose to see.
+
+    Attributes:
+        key: The same in all figures of a table.
+        label: As in the table.
+        first: Whether it is shown before anybody chooses.
+        swatch: An SVG of its line; empty where panels have its name.
+    """
+
+    key: str
+    label: str
+    first: bool
+    swatch: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """A drawing of one model, or, where `key` is empty, of all, in which `model-<key>` is the id of what is whose."""
+
+    key: str
+    alt: str
+    svg: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """A figure of more methods than it has room for, in parts, for a page whose reader chooses.
+
+    Attributes:
+        models: Whom there is to choose from.
+        parts: The drawings.
+        note: Whom it does not offer, in a sentence; empty if it offers all.
+    """
+
+    models: tuple[Model, ...]
+    parts: tuple[Part, ...]
+    note: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,6 +64,7 @@ class Figure:
         pdf: Vector graphics for papers.
         png: On a transparent background.
         data: The numbers drawn, one row per mark.
+        choice: The same with more methods, if there are more than it shows.
     """
 
     name: str
@@ -33,6 +76,7 @@ class Figure:
     pdf: bytes
     png: bytes
     data: pd.DataFrame
+    choice: Choice | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +90,7 @@ class Drawing:
         data: As in `Figure`.
         canvas: The figure as matplotlib has it.
         notes: What is missing from it, and why.
+        told: Where each model has panels of its own, what `alt` says of it, by label.
     """
 
     title: str
@@ -54,6 +99,7 @@ class Drawing:
     data: pd.DataFrame
     canvas: Canvas
     notes: tuple[str, ...] = ()
+    told: Mapping[str, str] = field(default_factory=dict)
 
 
 class LacksDataError(Exception):

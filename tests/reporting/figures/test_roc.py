@@ -31,3 +31,7 @@ def test_the_figure_starts_where_rates_can_be_measured(filled):
     assert drawing.data["false_positive_rate"].min() == pytest.approx(1 / 8)
     assert "8 unseen samples" in drawing.reading
     assert drawing.data.groupby("model")["true_positive_rate"].max().tolist() == [1.0] * 4
+
+
+def test_axes_show_numbers_not_formulas(filled):
+    assert not {"$", "\\"} & set(filled.figure("roc").svg.split("</metadata>")[1])

@@ -12,9 +12,10 @@ from importlib.resources import files
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
 from cu.reporting.render.escape import html
-from cu.reporting.render.page.inline import Inline, inline
+from cu.reporting.render.page.figures import Shown, chooser, hiding_rules, shown
 from cu.reporting.render.page.lights import LIGHTS, floors_text, light_lines
 from cu.reporting.render.page.types import Link, Picture
 from cu.reporting.render.texts import (
@@ -37,7 +38,7 @@ class Section:
     """One section of the page: a table, its figures, and where the note of each mark stands."""
 
     table: TableData
-    pictures: tuple[tuple[Picture, Inline], ...]
+    pictures: tuple[Shown, ...]
 
     @property
     def notes(self) -> list[str]:
@@ -65,8 +66,8 @@ def page(
         ValueError: A figure's SVG does not say how large it is.
     """
     titles = {table.title for table in tables}
-    pictures = [(figure, inline(figure.svg, f"figure-{i}-", figure.alt)) for i, figure in enumerate(figures, 1)]
-    own = {title: tuple(pair for pair in pictures if pair[0].table == title) for title in titles}
+    pictures = [shown(figure, f"figure-{i}-") for i, figure in enumerate(figures, 1)]
+    own = {title: tuple(one for one in pictures if one.picture.table == title) for title in titles}
     script = _asset("page.js")
     return (
         _environment()
@@ -75,10 +76,10 @@ def page(
             name=name,
             stem=Path(name).name,
             parts=[Section(table=table, pictures=own[table.title]) for table in tables],
-            others=[pair for pair in pictures if pair[0].table not in titles],
+            others=[one for one in pictures if one.picture.table not in titles],
             warnings=warnings,
             statements=statements,
-            style=_asset("page.css"),
+            style=_asset("page.css") + hiding_rules(pictures),
             script=script,
             script_hash=_hash(script),
         )
@@ -94,10 +95,18 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    words = (cell_text, label_text, mark_text, published_text, seeds_text, sort_key, light_lines, floors_text)
+    words = (
+        *(cell_text, label_text, mark_text, published_text, seeds_text, sort_key),
+        *(light_lines, floors_text, chooser, breakable),
+    )
     environment.globals |= {word.__name__: word for word in words}
     environment.globals |= {"ARROWS": ARROWS, "DIRECTIONS": _DIRECTIONS, "MARKS": MARKS, "LIGHTS": LIGHTS}
     return environment
+
+
+def breakable(text: str) -> Markup:
+    """A name that may break after its underscores."""
+    return Markup(str(html(text)).replace("_", "_<wbr>"))
 
 
 def sort_key(value: float) -> str | None:

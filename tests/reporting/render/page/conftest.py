@@ -158,6 +158,7 @@ class Drawing:
         '<style>* {fill: white}</style><defs><rect id="bar" width="30" height="50"/></defs>'
         '<use href="#bar" style="fill: teal"/><text x="40" y="20" fill="currentColor">bar</text></svg>'
     )
+    choice: Any = None
 
 
 def row(name: str, *values: float, best: int | None = None, published: float = float("nan"), **label: Any) -> MethodRow:
