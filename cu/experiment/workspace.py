@@ -9,6 +9,8 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
+from torch import Tensor
+
 from cu.config.build import build
 from cu.config.schema import RunConfig, TrainConfig
 from cu.data.batches.shuffled import batch_bounds
@@ -107,8 +109,14 @@ class Workspace(Generic[C]):
         """The retrained model `number` that outcomes of this training seed are set against, and no others."""
         return self.retrained(retain, member_seed(self.seed, "reference", number), level)
 
-    def load(self, stored: StoredModel) -> Classifier:
+    def load(
+        self, stored: StoredModel, framed: Callable[[Classifier, Mapping[str, Tensor]], Classifier] | None = None
+    ) -> Classifier:
         """A stored model on the device, in evaluation mode.
+
+        Args:
+            stored: Its weights.
+            framed: Gives a new network the form that a method left it in, by its weights.
 
         Raises:
             ConfigError: Only its record is left.
@@ -118,6 +126,7 @@ class Workspace(Generic[C]):
                 f"the weights of {stored.folder} are gone or damaged, and its outputs are not there either"
             )
         model = self.context(self.seed).new_model()
+        model = framed(model, stored.weights) if framed else model
         load_into(model, stored.weights, str(stored.folder))
         return model.eval()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from typing import Annotated
@@ -14,7 +15,17 @@ from torch.nn import functional as F
 from cu.data.types import ScenarioKind, Split, UnlearningTask
 from cu.engine.context import MethodContext
 from cu.engine.predict import predict
-from cu.methods.types import BOTH_SETS, Method, Need, check_task, needing, needs_of, require_features, scenarios_of
+from cu.methods.types import (
+    BOTH_SETS,
+    Method,
+    Need,
+    check_task,
+    framed,
+    needing,
+    needs_of,
+    require_features,
+    scenarios_of,
+)
 from cu.models.last_layer import last_layer
 from cu.models.types import Classifier
 
@@ -66,6 +77,10 @@ class ClassMeanFeatures:
         for own, given in zip(student.parameters(), model.parameters(), strict=True):
             own.requires_grad_(given.requires_grad)
         return student.eval()
+
+    def framed(self, model: Classifier, weights: Mapping[str, Tensor]) -> Classifier:
+        """`model` in the form in which the base leaves it."""
+        return framed(self.base, model, weights)
 
     def with_means(self, model: Classifier, task: UnlearningTask, context: MethodContext) -> Classifier:
         """A copy of `model` whose last layer holds scaled class means and does not train."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
+from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
@@ -39,9 +41,13 @@ class Esc:
         kept = directions[:, max(1, int(self.share * len(directions))) :]
         return erased(model, kept @ kept.T)
 
+    def framed(self, model: Classifier, weights: Mapping[str, Tensor]) -> Classifier:
+        """`model` with the erasure that stored weights have."""
+        return with_erasure_of(weights, model)
+
 
 class Erasure(nn.Module):
-    """Multiplies features [B, D] by a symmetric matrix [D, D], part of the state."""
+    """Multiplies features [B, D] by a matrix [D, D], part of the state."""
 
     matrix: Tensor
 
@@ -63,10 +69,18 @@ def singular_directions(model: Classifier, split: Split, context: MethodContext)
 
 
 def erased(model: Classifier, matrix: Tensor) -> Classifier:
-    """A copy of `model` whose features are multiplied by a matrix before they enter the head."""
+    """A copy of `model` whose features are multiplied by a matrix before they enter the head; after an earlier one."""
     copy = deepcopy(model)
-    if isinstance(copy.encoder, nn.Sequential):
+    if isinstance(earlier := getattr(copy.encoder, "erasure", None), Erasure):
+        earlier.matrix = earlier.matrix @ matrix
+    elif isinstance(copy.encoder, nn.Sequential):
         copy.encoder.add_module("erasure", Erasure(matrix))
     else:
-        copy.encoder = nn.Sequential(copy.encoder, Erasure(matrix))
+        copy.encoder = nn.Sequential(OrderedDict(whole=copy.encoder, erasure=Erasure(matrix)))
     return copy.eval()
+
+
+def with_erasure_of(weights: Mapping[str, Tensor], model: Classifier) -> Classifier:
+    """`model` with an erasure, still of zeros, if stored weights have one."""
+    stored = weights.get("encoder.erasure.matrix")
+    return model if stored is None else erased(model, torch.zeros_like(stored, device=next(model.parameters()).device))

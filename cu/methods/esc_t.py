@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from cu.data.types import UnlearningTask
 from cu.engine.context import MethodContext
 from cu.engine.fit import fit
 from cu.engine.recipe import Recipe
-from cu.methods.esc import erased, singular_directions
+from cu.methods.esc import erased, singular_directions, with_erasure_of
 from cu.methods.types import FORGET_SET, Need
 from cu.models.types import Classifier
 
@@ -58,6 +58,10 @@ class EscT:
             return deepcopy(model).eval()
         remaining = directions * kept
         return erased(model, remaining @ remaining.T)
+
+    def framed(self, model: Classifier, weights: Mapping[str, Tensor]) -> Classifier:
+        """`model` with the erasure that stored weights have, if any."""
+        return with_erasure_of(weights, model)
 
     def loss(self, model: Classifier, batch: Batch) -> Tensor:
         """Minus the mean cross-entropy of the samples that are still right; 0 if there are none."""

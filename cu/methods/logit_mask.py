@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import ClassVar
@@ -31,11 +32,19 @@ class LogitMask:
 
     def unlearn(self, model: Classifier, task: UnlearningTask, context: MethodContext) -> Classifier:
         """A copy of `model` that never answers with one of `task.forget_classes`."""
-        masked = deepcopy(model)
         hidden = torch.zeros(task.num_classes, dtype=torch.bool, device=next(model.parameters()).device)
         hidden[list(task.forget_classes)] = True
-        masked.head = MaskedHead(masked.head, hidden)
-        return masked.eval()
+        return masked(deepcopy(model), hidden).eval()
+
+    def framed(self, model: Classifier, weights: Mapping[str, Tensor]) -> Classifier:
+        """`model` with the masked head that stored weights have."""
+        return masked(model, torch.zeros_like(weights["head.hidden"], device=next(model.parameters()).device))
+
+
+def masked(model: Classifier, hidden: Tensor) -> Classifier:
+    """`model` with a head that hides classes."""
+    model.head = MaskedHead(model.head, hidden)
+    return model
 
 
 class MaskedHead(nn.Module):

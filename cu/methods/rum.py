@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -13,7 +13,7 @@ from cu.data.batches.shuffled import concatenated
 from cu.data.types import ScenarioKind, Split, UnlearningTask
 from cu.engine.context import MethodContext
 from cu.engine.predict import predict
-from cu.methods.types import BOTH_SETS, Method, Need, check_task, needs_of, scenarios_of
+from cu.methods.types import BOTH_SETS, Method, Need, check_task, framed, needs_of, scenarios_of
 from cu.models.types import Classifier
 
 PORTIONS = ("low", "medium", "high")
@@ -75,6 +75,12 @@ class Rum:
             retain = replace(concatenated((task.retain, *later)), name="retain")
             part = replace(task, retain=retain, forget=portions[name])
             model = getattr(self, name).unlearn(model, part, context)
+        return model
+
+    def framed(self, model: Classifier, weights: Mapping[str, Tensor]) -> Classifier:
+        """`model` in the form in which the methods left it."""
+        for name in PORTIONS:
+            model = framed(getattr(self, name), model, weights)
         return model
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal, Protocol
+
+from torch import Tensor
 
 from cu.data.types import ScenarioKind, UnlearningTask
 from cu.engine.context import MethodContext
@@ -46,12 +48,18 @@ class Method(Protocol):
     without it, it needs forget and retain data. Two more it may have. `contradictions(at)` yields a line for settings
     that do not go together, called `at` as one types them; see `cu.config.contradictions`. `check(model, task)` raises
     a `ConfigError` where it cannot do this task with this network, whose weights mean nothing yet. All of it is looked
-    at before anything is trained.
+    at before anything is trained. One that leaves a network of another form has `framed(model, weights)`, see `framed`.
     """
 
     def unlearn(self, model: Classifier, task: UnlearningTask, context: MethodContext) -> Classifier:
         """A new model, in evaluation mode, that has forgotten `task.forget`; `model` stays bit-identical."""
         ...
+
+
+def framed(method: Method, model: Classifier, weights: Mapping[str, Tensor]) -> Classifier:
+    """`model` in the form that a method leaves it in, so that weights which were stored afterwards can be loaded."""
+    frame = getattr(method, "framed", None)
+    return frame(model, weights) if frame else model
 
 
 def scenarios_of(method: Method) -> tuple[ScenarioKind, ...]:

@@ -15,8 +15,9 @@ from cu.config.folder import config_folder
 from cu.engine.context import MethodContext
 from cu.engine.ledger import Ledger
 from cu.engine.predict import accuracy
-from cu.methods.types import needs_of, resources, scenarios_of
+from cu.methods.types import framed, needs_of, resources, scenarios_of
 from cu.models.resnet import ResNet
+from cu.store.models import load_into
 
 QUICK = {"epochs": 1, "batch_size": 16}  # of the recipe, where there is one
 FEW = {"lcodec": 2}  # samples to forget where each takes a second
@@ -123,6 +124,19 @@ def test_the_outcome_is_a_whole_classifier_in_evaluation_mode(outcome, toy_data,
     assert output.logits.shape == (5, 4), "the head keeps all classes"
     assert output.embedding.shape == (5, 8)
     assert output.logits.isfinite().all()
+
+
+@every_cell
+def test_stored_weights_are_the_model_again(outcome, original, make_run, toy_data, name, scenario):
+    model, _ = outcome(name, scenario)
+    weights = {key: value.clone() for key, value in model.state_dict().items()}
+    again = framed(method_of(name), make_run(seed=99).new_model(), weights)
+    load_into(again, weights, "what was stored")
+    images = toy_data.test.eval_view(torch.arange(5))
+    with torch.no_grad():
+        expected, found = model(images), again.eval()(images)
+    assert torch.equal(found.logits, expected.logits)
+    assert torch.equal(found.embedding, expected.embedding)
 
 
 @every_cell

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,13 +16,13 @@ from cu.disk.files import JsonLines
 from cu.engine.context import silent
 from cu.engine.predict import predict
 from cu.experiment.workspace import Workspace
-from cu.methods.types import Method
+from cu.methods.types import Method, framed
 from cu.models.types import Classifier
 from cu.seeds import member_seed
 from cu.store.checkpoint import EpochCheckpoint
 from cu.store.fingerprint import fingerprint
 from cu.store.identity import forgotten_ids, trained_identity, unlearned_identity
-from cu.store.models import StoredModel, load_into, read_model
+from cu.store.models import StoredModel, read_model
 from cu.store.outputs import cached_outputs
 from cu.store.plan import RunPlan
 from cu.store.provenance import provenance
@@ -112,9 +113,12 @@ class AuditContext:
         if (stored := read_model(self.plan.folder.path)) is None:
             log.info("an audit needs the unlearned model, which was not kept: the method runs again")
             return None
-        model = self.workspace.context(self.workspace.seed).new_model()
-        load_into(model, stored.weights, str(stored.folder))
-        return model.eval()
+        return self.workspace.load(stored, partial(framed, self.method))
+
+    def load(self, stored: StoredModel) -> Classifier:
+        """A model of this run on the device, in evaluation mode; an unlearned one in the form its method left it in."""
+        unlearned = stored.record["identity"].get("kind") == "unlearned"
+        return self.workspace.load(stored, partial(framed, self.method) if unlearned else None)
 
     def logits(self, stored: StoredModel, split: Split) -> np.ndarray:
         """A model's logits float32 [n, C] on a split, computed once and kept beside its weights."""
@@ -122,6 +126,6 @@ class AuditContext:
         name = f"logits-{fingerprint([split.ids.tolist(), hardware.scoring_precision])}.npz"
 
         def compute() -> dict[str, np.ndarray]:
-            return {"logits": predict(self.workspace.load(stored), split, hardware).logits.numpy()}
+            return {"logits": predict(self.load(stored), split, hardware).logits.numpy()}
 
         return cached_outputs(stored.folder / "audited" / name, compute)["logits"]

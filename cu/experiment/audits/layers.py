@@ -44,7 +44,7 @@ class LayerAudit:
         images, workspace = self.images(context), context.workspace
 
         def seen(stored: StoredModel) -> Activations:
-            model = workspace.load(stored)
+            model = context.load(stored)
             return {
                 name: [small(x) for x in blocks(model, split, workspace.hardware)] for name, split in images.items()
             }

@@ -48,7 +48,7 @@ class OverUnlearningAudit:
         """The outputs of all models on the same images, which only the original decides on."""
         workspace = context.workspace
         chosen = drawn(context.task.forget, self.max_samples, generator(context.forget_seed, "over_unlearning/samples"))
-        original = workspace.load(context.original)
+        original = context.load(context.original)
         source = generator(context.forget_seed, "over_unlearning/start")
         images = [self.perturbed(original, batch, source, workspace.hardware) for batch in batches(chosen)]
         before = outputs(original, images, workspace.hardware)
@@ -57,8 +57,8 @@ class OverUnlearningAudit:
             return OverUnlearning(judged=logits, original=before)
 
         return AuditFindings(
-            found(outputs(workspace.load(context.unlearned()), images, workspace.hardware)),
-            tuple(found(outputs(workspace.load(stored), images, workspace.hardware)) for stored in context.references),
+            found(outputs(context.load(context.unlearned()), images, workspace.hardware)),
+            tuple(found(outputs(context.load(stored), images, workspace.hardware)) for stored in context.references),
             found(before),
         )
 

@@ -36,7 +36,7 @@ class PoisonAudit:
         if poisoning is None:
             return AuditFindings(None, (None,) * len(context.references), None)
         models = (context.unlearned(), *context.references, context.original)
-        found = [self.scores(workspace.load(stored), poisoning, workspace.hardware) for stored in models]
+        found = [self.scores(context.load(stored), poisoning, workspace.hardware) for stored in models]
         return AuditFindings(found[0], tuple(found[1:-1]), found[-1])
 
     def scores(self, model: Classifier, poisoning: Poisoning, hardware: Hardware) -> Poison:

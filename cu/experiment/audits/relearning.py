@@ -93,7 +93,7 @@ class RelearningAudit:
         retain = drawn(context.task.retain, len(forget), generator(context.forget_seed, "relearning/retain"))
         run = workspace.context(derive_seed(context.forget_seed, f"relearning/{order}"))
         batches = run.batches((context.task.retain,) if retain_only else (forget, retain), self.recipe(1))
-        model, looks = workspace.load(stored), set(self.looks)
+        model, looks = context.load(stored), set(self.looks)
         seen = [accuracy(model, watched, workspace.hardware)]
 
         def look(student: Classifier, step: int, pass_ended: bool) -> bool:

@@ -41,7 +41,7 @@ class StageAudit:
         models = [context.unlearned(), context.original, *context.references]
         finished, found = eta_log("stages", len(models)), []
         for stored in models:
-            found.append(stages(workspace.load(stored), splits, workspace.hardware))
+            found.append(stages(context.load(stored), splits, workspace.hardware))
             finished()
         judged, original, *references = found
         return beside_all(Stages, judged, original, references)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
@@ -61,11 +62,13 @@ class WeightAudit:
         return AuditFindings(seen(unlearned), tuple(map(seen, references)), seen(original))
 
     def segment(self, context: AuditContext, first: StoredModel, second: StoredModel, split: Split) -> Segment:
-        """The line between two stored models."""
-        model, other = context.workspace.load(first), context.workspace.load(second)
+        """The line between two stored models; there is none between networks of different form."""
+        model, other = context.load(first), context.load(second)
         names = [name for name, _ in model.named_parameters()]
         # Copies: the model itself walks the line.
         start, end = ({k: v.detach().cpu().clone() for k, v in m.state_dict().items()} for m in (model, other))
+        if start.keys() != end.keys():
+            return Segment(math.nan, np.full(self.points, math.nan))
         l2 = l2_distance([start[n].float().numpy() for n in names], [end[n].float().numpy() for n in names])
         losses = []
         for share in np.linspace(0, 1, self.points):
