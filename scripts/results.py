@@ -36,6 +36,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if unknown := set(asked.only or ()) - pages.keys():
         parser.error(f"no page {', '.join(sorted(unknown))}; there are {', '.join(pages)}")
     if asked.blocks is not None:
+        if unknown := unknown_blocks(asked.blocks, with_blocks(asked.docs)):
+            parser.error(f"no file or command of a block: {', '.join(unknown)}")
         return make_blocks(with_blocks(asked.docs), asked.docs, asked.blocks, dry=asked.dry)
     chosen = [pages[name] for name in asked.only or pages]
     if asked.dry:
@@ -61,8 +63,15 @@ def make_page(page: Page, outputs: Path, docs: Path) -> int:
 
 def with_blocks(docs: Path) -> list[Path]:
     """README and the pages around the folder of results that have blocks."""
+    docs = docs.resolve()
     files = [docs.parents[1] / "README.md", *sorted(docs.parent.glob("*.md"))]
     return [path for path in files if path.exists() and blocks(path.read_text(encoding="utf-8"))]
+
+
+def unknown_blocks(wanted: Sequence[str], files: Sequence[Path]) -> list[str]:
+    """What is asked for and is neither a file with blocks nor the command of one."""
+    commands = {block.command for path in files for block in blocks(path.read_text(encoding="utf-8"))}
+    return [name for name in wanted if Path(name).resolve() not in files and name not in commands]
 
 
 def make_blocks(files: Iterable[Path], docs: Path, wanted: Sequence[str] | None = None, dry: bool = False) -> int:

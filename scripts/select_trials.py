@@ -1,20 +1,22 @@
 """Make configs/settings/searched from a finished search.
 
-    python scripts/select_trials.py [OUTPUTS]                           write the settings that its trials chose
-    python scripts/select_trials.py [OUTPUTS] --other-modes EXPERIMENT  print commands that try the best point of every
-                                                                        method in the other mode of batch normalisation
+    python scripts/select_trials.py [OUTPUTS] [--objective KEY]    write the settings that trials chose
+    ... --other-modes EXPERIMENT                                   print commands that try each method's best point in
+                                                                   the other mode of batch normalisation
 
-The printed commands are the last trials of a search: run them, then write.
+The printed commands are the last trials of a search: run them, then write. They can be printed again.
 """
 
 import argparse
+import shlex
 import sys
 from pathlib import Path
 
 from cu.config.folder import config_folder
 from cu.errors import ConfigError
-from cu.reporting.best_trials import OPTIONS, other_modes, trials, write_settings
+from cu.reporting.best_trials import OPTIONS, other_modes, trials
 from cu.reporting.collect import collect
+from cu.reporting.searched_settings import write_settings
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -25,8 +27,9 @@ if __name__ == "__main__":
     try:
         tried = trials(collect(asked.outputs), asked.objective)
         if asked.other_modes:
+            place = shlex.quote(f"paths.outputs={asked.outputs}")
             for words in other_modes(tried):
-                print(f"cu-unlearn -m experiment={asked.other_modes} {words} paths.outputs={asked.outputs}")
+                print(f"cu-unlearn -m experiment={asked.other_modes} {words} {place}")
             sys.exit()
         files = write_settings(tried, config_folder())
     except ConfigError as error:

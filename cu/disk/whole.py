@@ -15,13 +15,13 @@ from cu.disk.hash_cache import Signature, settled
 Signed = tuple[Sequence[str], Sequence[Signature | None]]
 
 
-def known_whole(files: Mapping[str, Signed], path: Path, make: Callable[[], str]) -> str:
+def known_whole(files: Mapping[str, Signed], path: Path, make: Callable[[], tuple[str, bool]]) -> str:
     """What `make` says of these files, remembered: one comparison where a million would be made one by one.
 
     Args:
         files: Names and signatures, as they were just found, by part; None for a file that cannot be read.
         path: Where it is remembered. A place that cannot be written is done without.
-        make: A hash of the files' contents.
+        make: A hash of the files' contents, and whether all of them could be read; else it is not remembered.
     """
     # Version 2, which writes equal things alike; should that ever change, the files are compared one by one once more.
     now = hashlib.sha256(marshal.dumps({part: (tuple(n), tuple(s)) for part, (n, s) in files.items()}, 2)).hexdigest()
@@ -30,8 +30,9 @@ def known_whole(files: Mapping[str, Signed], path: Path, make: Callable[[], str]
         if kept is not None and kept.get("signatures") == now and isinstance(kept.get("hash"), str):
             return str(kept["hash"])
     started = time.time_ns()
-    found = make()
-    if all(own is not None and settled(own, started) for _, signatures in files.values() for own in signatures):
+    found, whole = make()
+    signed = (own for _, signatures in files.values() for own in signatures)
+    if whole and all(own is not None and settled(own, started) for own in signed):
         with suppress(OSError):
             write_json(path, {"signatures": now, "hash": found})
     return found

@@ -66,7 +66,7 @@ def _end() -> None:
 
 
 def leave(reason: str, details: str) -> bool:
-    """Leave the job for a reason, and wait until the first process, which fails by that, has ended.
+    """Leave the job for a reason, if any, and wait until the first process, which fails by that, has ended.
 
     Returns:
         Whether it has: if not, nobody has told the reason. One that ends sooner takes the others' lives, where
@@ -74,7 +74,8 @@ def leave(reason: str, details: str) -> bool:
     """
     try:
         board = _board[0]
-        board.compare_set(LEFT, "", f"process {rank()}: {reason}\n{details}")
+        if reason:
+            board.compare_set(LEFT, "", f"process {rank()}: {reason}\n{details}")
         distributed.destroy_process_group()
         gc.collect()  # only now connections are closed, and whoever waits for this process hears of it
         board.wait([OVER], FAREWELL)

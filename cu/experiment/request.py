@@ -80,8 +80,8 @@ def told(task: UnlearningTask, data: ImageData, removal: Removal) -> Iterator[st
         )
     if removal.entries:
         there = 0 if data.removed is None else len(data.removed)
-        gone = len(absent(data, removal))
-        more = f"; {gone:,} more are not in the data set any more" if gone else ""
+        missing = len(absent(data, removal))
+        more = f"; {missing:,} more are not in the data set any more" if missing else ""
         yield (
             f"removed by earlier requests and left out of everything: {there:,} samples{more} "
             f"({', '.join(str(path) for path in removal.sources)})"

@@ -34,7 +34,8 @@ def followed(plan: Plan) -> tuple[Literal["finished"], None]:
                 outcome(plan, Untracked())
         except Exception as error:
             reason, state = described(error), state_of(error)
-            if not team.leave(reason, traceback.format_exc()):  # else the leading process has said why
+            # That another one is gone is no reason: the leading process sees it, too. Else it has said why.
+            if not team.leave("" if isinstance(error, team.PeerLost) else reason, traceback.format_exc()):
                 print(f"{state}: process {processes().rank}: {reason}", file=sys.stderr, flush=True)
             raise JobFailed(state, reason) from error
     return "finished", None

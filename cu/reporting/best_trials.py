@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import yaml
-from omegaconf import OmegaConf
 
-from cu.disk.files import write_text
 from cu.errors import ConfigError, first_line
 from cu.reporting.collect import Collection
 
@@ -19,7 +16,6 @@ POINT = ["trial", "batchnorm"]
 MADE_FOR = ["dataset", "train_size", "model", "width"]
 TRIAL = ["dataset", "scenario", "classes", "method", *POINT, "settings", "value", "state", "seed"]
 ENDED = ("finished", "failed", "diverged")  # a trial that fails has had its chance
-WRITER = "scripts/select_trials.py"
 OPTIONS = {"agg/val_gap": "", "agg/probe_gap": "_probes"}  # what the name of an option ends with, by what judges
 
 
@@ -38,7 +34,8 @@ def trials(collection: Collection, key: str) -> pd.DataFrame:
     Raises:
         ConfigError: No run is a trial, or a run cannot be read.
     """
-    values = collection.values.loc[collection.values["key"] == key].set_index("fingerprint")["value"]
+    # Two names of one method have one fingerprint, and one value.
+    values = collection.values.loc[collection.values["key"] == key].groupby("fingerprint")["value"].first()
     rows = []
     for run in collection.runs.to_dict("records"):
         config = _config(Path(run["path"]) / "config.yaml")
@@ -84,10 +81,19 @@ def points(tried: pd.DataFrame) -> pd.DataFrame:
         value=("value", lambda values: values.mean(skipna=False)), runs=("value", "size")
     )
     _equal(found.groupby(CELL)["trial"].nunique(), "trials")
-    again = found.loc[found["batchnorm"] != ""].groupby(CELL)["trial"].agg(lambda trials: trials.duplicated().sum())
-    _equal(again, "trials in another mode of normalisation")
     _equal(found.set_index([*CELL, *POINT])["runs"].groupby(["option", "scenario"]), "runs")
     return found
+
+
+def require_both_modes(tried: pd.DataFrame) -> None:
+    """Check that of all methods with a choice of normalisation as many points were tried in the other mode.
+
+    Raises:
+        ConfigError: One has fewer than another.
+    """
+    found = points(tried)
+    again = found.loc[found["batchnorm"] != ""].groupby(CELL)["trial"].agg(lambda trials: trials.duplicated().sum())
+    _equal(again, "trials in another mode of normalisation")
 
 
 def _equal(sizes: Any, what: str) -> None:
@@ -132,71 +138,3 @@ def other_modes(tried: pd.DataFrame) -> list[str]:
         f"scenario={scenario} trial={trial} batchnorm={other} method={','.join(methods)}"
         for (scenario, trial, other), methods in sorted(alike.items())
     ]
-
-
-def settings_of(search: Path, method: str, trial: str, batchnorm: str) -> Mapping[str, Any]:
-    """The method's settings at one point, from its file in the folder `search`."""
-    point = {"trial": trial, **({"batchnorm": batchnorm} if batchnorm else {})}
-    config = OmegaConf.merge(OmegaConf.load(search / f"{method}.yaml"), point)
-    container = OmegaConf.to_container(config, resolve=True)
-    assert isinstance(container, dict)
-    return container["method"]
-
-
-def write_settings(tried: pd.DataFrame, configs: Path) -> list[Path]:
-    """Write `settings/searched/<option>.yaml`, and below `cells/searched/<option>` the best trials and a table of all.
-
-    Args:
-        tried: From `trials`.
-        configs: The folder of the Hydra groups, `search` among them.
-    """
-    all_points, best, written = points(tried), best_trials(tried), []
-    for row in best.to_dict("records"):
-        own = all_points.loc[(all_points.loc[:, CELL] == [row[name] for name in CELL]).all(axis=1), "value"]
-        comment = (
-            f"# Written by {WRITER}: trial {row['trial']} of {len(own)} in configs/search/{row['method']}.yaml, "
-            f"{row['value']:.2%}\n# from retraining by {judged_by(row['option'])} (the worst: {own.max():.2%})."
-        )
-        node = {
-            "settings": {"trial": row["trial"]},
-            "method": settings_of(configs / "search", row["method"], row["trial"], row["batchnorm"]),
-        }
-        path = configs / "cells" / "searched" / row["option"] / row["scenario"] / f"{row['method']}.yaml"
-        write_text(path, f"# @package _global_\n{comment}\n{OmegaConf.to_yaml(OmegaConf.create(node))}")
-        written.append(path)
-    for option, rows in tried.groupby("option"):
-        table = configs / "cells" / "searched" / str(option) / "trials.csv"
-        write_text(
-            table, rows.loc[:, TRIAL].assign(value=rows["value"].round(6)).to_csv(index=False, lineterminator="\n")
-        )
-        file = configs / "settings" / "searched" / f"{option}.yaml"
-        write_text(file, option_file(str(option), rows))
-        written += [table, file]
-    return written
-
-
-def judged_by(option: str) -> str:
-    """What the trials of an option were judged by, in words."""
-    return "probes and accuracies" if option.endswith(OPTIONS["agg/probe_gap"]) else "accuracies on validation data"
-
-
-def option_file(option: str, rows: pd.DataFrame) -> str:
-    """The option of the group `settings` that brings what a search found."""
-    made_for = {name: None if pd.isna(value) else value for name, value in rows.iloc[0][MADE_FOR].items()}
-    count = max(len(set(own[POINT].itertuples(index=False, name=None))) for _, own in rows.groupby(CELL))
-    on = "; ".join(
-        f"{scenario}: seed {' '.join(sorted(set(map(str, own['seed']))))}"
-        + (f", classes {', '.join(classes)}" if (classes := sorted(set(filter(None, own["classes"])))) else "")
-        for scenario, own in rows.groupby("scenario")
-    )
-    node = {
-        "defaults": [{"override /cells": f"searched/{option}/${{scenario}}/${{method}}"}],
-        "settings": {"made_for": made_for, "best_of": count},
-    }
-    text = yaml.safe_dump(node, sort_keys=False)
-    return (
-        "# @package _global_\n"
-        f"# Written by {WRITER}: for each scenario and method the best of {count} trials by\n"
-        f"# {judged_by(option)}, against retraining; {on}.\n"
-        f"# All of them are in configs/cells/searched/{option}/trials.csv.\n{text}"
-    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from cu.config.component import Component
@@ -34,8 +35,13 @@ def folder_hash(dataset: Component, folder: Path, paths: Paths) -> str:
     return known_whole(
         {split: (listing.names, listing.signatures) for split, listing in listings.items()},
         cache / f"whole-{fingerprint(str(folder.absolute()))}.json",
-        lambda: fingerprint({split: _content(listing, cache) for split, listing in listings.items()}),
+        lambda: _hashed({split: _content(listing, cache) for split, listing in listings.items()}),
     )
+
+
+def _hashed(contents: Mapping[str, list[list[str | None]]]) -> tuple[str, bool]:
+    """One hash of all, and whether every file could be read."""
+    return fingerprint(contents), all(own is not None for files in contents.values() for _, own in files)
 
 
 def _content(listing: Listing, cache: Path) -> list[list[str | None]]:

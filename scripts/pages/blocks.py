@@ -133,6 +133,8 @@ def printed(command: str) -> str:
         where = Path(folder).resolve()
         ended = subprocess.run([*start, *words], capture_output=True, text=True, cwd=where if ours else ROOT)
     said = shown(ended.stdout, ended.stderr, ended.returncode, command).replace(str(where), "...")
+    if not said:
+        raise Incomplete(f"{command} printed nothing to show (exit code {ended.returncode})")
     first = f"$ {command}\n" if ours else ""
     return f"\n```text\n{first}{said}\n```\n\n"
 

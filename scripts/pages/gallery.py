@@ -23,16 +23,17 @@ def copy_reports(page: Page, said: Sequence[str], docs: Path) -> list[Path]:
         Incomplete: A report is larger than `MOST_BYTES`.
     """
     sources = [html_of(text) for text in said]
-    targets = []
+    found: dict[Path, bytes] = {}
     for source in sources:
         name = page.name if len(sources) == 1 else f"{page.name}-{source.stem}"
         content = re.sub(r'<p class="files">.*?</p>', "", source.read_text(encoding="utf-8"), flags=re.S).encode()
         if len(content) > MOST_BYTES:
             size = f"{len(content) / 1e6:.1f} MB, more than {MOST_BYTES / 1e6:.0f}"
             raise Incomplete(f"{source} has {size}: ask for fewer report.figures")
-        targets.append(docs / f"{name}.html")
-        targets[-1].write_bytes(content)
-    return targets
+        found[docs / f"{name}.html"] = content
+    for path, content in found.items():
+        path.write_bytes(content)
+    return list(found)
 
 
 def html_of(said: str) -> Path:

@@ -12,11 +12,14 @@ LONG_AGO = (3, 10**9, 10**9, 7)
 
 @pytest.fixture
 def asked(tmp_path):
-    """`(files) -> (hash, how often the files were compared one by one so far)`."""
-    count = []
+    """`(files, readable=True) -> (hash, how often the files were compared one by one so far)`."""
+    count, whole = [], [True]
 
-    def ask(files):
-        return known_whole({"train": files}, tmp_path / "whole.json", lambda: count.append(1) or "abc"), len(count)
+    def ask(files, readable=True):
+        whole[0] = readable
+        return known_whole(
+            {"train": files}, tmp_path / "whole.json", lambda: (count.append(1) or "abc", whole[0])
+        ), len(count)
 
     return ask
 
@@ -38,6 +41,11 @@ def test_whatever_changes_a_signature_or_a_name_is_noticed(asked, place):
 def test_files_that_may_still_change_are_not_remembered(asked, own):
     files = (["a/1.png", "a/2.png"], [LONG_AGO, own])
     assert [asked(files)[1], asked(files)[1]] == [1, 2]
+
+
+def test_a_hash_without_a_file_that_could_not_be_read_is_not_remembered(asked):
+    files = (["a/1.png"], [LONG_AGO])
+    assert [asked(files, readable=False)[1], asked(files)[1], asked(files)[1]] == [1, 2, 2]
 
 
 def test_a_damaged_record_is_made_again(asked, tmp_path):

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -6,8 +8,9 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
 from cu.errors import ConfigError
-from cu.reporting.best_trials import CELL, best_trials, other_modes, trials, write_settings
+from cu.reporting.best_trials import CELL, best_trials, other_modes, require_both_modes, trials
 from cu.reporting.collect import collect
+from cu.reporting.searched_settings import write_settings
 
 KEY = "agg/val_gap"
 POINTS = {"a": {"lr": 0.1, "size": 32}, "b": {"lr": 0.1, "size": 64}, "c": {"lr": 0.01, "size": 32}}
@@ -117,8 +120,19 @@ def test_a_method_that_was_not_tried_in_the_other_mode_has_less_of_a_budget(in_m
     for trial in "ab":
         in_modes(trial, "train", (0.3, 0.3), method="salun")
     in_modes("b", "frozen", (0.1, 0.1))
+    table = judged(run_folders)
     with pytest.raises(ConfigError, match="salun has 0 trials in another mode of normalisation, others have 1"):
-        best_trials(judged(run_folders))
+        require_both_modes(table)
+    assert "scenario=class trial=a batchnorm=frozen method=salun" in other_modes(table), "what is left can be printed"
+
+
+def test_two_names_of_one_method_are_both_judged(run_folders, make_metric):
+    for name in ("ssd", "ssd_det"):
+        own = {"trial": "a", "trials": POINTS}
+        run_folders.add({KEY: make_metric(0.1)}, method=name, config=own)
+    found = collect(run_folders.outputs)
+    same = replace(found, runs=found.runs.assign(fingerprint="x"), values=found.values.assign(fingerprint="x"))
+    assert trials(same, KEY)["value"].tolist() == [0.1, 0.1]
 
 
 def test_points_tried_on_fewer_classes_are_not_compared(in_modes, run_folders):

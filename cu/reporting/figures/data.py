@@ -107,7 +107,7 @@ class FigureData:
         if len(shown) == len(self.rows):
             return ()
         told = f"shows {len(shown)} of {len(self.rows)} methods, {', '.join(shown)}"
-        return (f"{told}; the page has more to choose from, report.methods chooses for files",)
+        return (f"{told}; report.methods chooses others",)
 
     def reference(self, which: str, key: str) -> Statistic | None:
         """Statistics of a metric of the `original` or `retrained` models; None if unknown."""

@@ -41,10 +41,11 @@ def _distance(own: Mapping[str, Statistic], keys: Sequence[str]) -> Statistic:
     place: dict[str, Any] = {name: getattr(some, name) for name in CELL}
     known = [own[key] for key in keys if key in own and own[key].gaps]
     parts = [{seeds: abs(gap) / floor for seeds, gap in s.gaps.items()} for s in known if (floor := floor_of(s)) > 0]
-    lacks = [key for key in keys if key not in own or not floor_of(own[key]) > 0]
+    lacks = [key for key in keys if key not in own or not own[key].gaps or not floor_of(own[key]) > 0]
     seeds = set.intersection(*map(set, parts)) if parts else set()
     if lacks or not seeds:
-        return Statistic(**place, key=DISTANCE, direction="lower", reasons=f"no gap or floor of {', '.join(lacks)}")
+        why = f"no gap or floor of {', '.join(lacks)}" if lacks else "no run has a gap in every column"
+        return Statistic(**place, key=DISTANCE, direction="lower", reasons=why)
     values = np.array([np.mean([part[one] for part in parts]) for one in sorted(seeds)])
     spread = float(values.std(ddof=1)) if len(values) > 1 else math.nan
     half = t_half_width(spread, len(values))

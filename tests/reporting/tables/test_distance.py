@@ -42,6 +42,18 @@ def test_a_floor_below_one_image_is_one_image(rows):
     assert cells["one"][2].value == pytest.approx(10)
 
 
+def test_a_row_that_lacks_a_gap_in_a_column_has_no_distance(run_folders, make_metric, tables):
+    known = make_metric(0.6, 0.5, ref_std=0.002, floor=0.01)
+    lost = {**known, "value": None, "gap": None, "status": "undefined"}
+    for seed in range(2):
+        run_folders.add({"forget_test_acc": known, "retain_test_acc": lost}, method="one", seed=seed, references=2)
+        run_folders.add({"forget_test_acc": known, "retain_test_acc": known}, method="two", seed=seed, references=2)
+    (table,) = tables(KEYS)
+    cells = {row.label.name: row.cells[2].value for row in table.rows}
+    assert cells["one"] != cells["one"]
+    assert cells["two"] > 0
+
+
 def test_without_a_floor_there_is_no_distance_and_the_reason_is_told(rows):
     cells, table = rows({"one": [(0.1, 0.1), (0.1, 0.1)]}, floors=(float("nan"), 0.01))
     assert cells["one"][2].value != cells["one"][2].value
