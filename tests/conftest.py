@@ -13,6 +13,7 @@ from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -290,7 +291,7 @@ def lasting_python():
 def start(python):
     """`(name, *words, prelude="", **environment) -> Popen`: `cu-<name>` in a process, after some Python."""
 
-    def begin(name: str, *words: object, prelude: str = "", **env: str) -> subprocess.Popen:
+    def begin(name: str, *words: object, prelude: str = "", **env: Any) -> subprocess.Popen:
         return python("-c", f"{prelude}\nfrom cu.cli.commands import {name}; {name}()", *words, **env)
 
     return begin

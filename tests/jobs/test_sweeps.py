@@ -1,16 +1,13 @@
 import importlib.util
 import json
-import os
 import re
 import shutil
 import signal
 from collections import Counter
-from pathlib import Path
 
 import pytest
 from hydra.core.config_store import ConfigStore
 
-import cu
 from cu.jobs.sweep_status import exit_code, note, note_running, summary, tally
 
 STATES = ("finished", "already finished", "skipped", "failed", "diverged", "preempted", "missing")
@@ -127,8 +124,7 @@ def test_a_pool_survives_a_kill_and_typing_it_again_does_what_is_left(start, com
     (tmp_path / "killing.py").write_text(KILL_ONE, encoding="utf-8")
     seeds = ["method_seed=0,1,2", f"paths.outputs={outputs}"]
     pool = ["hydra/launcher=pool", "hydra.launcher.n_jobs=2", "hydra.launcher.preload=[killing]"]
-    path = f"{Path(cu.__file__).parents[1]}{os.pathsep}{tmp_path}"
-    process = start("unlearn", "-m", *tiny, *seeds, *pool, PYTHONPATH=path)
+    process = start("unlearn", "-m", *tiny, *seeds, *pool, path=(tmp_path,))
     errors = process.communicate(timeout=240)[1].splitlines()
     assert process.returncode == 1
     assert counts(Lines(errors)) == {"finished": 2, "failed": 1}

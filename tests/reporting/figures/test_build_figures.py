@@ -113,7 +113,7 @@ def test_at_most_four_methods_get_a_panel_contrastive_first(study):
         study.add(method, 0, 0.1 * i)
     assert [row.label for row in study.scene().few()] == ["contrastive", "amun", "delete", "finetune"]
     _, notes = study.build("histograms", "roc")
-    told = "shows 4 of 7 methods, contrastive, amun, delete, finetune; the page has more to choose from"
+    told = "shows 4 of 7 methods, contrastive, amun, delete, finetune; report.methods chooses others"
     assert [told in note for note in notes] == [True, True]
 
 
