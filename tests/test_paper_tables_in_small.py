@@ -30,6 +30,7 @@ CASES = {
     "cifar10 sample": ("4", "6", "7"),
     "svhn sample": ("5",),
 }
+EVERY_CASE = [pytest.param(case, marks=[pytest.mark.long] * case.startswith("cifar10")) for case in CASES]
 SMALL = ("seed=0", "model=resnet18", "model.width=4", "recipe.epochs=1", "hardware.num_threads=1", "tracking=none")
 
 # The sums of the published files are what readers expect; those of these files take their place, and are checked.
@@ -90,7 +91,7 @@ def commands(tmp_path_factory, data):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", EVERY_CASE)
 def test_tables_are_made_from_files_in_the_real_format(commands, data, tmp_path, case):
     dataset, kind = case.split()
     methods = METHODS[kind] if dataset == "cifar10" else {"contrastive"}

@@ -26,7 +26,9 @@ def outputs(tmp_path_factory):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("fault", LINE)
+@pytest.mark.parametrize(
+    "fault", ["loss", pytest.param("weights", marks=pytest.mark.long), pytest.param("error", marks=pytest.mark.long)]
+)
 def test_a_fault_of_one_process_is_one_line_of_the_job(tiny, outputs, fault, two_of):
     words = ["--config-dir", HERE / "own", *tiny, "method=faulty", f"method.fault={fault}", "reference.k=0"]
     running = two_of("-m", "cu", "unlearn", *words, f"paths.outputs={outputs}")
@@ -54,6 +56,7 @@ def test_a_mistake_that_all_see_is_one_line(tmp_path, two_of):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_killed_process_ends_the_job_and_typing_again_gives_the_same_numbers(tiny, tmp_path, results, torchrun):
     words = ["-m", "cu", "unlearn", *tiny, "reference.k=0", "recipe.epochs=12"]
     long = torchrun(*words, "save_every=0", f"paths.outputs={tmp_path / 'killed'}")

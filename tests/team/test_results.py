@@ -9,6 +9,7 @@ LEAST = 1e-4  # of a metric whose floor is zero or not known
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_two_processes_give_the_table_of_one(tiny, tmp_path, single, torchrun):
     words = ["-m", "cu", "unlearn", *tiny, "reference.k=2", "hardware.precision=fp32"]
     running = {
