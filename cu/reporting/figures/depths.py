@@ -47,7 +47,7 @@ def draw(scene: FigureData) -> Drawing:
     for ax in axes[::2]:
         ax.set_ylabel("accuracy [%]")
     for ax in axes[-2:]:
-        ax.set_xlabel("block of the encoder, what enters the head (h), embedding (z)")
+        ax.set_xlabel("block, features h, embedding z")
     handles = {label: handle for ax in axes for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)}
     style.legend_below(canvas, list(handles.values()), list(handles))
     return Drawing(
