@@ -67,7 +67,7 @@ class WeightAudit:
         names = [name for name, _ in model.named_parameters()]
         # Copies: the model itself walks the line.
         start, end = ({k: v.detach().cpu().clone() for k, v in m.state_dict().items()} for m in (model, other))
-        if start.keys() != end.keys():
+        if {n: v.shape for n, v in start.items()} != {n: v.shape for n, v in end.items()}:
             return Segment(math.nan, np.full(self.points, math.nan))
         l2 = l2_distance([start[n].float().numpy() for n in names], [end[n].float().numpy() for n in names])
         losses = []

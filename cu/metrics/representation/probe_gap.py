@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Annotated
 
@@ -50,17 +49,13 @@ def probe_gap(
     few = {"max_per_class": max_per_class, "draws": draws, "max_classes": max_classes}
     neighbours = {"max_train": max_train, "draws": draws}
 
+    probes = [
+        *((linear_probe, linear), (few_shot_probe, few), (neighbour_probes, neighbours)),
+        *((linear_probe_h, linear), (few_shot_probe_h, few), (neighbour_probes_h, neighbours)),
+    ]
+
     def probed(one: Case) -> list[float]:
-        found: list[Mapping[str, float]] = []
-        for probe, settings in (
-            (linear_probe, linear),
-            (few_shot_probe, few),
-            (neighbour_probes, neighbours),
-            (linear_probe_h, linear),
-            (few_shot_probe_h, few),
-            (neighbour_probes_h, neighbours),
-        ):
-            found.append(probe(one, **settings))
+        found = [probe(one, **settings) for probe, settings in probes]
         return [value for values in found for key, value in values.items() if "forget" in key]
 
     def answers(one: Case) -> list[float]:
