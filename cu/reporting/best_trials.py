@@ -127,14 +127,17 @@ def other_modes(tried: pd.DataFrame) -> list[str]:
     """The words of `cu-unlearn` that try the best point of every method in the other mode of batch normalisation.
 
     A mode is worth a trial for every method that trains with batch normalisation, and which one is better is not known
-    beforehand; with it at one point each, the budget grows by one trial and not to twice the trials.
+    beforehand; with it at one point each, the budget grows by one trial and not to twice the trials. A search over
+    several networks has a best point for each of them.
     """
-    alike: dict[tuple[str, str, str], list[str]] = {}
+    alike: dict[tuple[str, str, str, str], list[str]] = {}
+    several = tried["model"].nunique() > 1
     for row in best_trials(tried).to_dict("records"):
         if mode := row["batchnorm"]:
+            network = f"model={row['model']} " if several else ""
             other = "frozen" if mode == "train" else "train"
-            alike.setdefault((row["scenario"], row["trial"], other), []).append(row["method"])
+            alike.setdefault((network, row["scenario"], row["trial"], other), []).append(row["method"])
     return [
-        f"scenario={scenario} trial={trial} batchnorm={other} method={','.join(methods)}"
-        for (scenario, trial, other), methods in sorted(alike.items())
+        f"{network}scenario={scenario} trial={trial} batchnorm={other} method={','.join(methods)}"
+        for (network, scenario, trial, other), methods in sorted(alike.items())
     ]

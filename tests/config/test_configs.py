@@ -30,6 +30,8 @@ NEEDED = {
     "subclass": "scenario.parts=[cat/tabby]",
     "baselines/search": "trial=a",
     "representation/search": "trial=a",
+    "small/search": "trial=a",
+    "small/search_digits": "trial=a",
 }
 SLOW = {"resnet34", "resnet50", "resnet101", "vgg13", "vgg16", "vgg19"}  # like the smaller ones, and not built here
 

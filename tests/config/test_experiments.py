@@ -174,9 +174,11 @@ def test_the_representation_experiment_is_valid_planned_and_reported():
 
 
 @pytest.mark.parametrize(("name", "count"), [("representation/ablation", 14), ("representation/queue", 3)])
-def test_every_variant_of_a_representation_experiment_is_valid_planned_and_differs(name, count):
+def test_every_variant_of_a_representation_experiment_is_valid_planned_and_differs(name, count, tmp_path):
     swept = composed("unlearn", f"experiment={name}", hydra=True)["trial"].split(",")
-    cells = [composed("unlearn", f"experiment={name}", f"trial={trial}") for trial in swept]
+    (tmp_path / "glyphs" / "train").mkdir(parents=True)  # what the identity of a folder of images looks at
+    words = (f"experiment={name}", f"paths.data={tmp_path}")
+    cells = [composed("unlearn", *words, f"trial={trial}") for trial in swept]
     for config in cells:
         validate(config)
         assert list(config["trials"]) == swept

@@ -107,3 +107,25 @@ def test_a_search_is_made_on_classes_and_a_seed_that_are_not_reported():
         else:
             assert search["scenario.classes"] == "[2],[8]"
             assert shown["scenario.classes"] == "[5],[6]"
+
+
+@pytest.mark.parametrize("experiment", ["small/search", "small/search_digits"])
+def test_the_small_tables_are_searched_for_each_of_their_networks_on_a_class_and_a_seed_they_do_not_show(experiment):
+    def of(option, *words):
+        with initialize_config_dir(str(config_folder()), version_base="1.3"):
+            return compose("unlearn", [f"experiment={option}", *words], return_hydra_config=True)
+
+    names = ("small/table2", "small/table5") if experiment.endswith("digits") else ("small/table1", "small/table4")
+    tables = [of(name, "model=resnet18", "method=contrastive") for name in names]
+    for table, words in zip(tables, ((), ("scenario=sample", "method=fisher")), strict=True):
+        search = of(experiment, "model=resnet18", "trial=a", "method=contrastive", *words)
+        shown, tried = table.hydra.sweeper.params, search.hydra.sweeper.params
+        assert tried.model == shown.model
+        assert str(tried.seed) not in str(shown.seed).split(",")
+        for group in ("dataset", "model", "recipe"):
+            assert {**search[group], "test_size": None} == {**table[group], "test_size": None}
+        assert search.scenario.get("count") == table.scenario.get("count")
+        if "classes" in table.scenario:
+            assert set(search.scenario.classes).isdisjoint(table.scenario.classes)
+        assert (search.evaluation.name, search.objective) == ("selection", "agg/val_gap")
+        assert set(tried.method.split(",")) <= set(FILES)

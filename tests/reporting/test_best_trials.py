@@ -116,6 +116,17 @@ def test_the_best_point_is_tried_in_the_other_mode_and_may_win(in_modes, run_fol
     assert best[["trial", "batchnorm"]].to_numpy().tolist() == [["b", "frozen"]]
 
 
+def test_each_network_tries_its_own_best_point_in_the_other_mode(in_modes, run_folders, make_metric):
+    for trial, gap in (("a", 0.1), ("b", 0.3)):
+        for number in range(2):
+            own = {"trial": trial, "trials": POINTS, "batchnorm": "train", "scenario.classes": [number]}
+            run_folders.add({KEY: make_metric(gap, direction="lower")}, method="scrub", model="deep", config=own)
+    assert other_modes(judged(run_folders)) == [
+        "model=deep scenario=class trial=a batchnorm=frozen method=scrub",
+        "model=slim scenario=class trial=b batchnorm=frozen method=scrub",
+    ]
+
+
 def test_a_method_that_was_not_tried_in_the_other_mode_has_less_of_a_budget(in_modes, run_folders):
     for trial in "ab":
         in_modes(trial, "train", (0.3, 0.3), method="salun")
