@@ -2,8 +2,8 @@
 
     python scripts/render_glyphs.py data/glyphs [--fonts 120] [--look-in FOLDER ...]
 
-Writes one grey image per character and font to data/glyphs/train/U+0041/... . A font takes part if it has every character,
-and as many families as possible do: the regular face of each comes before the second face of any. On Debian,
+Writes one grey image per character and font to data/glyphs/train/U+0041/... . A font takes part if it has every
+character, and as many families as possible do: the regular face of each comes before the second face of any. On Debian,
 `apt install fonts-dejavu fonts-freefont-ttf fonts-liberation fonts-noto-core fonts-noto-extra` gives some hundred.
 Then: cu-unlearn dataset=glyphs
 """
@@ -22,14 +22,7 @@ from fontTools.ttLib import TTFont, TTLibError
 from PIL import Image, ImageDraw, ImageFont
 
 # No letters that differ from others by size alone (c, o, ...), and no Greek ones that look like Latin ones.
-CHARACTERS = (
-    "0123456789"
-    "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-    "abdefghijlmnqrty"
-    "αβγδεζηθικλμνξπρστυφχψω"
-    "ΓΔΘΛΞΠΣΦΨΩ"
-    "!?&@#$%*+=£§€<>"
-)
+CHARACTERS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabdefghijlmnqrtyαβγδεζηθικλμνξπρστυφχψωΓΔΘΛΞΠΣΦΨΩ!?&@#$%*+=£§€<>"
 SIDE = 32  # pixels
 SIZE = 22  # pixels per em
 BASELINE = 23  # pixels from the top

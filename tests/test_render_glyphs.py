@@ -57,7 +57,7 @@ def test_a_font_that_draws_one_box_for_everything_is_left_out(tmp_path):
     with TTFont(OWN / "DejaVuSans.ttf") as font:
         for table in font["cmap"].tables:
             if table.isUnicode():
-                table.cmap = {number: "question" for number in table.cmap}
+                table.cmap = dict.fromkeys(table.cmap, "question")
         font.save(tmp_path / "boxes.ttf")
     (tmp_path / "text.ttf").write_text("no font")
     ended = render(tmp_path / "glyphs", "--look-in", tmp_path)

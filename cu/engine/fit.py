@@ -92,8 +92,8 @@ def fit(
         raise ConfigError("nothing is left to train: every weight of the network is frozen by the method's settings")
     optimizer = recipe.optimizer(weights)
     length = getattr(batches, "length", None)  # of streams whose passes differ
-    lengths = [length(epoch) for epoch in range(recipe.epochs)] if length else ()
-    scheduler = recipe.scheduler(optimizer, len(batches), lengths)
+    lengths = [length(epoch) if length else len(batches) for epoch in range(recipe.epochs)]
+    scheduler = recipe.scheduler(optimizer, len(batches), lengths if length else ())
     others = None if state is None else tuple(state)
     at = Descent(name, student, optimizer, scheduler, context.ledger, context.trajectory_every, others)
     kept = context.descents.begin(at) if context.descents else None
@@ -114,7 +114,7 @@ def fit(
                 advance(f"epoch {at.epoch + 1}")
                 context.checkpoint_trajectory(student, context.ledger.steps)
                 if after_step and team.agreed(
-                    after_step(student, context.ledger.steps, at.batch == len(batches)), context.hardware.device
+                    after_step(student, context.ledger.steps, at.batch == lengths[at.epoch]), context.hardware.device
                 ):
                     at.done = True
                     break

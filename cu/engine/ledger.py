@@ -26,7 +26,7 @@ class Ledger:
         hardware: Where the work happens.
         clock: Seconds from any start.
         seconds: Measured so far, by account.
-        samples: Read so far, by split: those of optimizer steps, and those that preparation looks at.
+        samples: Read so far, by split: those of optimizer steps, of preparation, and of looks at the accuracy.
         steps: Of an optimizer.
         forward: Images that went through a model while the clock ran.
         backward: Images whose gradients went back.
@@ -118,15 +118,13 @@ class Ledger:
     def cost(self) -> dict[str, float]:
         """The account as numbers: seconds, samples, passes, steps, peak memory in MB.
 
-        Samples read from the whole training set at once count as retained ones.
+        What is not of the forget set counts as retained: also the whole training set at once, held-out images, noise.
         """
         return {
             "unlearn_seconds": self.seconds["unlearn"],
             "prep_seconds": self.seconds["prep"],
             "samples_seen_forget": self.samples["forget"],
-            "samples_seen_retain": sum(
-                n for name, n in self.samples.items() if name in ("retain", "train") or "+" in name
-            ),
+            "samples_seen_retain": sum(n for name, n in self.samples.items() if name != "forget"),
             "steps": self.steps,
             "forward_images": self.forward,
             "backward_images": self.backward,
@@ -166,8 +164,18 @@ class Ledger:
 def visited(split: str, samples: int) -> None:
     """Note that so many samples of a split are read without an optimizer step, on the account that runs, if one does.
 
-    Fisher information, saliency masks and the like read data through functions that know no account.
+    Fisher information, saliency masks, scores and the like read data through functions that know no account.
     """
-    ledger = _running.get()
-    if ledger is not None and ledger._since is not None:
+    if (ledger := _on_the_clock()) is not None:
         ledger.samples[split] += samples
+
+
+def went_back(images: int) -> None:
+    """Note a backward pass of so many images beyond the one that each recorded forward pass stands for."""
+    if (ledger := _on_the_clock()) is not None:
+        ledger.backward += images
+
+
+def _on_the_clock() -> Ledger | None:
+    ledger = _running.get()
+    return ledger if ledger is not None and ledger._since is not None else None

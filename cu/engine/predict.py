@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from cu.data.types import Split
 from cu.engine.hardware import Hardware
+from cu.engine.ledger import visited
 from cu.models.types import Classifier, Output
 
 SCORING_BATCH = 512
@@ -33,6 +34,7 @@ class Scores(NamedTuple):
 def predict(model: Classifier, split: Split, hardware: Hardware) -> Scores:
     """The model's outputs on every sample of a split, in the split's order; the model's modes are put back."""
     found: Scores | None = None
+    visited(split.name, len(split))
     with evaluating(model), torch.inference_mode(), hardware.scoring():
         for positions in torch.arange(len(split)).split(SCORING_BATCH):
             output = model(split.eval_view(positions, hardware.placement))

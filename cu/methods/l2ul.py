@@ -65,7 +65,7 @@ class L2ul:
         fixed = {name: 1 - spread(value) for name, value in freedom.items()}
         start = {name: weight.detach().clone() for name, weight in trainable(model).items()}
         place, size = context.hardware.placement, self.recipe.batch_size
-        stream = ExtendedBatches((), images, labels, "adversarial", size, context.seed, "batches/l2ul", place)
+        stream = ExtendedBatches((), images, labels, "forget", size, context.seed, "batches/l2ul", place)
         pairs = RetainPairs(context.batches(task.forget, self.recipe), stream)
 
         def stop(student: Classifier, step: int, pass_ended: bool) -> bool:

@@ -18,6 +18,7 @@ from cu.data.types import UnlearningTask
 from cu.engine import team
 from cu.engine.context import MethodContext
 from cu.engine.fit import cross_entropy, fit
+from cu.engine.ledger import went_back
 from cu.engine.recipe import Recipe
 from cu.methods.random_label import random_labels
 from cu.models.types import Classifier
@@ -76,6 +77,7 @@ def bargained_loss(model: Classifier, batch: Batch | Pair) -> Tensor:
         return cross_entropy(model, batch)
     losses = cross_entropy(model, batch.retain), cross_entropy(model, batch.forget)
     weights = [w for w in model.parameters() if w.requires_grad]
+    went_back(len(batch.retain.labels) + len(batch.forget.labels))
     gradients = (torch.autograd.grad(loss, weights, retain_graph=True, allow_unused=True) for loss in losses)
     retain, forget = (team.averaged(torch.cat([g.flatten() for g in parts if g is not None])) for parts in gradients)
     share_retain, share_forget = bargain(retain, forget)

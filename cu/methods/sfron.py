@@ -133,9 +133,15 @@ class Interleaved:
     epochs: int
 
     def __len__(self) -> int:
-        """Batches per pass on average, rounded up: by it learning rates are scheduled."""
+        """Batches per pass on average, rounded up; learning rates are scheduled by `length`."""
         epochs = max(1, self.epochs)
-        return math.ceil((epochs * len(self.retain) + math.ceil(epochs * len(self.retain) / self.every)) / epochs)
+        return math.ceil(sum(map(self.length, range(epochs))) / epochs)
+
+    def length(self, index: int | str) -> int:
+        """Batches of one pass: those of the retain set, and every pass its own number of forget batches."""
+        start = int(index) * len(self.retain)
+        end = start + len(self.retain)
+        return len(self.retain) + math.ceil(end / self.every) - math.ceil(start / self.every)
 
     def epoch(self, index: int | str) -> Iterator[Batch | Ascent]:
         """The batches of pass `index`."""

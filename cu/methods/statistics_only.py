@@ -59,5 +59,5 @@ class StatisticsOnly:
             for batch in batches.epoch(epoch):
                 with torch.no_grad(), context.hardware.training_precision(), lone_values_allowed(student):
                     student(batch.images)
-                context.ledger.saw(batch.counts)
+                context.ledger.samples.update(batch.counts)
         return student.eval()

@@ -12,12 +12,13 @@ COSTS = ("unlearn_seconds", "prep_seconds", "samples_seen_forget", "samples_seen
 UNKNOWN = float("nan")
 
 
-@metric(keys=tuple(f"eff/{name}" for name in COSTS), direction="lower", needs=("cost",), version=2)
+@metric(keys=tuple(f"eff/{name}" for name in COSTS), direction="lower", needs=("cost",), version=3)
 def unlearning_cost(case: Case, /) -> dict[str, float]:
     """Seconds of unlearning and of preparing for it, samples, steps and megabytes more than before; lower is better.
 
     Scoring, logging and what a process does only once are off the clock. Samples are those of optimizer steps and those
-    that preparation reads, once for each time it does; they do not depend on the hardware.
+    that preparation and looks at the accuracy read, once for each time they do; images made from forget
+    samples count as those, held-out images and noise as retained ones. They do not depend on the hardware.
     """
     assert case.cost is not None
     return {f"eff/{name}": float(case.cost[name]) for name in COSTS}
@@ -58,7 +59,7 @@ def speedup(case: Case, /) -> dict[str, float]:
 
 
 @metric(
-    keys=("eff/samples_vs_retrain", "eff/flops_vs_retrain"), direction="higher", needs=("retrained", "cost"), version=1
+    keys=("eff/samples_vs_retrain", "eff/flops_vs_retrain"), direction="higher", needs=("retrained", "cost"), version=2
 )
 def work_saved(case: Case, /) -> dict[str, float]:
     """Mean samples and operations of retraining over those of unlearning, > 0, higher is better, on any machine.

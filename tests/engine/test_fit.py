@@ -2,6 +2,7 @@ import io
 import math
 from copy import deepcopy
 from dataclasses import replace
+from itertools import islice
 
 import pytest
 import torch
@@ -193,6 +194,30 @@ def test_a_stop_rule_ends_training_at_once(train, make_run):
     assert calls == [(step, step == 5) for step in range(1, 8)]
     assert run.ledger.steps == 7
     assert rows == [5, 7]
+
+
+def test_passes_of_different_lengths_end_where_they_end(toy_data, make_run, make_recipe, make_model):
+    class Growing:
+        """1, 2 and 3 batches, of which none is the mean."""
+
+        def __len__(self):
+            return 2
+
+        def length(self, index):
+            return int(index) + 1
+
+        def epoch(self, index):
+            return islice(batches.epoch(index), self.length(index))
+
+    ends, recipe, run = [], make_recipe(epochs=3), make_run()
+    batches = run.batches(toy_data.train, recipe)
+
+    def look(model, step, pass_ended):
+        ends.extend([step] if pass_ended else [])
+        return False
+
+    fit(make_model(), Growing(), cross_entropy, recipe, run, after_step=look, state=())
+    assert ends == [1, 3, 6]
 
 
 def test_a_loss_that_is_not_a_number_is_a_divergence(train, make_run):

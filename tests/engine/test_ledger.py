@@ -106,9 +106,9 @@ def test_the_account_survives_errors(ledger, clock, block, expected):
 def test_samples_are_booked_by_split(ledger):
     ledger.saw({"forget": 3, "retain": 5})
     ledger.saw({"retain": 4})
-    ledger.saw({"train": 7})
+    ledger.saw({"train": 7, "val": 2, "noise": 1, "forget+retain": 6})
     cost = ledger.cost()
-    assert (cost["samples_seen_forget"], cost["samples_seen_retain"], cost["steps"]) == (3, 16, 3)
+    assert (cost["samples_seen_forget"], cost["samples_seen_retain"], cost["steps"]) == (3, 5 + 4 + 7 + 2 + 1 + 6, 3)
 
 
 def test_credit_adds_work_done_elsewhere(ledger, clock, hardware):

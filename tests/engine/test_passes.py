@@ -68,6 +68,21 @@ def test_preparation_that_reads_data_is_seen(original, toy_tasks, hardware):
     assert cost["backward_images"] == len(task.retain) + 6
 
 
+def test_scores_and_looks_at_the_accuracy_read_data(original, toy_tasks, make_run, hardware):
+    run, task = make_run(), toy_tasks["sample"]
+    run.accuracy(original, task.retain)  # before the clock runs
+    with run.ledger.running():
+        run.accuracy(original, task.val)
+        with run.ledger.preparing():
+            predict(original, task.forget, hardware)
+        with run.ledger.paused():
+            run.accuracy(original, task.retain)
+    cost = run.ledger.cost()
+    assert (cost["samples_seen_retain"], cost["samples_seen_forget"]) == (len(task.val), len(task.forget))
+    assert cost["forward_images"] == len(task.val) + len(task.forget)
+    assert cost["steps"] == 0
+
+
 def test_operations_of_a_linear_network():
     model = Classifier(nn.Sequential(nn.Flatten(), nn.Linear(12, 5, bias=False)), build_head("linear", 5, 3, 8))
     found = flops_per_image(model, (3, 2, 2))

@@ -49,6 +49,14 @@ def batch_of(split, name, count=24):
     return Batch(split.eval_view(chosen), split.labels[chosen], {name: count})
 
 
+def test_a_bargained_step_sends_each_image_back_twice(original, toy_tasks, make_run):
+    task, run = toy_tasks["class"], make_run()
+    pair = Pair(batch_of(task.forget, "forget", 7), batch_of(task.retain, "retain", 11))
+    with run.ledger.running():
+        bargained_loss(original, pair).backward()
+    assert (run.ledger.forward, run.ledger.backward) == (7 + 11, 2 * (7 + 11))
+
+
 def test_the_gradient_of_the_loss_is_the_scaled_sum_of_unit_gradients(original, toy_tasks):
     task, weights = toy_tasks["class"], list(original.parameters())
     wrong = task.forget.relabelled((task.forget.labels + 1) % 4)

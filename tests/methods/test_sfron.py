@@ -77,6 +77,27 @@ def test_the_number_of_forget_steps_is_that_of_the_released_counter(retain, ever
     assert found == expected
 
 
+@pytest.mark.parametrize(("retain", "every", "epochs"), [(4, 10, 10), (9, 5, 10), (7, 3, 2), (10, 5, 4)])
+def test_each_pass_knows_its_own_number_of_batches_by_which_rates_are_scheduled(retain, every, epochs):
+    stream = Interleaved(Fixed("f", 2), Fixed("r", retain), every=every, ascent=1.0, epochs=epochs)
+    lengths = [len(list(stream.epoch(k))) for k in range(epochs)]
+    assert [stream.length(k) for k in range(epochs)] == lengths
+    assert len(stream) == math.ceil(sum(lengths) / epochs)
+
+
+def test_the_learning_rate_falls_at_the_ends_of_passes_of_different_lengths(original, toy_tasks, make_run, make_recipe):
+    """4 retain batches a pass; forget batches come before the 1st, 4th, 7th, 10th, 13th and 16th of the 16."""
+    rates = []
+
+    def watched(values, step):
+        rates.append((step, values["lr"]))
+
+    recipe = make_recipe(lr=0.04, epochs=4, batch_size=32, schedule="cosine")
+    sfron(recipe).unlearn(original, toy_tasks["class"], make_run(log=watched))
+    assert [step for step, _ in rates] == [6, 11, 16, 22]
+    assert [rate for _, rate in rates] == pytest.approx([0.02 * (1 + math.cos(math.pi * k / 4)) for k in range(1, 5)])
+
+
 def test_the_ascent_loss_is_minus_the_weighted_sum(original, toy_tasks, make_recipe):
     split = toy_tasks["class"].forget
     batch = Batch(split.eval_view(torch.arange(len(split))), split.labels, {})

@@ -43,6 +43,7 @@ def test_no_weight_moves_but_statistics_do(original, toy_tasks, make_run):
         assert torch.equal(own, theirs)
     assert not torch.equal(model.encoder[1].running_mean, original.encoder[1].running_mean)
     assert run.ledger.samples == {"forget": 2 * len(task.forget)}
+    assert run.ledger.steps == 0, "there is no optimizer"
 
 
 def test_statistics_after_one_batch_by_hand(original, toy_tasks, make_run):
