@@ -155,8 +155,10 @@ IMPOSSIBLE = [
     ("scar", ("scenario=sample", "scenario.count=269"), "method=scar finds no wrong class with two retain samples"),
     ("scrub", ("method.rewind=true", "dataset.val_fraction=0.004"), "method.rewind=true finds no val samples of the"),
     ("contrastive", ("dataset.val_fraction=0.004",), "method.stop_on=val finds no val samples to look at"),
+    ("contrastive_matching", ("method.stop_on=val", "dataset.val_fraction=0.004"),
+     "method.stop_on=val finds no val samples of the forgotten classes"),
     ("cmf", ("method@method.base=not", "method.base.layers=[99]"), "method.layers: there is no layer 99"),
-]
+]  # fmt: skip
 
 
 @pytest.mark.parametrize(("method", "words", "message"), IMPOSSIBLE)
