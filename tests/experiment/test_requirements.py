@@ -124,6 +124,8 @@ CONTRADICTIONS = [
      "method.erase.optimizer.nesterov=true needs method.erase.optimizer.momentum above 0"),
     (("method=finetune", "method.recipe.optimizer.nesterov=true", "method.recipe.optimizer.momentum=0"),
      "method.recipe.optimizer.nesterov=true needs method.recipe.optimizer.momentum above 0"),
+    (("method=cmf", "method@method.base=cf_k", "method.base.layers=1"),
+     "method.base.layers=1 is the last layer alone, which method gives the class means; take 2 or more"),
     (("method=rum", f"{LOW}=logit_mask"), "method.low is meant for class scenarios only; what method forgets are sam"),
     (("method=rum", f"{LOW}=l1_sparse", "method.low.plain_epochs=11"),
      "method.low.plain_epochs must be at most method.low.recipe.epochs=10"),
