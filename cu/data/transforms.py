@@ -124,6 +124,8 @@ def cropped(images: Tensor, padding: int, offsets: Tensor) -> Tensor:
     A window's line is a run of bytes in the padded images, so the windows are lines chosen by where they begin.
     """
     batch, channels, height, width = images.shape
+    if not batch:
+        return images  # no bytes to take lines from
     padded = F.pad(images, (padding,) * 4)
     top, left = sent(offsets, images.device).view(2, batch, 1, 1)
     plane = torch.arange(batch * channels, device=images.device).view(batch, channels, 1) * padded[0, 0].numel()

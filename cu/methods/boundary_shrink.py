@@ -12,7 +12,7 @@ from torch import Tensor
 from cu.data.types import Split, UnlearningTask
 from cu.engine.context import MethodContext
 from cu.engine.fit import cross_entropy, fit
-from cu.engine.numerics.attack import fgsm, on_pixels, pixels_of, predicted
+from cu.engine.numerics.attack import fgsm, on_pixels, pixels_of
 from cu.engine.predict import SCORING_BATCH
 from cu.engine.recipe import Recipe
 from cu.errors import ConfigError
@@ -70,11 +70,9 @@ class BoundaryShrink:
         for positions in torch.arange(len(forget)).split(SCORING_BATCH):
             pixels, labels = pixels_of(forget, positions, context.hardware)
             attacked = fgsm(logits, pixels, labels, self.epsilon)
-            found.append(
-                runner_up(logits(attacked).detach(), labels)
-                if self.failed == "runner_up"
-                else predicted(logits, attacked)
-            )
+            with torch.no_grad():
+                said = logits(attacked)
+            found.append(runner_up(said, labels) if self.failed == "runner_up" else said.argmax(1))
         return torch.cat(found)
 
 

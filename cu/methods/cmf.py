@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from copy import deepcopy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Annotated
 
 import torch
@@ -12,9 +12,15 @@ from annotated_types import Gt
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from cu.config.contradictions import require_consistent
 from cu.data.types import ScenarioKind, Split, UnlearningTask
 from cu.engine.context import MethodContext
 from cu.engine.predict import predict
+from cu.methods.cf_k import CfK
+from cu.methods.eu_k import EuK
+from cu.methods.head_only import HeadOnly
+from cu.methods.logit_mask import LogitMask
+from cu.methods.scissorhands import Scissorhands
 from cu.methods.types import (
     BOTH_SETS,
     Method,
@@ -41,7 +47,7 @@ class ClassMeanFeatures:
     between rounds, not at every step, so that any method can be the base.
 
     Attributes:
-        base: The method, with its settings for one round.
+        base: The method, with its settings for one round; it changes more than the last layer.
         rounds: How often it runs.
         scale: Of the logits, the inverse of a temperature.
     """
@@ -64,6 +70,14 @@ class ClassMeanFeatures:
         """Those of the base."""
         return scenarios_of(self.base)
 
+    def contradictions(self, at: str) -> Iterator[str]:
+        """The base has more to change than the last layer."""
+        for name, method in methods_within(self.base, f"{at}.base"):
+            if isinstance(method, HeadOnly | LogitMask):
+                yield f"{name} changes nothing before the last layer, which {at} gives the class means; take another"
+            elif isinstance(method, CfK | EuK | Scissorhands) and method.layers == 1:
+                yield f"{name}.layers=1 is the last layer alone, which {at} gives the class means; take 2 or more"
+
     def check(self, model: Classifier, task: UnlearningTask) -> None:
         """As the base, and there are features to move."""
         require_features("method=cmf", model)
@@ -71,6 +85,7 @@ class ClassMeanFeatures:
 
     def unlearn(self, model: Classifier, task: UnlearningTask, context: MethodContext) -> Classifier:
         """`model` after all rounds, with class means as its last layer."""
+        require_consistent(self)
         student = self.with_means(model, task, context)
         for _ in range(self.rounds):
             student = self.with_means(self.base.unlearn(student, task, context), task, context)
@@ -97,6 +112,15 @@ class ClassMeanFeatures:
                 layer.bias.zero_()
         layer.requires_grad_(False)
         return copy
+
+
+def methods_within(method: Method, at: str) -> Iterator[tuple[str, Method]]:
+    """A method and those it is made of, each with what it is called as one types it."""
+    yield at, method
+    for field in fields(method) if is_dataclass(method) else ():
+        part = getattr(method, field.name)
+        if hasattr(part, "unlearn"):
+            yield from methods_within(part, f"{at}.{field.name}")
 
 
 def last_inputs(model: Classifier, split: Split, context: MethodContext) -> Tensor:

@@ -22,8 +22,9 @@ from cu.engine.fit import fit
 from cu.engine.freezing import frozen_teacher
 from cu.engine.recipe import Recipe
 from cu.engine.taps import tapped
+from cu.errors import ConfigError
 from cu.methods.matching_distance import Distance, DistanceName, Match
-from cu.methods.matching_level import Watch, probing
+from cu.methods.matching_level import Watch, probing, require_levels
 from cu.methods.matching_target import denial, joined, masked_shares
 from cu.methods.types import BOTH_SETS, Need
 from cu.models.types import Classifier, Output
@@ -97,13 +98,27 @@ class ContrastiveMatching:
         look = Need("validation data", "method.stop_on=val", "method.stop_on to never", scenarios=("class",))
         return (*BOTH_SETS, Need("validation data", scenarios=("sample",)), *([look] if self.stop_on == "val" else []))
 
+    def check(self, model: Classifier, task: UnlearningTask) -> None:
+        """There are held-out samples to look like in sample scenarios, and levels to stop at where `stop_on` does."""
+        if task.scenario == "sample" and not len(task.val):
+            raise ConfigError(
+                "method=contrastive_matching has no val samples that forget samples could look like; "
+                "set dataset.val_fraction above 0"
+            )
+        if self.looks(task):
+            require_levels(task)
+
+    def looks(self, task: UnlearningTask) -> bool:
+        """Whether probes say when to stop."""
+        return self.stop_on == "val" and task.scenario == "class"
+
     def unlearn(self, model: Classifier, task: UnlearningTask, context: MethodContext) -> Classifier:
         """`model` after `recipe.epochs` passes over `task.forget`."""
+        self.check(model, task)
         forget = context.batches(task.forget, self.recipe, self.forget_size)
         pairs = PairedBatches(forget, context.batches(task.retain, self.recipe), self.omega, "random")
         held_out = context.batches(task.val, self.recipe) if task.scenario == "sample" else None
-        looks = self.stop_on == "val" and task.scenario == "class"
-        watch = Watch(probing(task, context), model, self.stop_every) if looks else None
+        watch = Watch(probing(task, context), model, self.stop_every) if self.looks(task) else None
         teacher, source = frozen_teacher(model), context.generator("directions")
         state: list[Stateful] = [source, *([watch] if watch else [])]
         loss = partial(self.loss, teacher, task.forget_classes, source, watch=watch)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from copy import deepcopy
@@ -21,6 +22,8 @@ from cu.engine.recipe import Recipe
 from cu.methods.esc import erased, singular_directions, with_erasure_of
 from cu.methods.types import FORGET_SET, Need
 from cu.models.types import Classifier
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +58,11 @@ class EscT:
         assert isinstance(student, Masked)
         kept = student.mask.detach() > self.threshold
         if kept.all():
+            log.warning(
+                "warning: esc_t leaves the weights as they were: nothing is erased, since no entry of the mask fell to "
+                "method.threshold=%s; raise it, or train the mask for longer",
+                self.threshold,
+            )
             return deepcopy(model).eval()
         remaining = directions * kept
         return erased(model, remaining @ remaining.T)

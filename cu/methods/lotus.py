@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from copy import deepcopy
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from cu.methods.bad_teacher import drawn
 from cu.methods.types import BOTH_SETS, Need
 from cu.models.types import Classifier
 
+log = logging.getLogger(__name__)
 REACHED = -0.01  # difference of accuracies from which on the released code unlearns no further
 
 
@@ -71,6 +73,10 @@ class Lotus:
         tempering = Tempering(frozen_teacher(model), self.alpha, self.unseen_accuracy(model, task, context))
         tempering.look(context.accuracy(model, task.forget))
         if tempering.reached:
+            log.warning(
+                "warning: lotus leaves the weights as they were: the forget set is known no better than val samples "
+                "from the start, which is where it ends"
+            )
             return deepcopy(model).eval()
 
         def stop(student: Classifier, step: int, pass_ended: bool) -> bool:

@@ -50,7 +50,10 @@ class Probing:
         labels = self.labels()
         kept = ~np.isin(labels, self.gone)
         if len(np.unique(labels[kept])) < 2:
-            raise ConfigError("method.stop_on=val needs at least two classes that are not forgotten")
+            raise ConfigError(
+                "method.stop_on=val drew training samples of fewer than two classes that are not forgotten; "
+                "set method.stop_on to never"
+            )
         head = logistic_probe(PENALTY).fit(known[kept], labels[kept])
         through = [head.decision_function(part).reshape(len(part), -1) for part in (known, judged)]
         return self.found(through[0], through[1]), self.found(known, judged)
@@ -85,15 +88,26 @@ class Probing:
         return torch.cat(parts).numpy()
 
 
-def probing(task: UnlearningTask, context: MethodContext) -> Probing:
-    """Probes for a task, on a random part of its training samples in which each class has its share.
+def require_levels(task: UnlearningTask) -> None:
+    """Check that a task has what levels are estimated from.
 
     Raises:
-        ConfigError: No validation sample is of a forgotten class.
+        ConfigError: No validation sample is of a forgotten class, or fewer than two classes are kept.
     """
+    if len(task.of_forget_classes(task.val)) == 0:
+        raise ConfigError(
+            "method.stop_on=val finds no val samples of the forgotten classes to look at; "
+            "set dataset.val_fraction above 0, or method.stop_on to never"
+        )
+    if len(set(task.retain.labels.unique().tolist()) - set(task.forget_classes)) < 2:
+        raise ConfigError(
+            "method.stop_on=val needs at least two classes that are not forgotten; set method.stop_on to never"
+        )
+
+
+def probing(task: UnlearningTask, context: MethodContext) -> Probing:
+    """Probes for a task that has levels, on a random part of its training samples in which each class has its share."""
     judged = task.of_forget_classes(task.val)
-    if len(judged) == 0:
-        raise ConfigError("method.stop_on=val finds no validation samples of the forgotten classes")
     share = min(1.0, PROBED / (len(task.retain) + len(task.forget)))
     source = context.generator("probing")
     retain, forget = (some(split, math.ceil(share * len(split)), source) for split in (task.retain, task.forget))

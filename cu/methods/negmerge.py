@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Annotated, ClassVar
 
 import torch
-from annotated_types import Ge, MinLen
+from annotated_types import Ge, Gt, MinLen
 from torch import Tensor
 
 from cu.data.batches.shuffled import ShuffledBatches
@@ -32,14 +32,14 @@ class NegMerge:
 
     Attributes:
         recipe: How to descend, but for its epochs.
-        epochs: Of each of the K models.
+        epochs: Of each of the K models; one that stays as it was would agree with none.
         scale: λ; 0 leaves the original.
     """
 
     needs: ClassVar[tuple[Need, ...]] = FORGET_SET
 
     recipe: Recipe
-    epochs: Annotated[tuple[Annotated[int, Ge(0)], ...], MinLen(1)]
+    epochs: Annotated[tuple[Annotated[int, Gt(0)], ...], MinLen(1)]
     scale: Annotated[float, Ge(0)]
 
     def unlearn(self, model: Classifier, task: UnlearningTask, context: MethodContext) -> Classifier:

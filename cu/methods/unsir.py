@@ -37,7 +37,7 @@ class Unsir:
         noise_size: Noise images per forgotten class.
         noise_per_retain: Noise images of each forgotten class per retain sample in an epoch of `impair`; the released
             code means 20 copies of 256 images for 8,000 samples, but its loop makes 20 copies of 3 images. Each image
-            comes as often as any other, up to one.
+            comes as often as any other, up to one; at least one comes.
         noise_labels: What noise is labelled with in `impair`: `own`, the class it was made for, or `first`, class 0
             whatever that class is, as in the released notebook.
         noise_steps: Adam steps on the noise.
@@ -65,7 +65,8 @@ class Unsir:
             noise, labels = self.noise(model, task, context)
         retain = some_of_each_class(task.retain, self.retain_per_class, context.generator("unsir/retain"))
         samples = context.batches(retain, self.impair)
-        chosen = torch.arange(round(self.noise_per_retain * len(retain)) * len(task.forget_classes)) % len(labels)
+        copies = max(1, round(self.noise_per_retain * len(retain)))  # without noise there would be nothing to impair
+        chosen = torch.arange(copies * len(task.forget_classes)) % len(labels)
         mixed = ExtendedBatches(
             samples.splits,
             noise[chosen],

@@ -88,3 +88,9 @@ def test_views_do_not_depend_on_the_layout(images, channels_last):
     expected = reference.normalize(naive.float() / 255, list(MEAN), list(STD))
     torch.testing.assert_close(view, expected, atol=1e-5, rtol=1e-5)
     assert view.is_contiguous(memory_format=torch.channels_last if channels_last else torch.contiguous_format)
+
+
+@pytest.mark.parametrize("how", [{}, {"crop": 2, "flip": True}, {"crop_scale": (0.3, 1.0), "flip": True}])
+def test_no_images_have_no_views(images, how):
+    transform = Transform(mean=MEAN, std=STD, augment=True, **how)
+    assert transform.train(images[:0], generator()).shape == (0, 3, 7, 9)

@@ -124,6 +124,8 @@ CONTRADICTIONS = [
      "method.erase.optimizer.nesterov=true needs method.erase.optimizer.momentum above 0"),
     (("method=finetune", "method.recipe.optimizer.nesterov=true", "method.recipe.optimizer.momentum=0"),
      "method.recipe.optimizer.nesterov=true needs method.recipe.optimizer.momentum above 0"),
+    (("method=cmf", "method@method.base=cf_k", "method.base.layers=1"),
+     "method.base.layers=1 is the last layer alone, which method gives the class means; take 2 or more"),
     (("method=rum", f"{LOW}=logit_mask"), "method.low is meant for class scenarios only; what method forgets are sam"),
     (("method=rum", f"{LOW}=l1_sparse", "method.low.plain_epochs=11"),
      "method.low.plain_epochs must be at most method.low.recipe.epochs=10"),
@@ -155,8 +157,10 @@ IMPOSSIBLE = [
     ("scar", ("scenario=sample", "scenario.count=269"), "method=scar finds no wrong class with two retain samples"),
     ("scrub", ("method.rewind=true", "dataset.val_fraction=0.004"), "method.rewind=true finds no val samples of the"),
     ("contrastive", ("dataset.val_fraction=0.004",), "method.stop_on=val finds no val samples to look at"),
+    ("contrastive_matching", ("method.stop_on=val", "dataset.val_fraction=0.004"),
+     "method.stop_on=val finds no val samples of the forgotten classes"),
     ("cmf", ("method@method.base=not", "method.base.layers=[99]"), "method.layers: there is no layer 99"),
-]
+]  # fmt: skip
 
 
 @pytest.mark.parametrize(("method", "words", "message"), IMPOSSIBLE)

@@ -32,6 +32,14 @@ def test_shrinking_labels_are_the_classes_across_the_boundary(original, toy_data
     assert torch.equal(dropped.labels, across[succeeded])
 
 
+@pytest.mark.parametrize("failed", ["runner_up", "keep", "drop"])
+def test_only_the_attack_itself_goes_backwards(original, toy_data, make_run, make_recipe, failed):
+    run, split = make_run(), toy_data.train
+    with run.ledger.running():
+        shrink(make_recipe(), failed=failed).relabelled(original, split, run)
+    assert (run.ledger.forward, run.ledger.backward) == (2 * len(split), len(split))
+
+
 def test_shrinking_is_training_on_those_labels(original, toy_tasks, make_run, make_recipe, same_weights):
     method, task = shrink(make_recipe(lr=0.02)), toy_tasks["class"]
     model = method.unlearn(original, task, make_run())

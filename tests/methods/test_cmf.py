@@ -4,13 +4,20 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from cu.config.contradictions import contradictions
 from cu.engine.predict import accuracy, predict
 from cu.errors import ConfigError
 from cu.methods.cf_k import CfK
 from cu.methods.cmf import ClassMeanFeatures
+from cu.methods.eu_k import EuK
+from cu.methods.head_only import HeadOnly
+from cu.methods.logit_mask import LogitMask
 from cu.methods.original import Original
 from cu.methods.random_label import RandomLabel
+from cu.methods.rum import Rum
+from cu.methods.scissorhands import Scissorhands
 from cu.methods.types import Need
+from cu.methods.weight_negation import Negation
 
 
 @dataclass
@@ -57,8 +64,42 @@ def test_needs_name_the_settings_of_the_base():
     assert (own.because, own.instead) == ("method.base.stop_on=val", "method.base.stop_on to test")
 
 
-def test_a_base_that_trains_the_last_layer_alone_has_nothing_to_do(original, toy_tasks, make_run, make_recipe):
-    method = ClassMeanFeatures(base=CfK(recipe=make_recipe(), layers=1), rounds=1, scale=10.0)
-    with pytest.raises(ConfigError, match=r"^nothing is left to train") as caught:
+def idle_bases(recipe):
+    """Methods that have nothing but the last layer to train, to trim or to hide, and what they are refused for."""
+    return {
+        "head_only": (HeadOnly(recipe=recipe), "method.base changes nothing before the last layer"),
+        "logit_mask": (LogitMask(), "method.base changes nothing before the last layer"),
+        "cf_k": (CfK(recipe=recipe, layers=1), "method.base.layers=1 is the last layer alone"),
+        "eu_k": (EuK(recipe=recipe, layers=1), "method.base.layers=1 is the last layer alone"),
+        "scissorhands": (
+            Scissorhands(recipe=recipe, trim=0.1, layers=1, forget_weight=0.1),
+            "method.base.layers=1 is the last layer alone",
+        ),
+        "rum": (
+            Rum(low=Original(), medium=CfK(recipe=recipe, layers=1), high=Original()),
+            "method.base.medium.layers=1 is the last layer alone",
+        ),
+    }
+
+
+@pytest.mark.parametrize("name", ["head_only", "logit_mask", "cf_k", "eu_k", "scissorhands", "rum"])
+def test_a_base_for_the_last_layer_alone_is_refused_beforehand(original, toy_tasks, make_run, make_recipe, name):
+    base, message = idle_bases(make_recipe(batchnorm="frozen"))[name]
+    method = ClassMeanFeatures(base=base, rounds=1, scale=10.0)
+    (line,) = contradictions(method, "method")
+    assert line.startswith(message)
+    with pytest.raises(ConfigError, match=message):
         method.unlearn(original, toy_tasks["class"], make_run())
-    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", [CfK, EuK])
+def test_a_base_for_two_layers_moves_the_one_before_the_last(original, toy_tasks, make_run, make_recipe, kind):
+    method = ClassMeanFeatures(base=kind(recipe=make_recipe(), layers=2), rounds=1, scale=10.0)
+    assert not list(contradictions(method, "method"))
+    model = method.unlearn(original, toy_tasks["class"], make_run())
+    assert not torch.equal(model.head.projector[2].weight, original.head.projector[2].weight)
+
+
+def test_the_layers_to_negate_are_places_and_not_a_count(make_recipe):
+    base = Negation(recipe=make_recipe(), layers=(1,))
+    assert not list(contradictions(ClassMeanFeatures(base=base, rounds=1, scale=10.0), "method"))

@@ -64,3 +64,15 @@ def test_samples_that_are_wrong_already_do_not_count(original, toy_tasks, make_r
     expected = sum(-logits[i].log_softmax(0)[labels[i]] for i in range(2, 6)) / 4
     loss = EscT(recipe=make_recipe(), threshold=0.5).loss(original, Batch(images, labels, {"forget": 6}))
     assert loss.item() == pytest.approx(-expected.item(), rel=1e-4)
+
+
+@pytest.mark.parametrize(("epochs", "said"), [(0, 1), (20, 0)])
+def test_a_mask_that_hides_nothing_leaves_the_original_and_that_is_said(
+    original, toy_tasks, make_run, make_recipe, same_weights, caplog, epochs, said
+):
+    recipe = make_recipe(lr=100.0, epochs=epochs, batch_size=16, momentum=0.0, weight_decay=0.0)
+    model = EscT(recipe=recipe, threshold=0.5).unlearn(original, toy_tasks["class"], make_run())
+    lines = [record.getMessage() for record in caplog.records]
+    assert len(lines) == said
+    assert all(line.startswith("warning: esc_t leaves the weights as they were") for line in lines)
+    assert same_weights(model, original) == bool(said)

@@ -76,10 +76,17 @@ def test_it_ends_when_the_forget_set_is_known_no_better(original, toy_tasks, mak
     assert run.ledger.samples["retain"] == 2 * round(0.3 * len(task.retain))
 
 
-def test_what_is_known_no_better_from_the_start_is_left(original, toy_tasks, make_run, make_recipe, same_weights):
+def test_what_is_known_no_better_from_the_start_is_left_and_that_is_said(
+    original, toy_tasks, make_run, make_recipe, same_weights, caplog
+):
     task = toy_tasks["sample"]
     wrong = replace(task, forget=task.forget.relabelled((task.forget.labels + 1) % 4))
     assert same_weights(lotus(make_recipe()).unlearn(original, wrong, make_run()), original)
+    (record,) = caplog.records
+    assert record.getMessage().startswith("warning: lotus leaves the weights as they were: the forget set is known no")
+    caplog.clear()
+    lotus(make_recipe(epochs=1)).unlearn(original, task, make_run())
+    assert not caplog.records
 
 
 def test_validation_data_are_needed_for_samples(original, toy_tasks, make_run, make_recipe):

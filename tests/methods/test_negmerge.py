@@ -3,7 +3,10 @@ from dataclasses import replace
 import pytest
 import torch
 
+from cu.config.build import composed
+from cu.config.validate import check
 from cu.engine.predict import accuracy
+from cu.errors import ConfigError
 from cu.methods.negmerge import NegMerge, agreed
 
 
@@ -32,6 +35,11 @@ def test_the_outcome_is_the_original_minus_what_agrees(original, toy_tasks, make
             expected = own - 0.7 * sum(parts) / 3 if same else own
             assert model.get_parameter(name).flatten()[entry].item() == pytest.approx(expected, abs=1e-5)
     assert torch.equal(model.encoder[1].running_mean, original.encoder[1].running_mean)
+
+
+def test_a_model_that_is_not_tuned_is_refused_for_it_agrees_with_none():
+    with pytest.raises(ConfigError, match=r"method\.epochs.*greater than 0"):
+        check(composed("method=negmerge")["method"] | {"epochs": [0, 3]}, "method")
 
 
 def test_nothing_is_subtracted_at_scale_0(original, toy_tasks, make_run, make_recipe, same_weights):

@@ -130,3 +130,12 @@ def test_the_released_loop_copies_three_images_of_each_class_and_calls_them_clas
     noise = streams[0]
     assert {label: int((noise.labels == label).sum()) for label in noise.labels.unique().tolist()} == expected
     assert len(noise.images.flatten(1).unique(dim=0)) == 2 * 3
+
+
+def test_there_is_always_noise_to_impair_by(original, toy_tasks, make_run, make_recipe):
+    run = make_run()
+    method = make_method(make_recipe(epochs=1), noise_per_retain=0.0075)
+    assert round(0.0075 * 3 * 20) == 0
+    with run.ledger.running():
+        method.unlearn(original, toy_tasks["class"], run)
+    assert run.ledger.samples["noise"] == 1

@@ -16,6 +16,8 @@ Mask = Mapping[str, Tensor]
 
 def largest(scores: Mapping[str, Tensor], fraction: float) -> dict[str, Tensor]:
     """Masks (bool) by name, True for the floor(`fraction` P) largest of all P scores; ties go to the first."""
+    if not scores:
+        return {}  # no vector is made of no tensors
     ranked = flat(scores).argsort(descending=True, stable=True)
     mask = torch.zeros(len(ranked), dtype=torch.bool, device=ranked.device)
     mask[ranked[: int(Fraction(str(fraction)) * len(ranked))]] = True

@@ -47,3 +47,12 @@ def test_ready_made_images_alone_will_do():
     seen = list(stream((), count=11).epoch(0))
     assert [len(b.labels) for b in seen] == [11]
     assert seen[0].counts == {"forget": 11}
+
+
+def test_a_batch_may_hold_no_sample_of_a_split_that_is_augmented(toy_tasks):
+    split = toy_tasks["sample"].forget.augmented(True).subset(torch.arange(2))
+    seen = list(stream((split,), count=9, size=2).epoch(0))
+    ready = [int((b.images.flatten(1)[:, 0] > 50).sum()) for b in seen]
+    assert [len(b.labels) for b in seen] == [2, 2, 2, 2, 3]
+    assert 2 in ready, "one batch is of ready-made images alone"
+    assert sum(ready) == 9

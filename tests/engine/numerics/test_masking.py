@@ -22,6 +22,10 @@ def test_largest_breaks_ties_by_order():
     assert largest({"a": torch.ones(3), "b": torch.ones(3)}, 0.67)["b"].tolist() == [True, False, False]
 
 
+def test_of_no_scores_none_are_largest():
+    assert largest({}, 0.5) == {}
+
+
 def half_mask(model):
     source = torch.Generator().manual_seed(1)
     return {name: torch.rand(w.shape, generator=source) < 0.5 for name, w in model.named_parameters()}
