@@ -54,9 +54,7 @@ def test_the_general_block_is_four_fifths_in_and_never_the_last():
 def test_an_encoder_with_a_single_part_has_no_general_block(probes):
     torch.manual_seed(0)
     model = Classifier(nn.Sequential(nn.Flatten(), nn.Linear(36, 8)), build_head("projection", 8, 4, 8)).eval()
-    with pytest.raises(
-        ConfigError, match=r"^method\.stop_on=val reads a block before .* to never$"
-    ):
+    with pytest.raises(ConfigError, match=r"^method\.stop_on=val reads a block before .* to never$"):
         Watch(probes, model, every=2)
 
 
