@@ -46,6 +46,11 @@ class ClassMeanFeatures:
     before each of the rounds of the base method and after the last. Differs from the paper in that means are renewed
     between rounds, not at every step, so that any method can be the base.
 
+    The forgotten classes keep a row each, and the last one is the mean of what the network in the end makes of them.
+    Hence accuracy on forgotten images is that of the nearest class mean, a probe of the representation: it does not
+    come down to 0, not even for an encoder that never saw the class (the paper: 67.3 %). Judge it beside the class mean
+    probe (`probe/ncm_forget_test_acc`) of retrained models, not beside accuracies of networks with a head of their own.
+
     Attributes:
         base: The method, with its settings for one round; it changes more than the last layer.
         rounds: How often it runs.

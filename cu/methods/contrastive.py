@@ -49,7 +49,7 @@ class Contrastive:
         joint_forward: One forward pass for both batches, sharing batch statistics, as in the released code.
         stop_on: Where the stop rules (equations 8, 9) look: `val`, `test` (the paper; it peeks), or `never`. Of samples
             with swapped labels (`scenario=confusion`) equation 9 holds from the start: set `never` there.
-        stop_every: Steps between looks; None for once per pass, as in the paper.
+        stop_every: Steps between looks, beside that at the end of each pass; None for that one alone, as in the paper.
         keep_best: Do all passes and return the weights of the look at which held-out accuracy was best: that of the
             retained classes minus that of the forgotten ones; in sample scenarios that of all minus how far the forget
             set's is from it.
@@ -161,8 +161,7 @@ class Contrastive:
         kept = retained(task, task.val if self.stop_on == "val" else task.test)
 
         def stop(model: Classifier, step: int, pass_ended: bool) -> bool:
-            due = pass_ended if self.stop_every is None else step % self.stop_every == 0
-            if not due:
+            if not (pass_ended or (self.stop_every and step % self.stop_every == 0)):
                 return False
             seen = context.accuracy(model, held_out)
             limit = 1 / task.num_classes if task.scenario == "class" else seen

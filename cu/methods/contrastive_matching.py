@@ -74,8 +74,9 @@ class ContrastiveMatching:
         denial_weight: Of the denial, in class scenarios; 0 leaves it out.
         stop_on: `never`, all passes; `val`, in class scenarios a depth is matched until a probe of held-out samples of
             the forgotten classes is down to what a model that never saw them would show, by an estimate from the
-            original alone (see `cu/methods/matching_level.py`), and all at theirs end it.
-        stop_every: Steps between looks.
+            original alone (see `cu/methods/matching_level.py`), and all at theirs end it. An embedding that is the
+            features has the level of these.
+        stop_every: Steps between looks; besides, it looks at the end of each pass.
     """
 
     recipe: Recipe
@@ -106,7 +107,7 @@ class ContrastiveMatching:
                 "set dataset.val_fraction above 0"
             )
         if self.looks(task):
-            require_levels(task)
+            require_levels(model, task)
 
     def looks(self, task: UnlearningTask) -> bool:
         """Whether probes say when to stop."""
@@ -173,11 +174,11 @@ class ContrastiveMatching:
         """The output of a forward pass, and every representation to be matched with its weight."""
         with tapped(student) if self.stage_weight else nullcontext([]) as blocks:
             output = student(images)
-        depths = []
-        if watch is None or "embedding" in watch.open:
+        same, depths = output.encoded is output.embedding, []
+        if watch is None or ("features" if same else "embedding") in watch.open:
             depths.append((self.embedding_weight, output.embedding))
         if watch is None or "features" in watch.open:
-            if output.encoded is not output.embedding:
+            if not same:
                 depths.append((self.feature_weight, output.encoded))
             earlier = blocks[:-1]  # the last one is what enters the head
             depths += [(self.stage_weight / len(earlier), block) for block in earlier]

@@ -24,10 +24,10 @@ from cu.models.types import Classifier
 class Damp:
     """Depth-aware modulation by projection (Hatami, Aalishah and Monosov, arXiv 2604.15166); nothing is trained.
 
-    At the input of every convolution and linear layer, averaged over places, a class has its mean as a prototype. The
-    prototype of each forgotten class minus the mean of the retained ones is a direction to forget; Q is an orthonormal
-    basis of them. The layer's weights W (input channels last) become W - alpha W Q Q'. All prototypes are the
-    original's.
+    At the input of every convolution and linear layer, averaged over places or tokens, a class has its mean as a
+    prototype. The prototype of each forgotten class minus the mean of the retained ones is a direction to forget; Q is
+    an orthonormal basis of them. The layer's weights W (input channels last) become W - alpha W Q Q'. All prototypes
+    are the original's.
 
     The strength grows with how well the layer's input tells the forgotten classes: alpha = `strength` (2 b - 1), b the
     balanced accuracy, not below 1/2, of the nearer of both sides' mean prototypes on the training samples. The paper
@@ -54,10 +54,14 @@ class Damp:
 
 
 def layer_inputs(model: Classifier, split: Split, context: MethodContext) -> dict[str, Tensor]:
-    """By path, the pooled inputs [N, D] of ungrouped convolutions and linear layers, on the CPU."""
+    """By path, the pooled inputs [N, D] of ungrouped convolutions and linear layers, on the CPU.
+
+    Layers that do not see one input per image, such as those of single windows, are left out.
+    """
     with watched(model) as seen:
         predict(model, split, context.hardware)
-    return {path: torch.cat(parts) for path, parts in seen.items()}
+    whole = {path: torch.cat(parts) for path, parts in seen.items()}
+    return {path: inputs for path, inputs in whole.items() if len(inputs) == len(split)}
 
 
 @contextmanager
@@ -67,7 +71,8 @@ def watched(model: Classifier) -> Iterator[dict[str, list[Tensor]]]:
 
     def recorder(path: str):
         def record(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-            seen.setdefault(path, []).append(pooled(inputs[0]).float().cpu())
+            channels = -1 if isinstance(module, nn.Linear) else 1
+            seen.setdefault(path, []).append(pooled(inputs[0], channels).float().cpu())
 
         return record
 

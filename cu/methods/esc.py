@@ -38,12 +38,17 @@ class Esc:
     def unlearn(self, model: Classifier, task: UnlearningTask, context: MethodContext) -> Classifier:
         """A copy of `model` without the forget set's first directions."""
         directions = singular_directions(model, task.forget, context)
-        kept = directions[:, max(1, int(self.share * len(directions))) :]
+        kept = directions[:, erased_count(self.share, len(directions)) :]
         return erased(model, kept @ kept.T)
 
     def framed(self, model: Classifier, weights: Mapping[str, Tensor]) -> Classifier:
         """`model` with the erasure that stored weights have."""
         return with_erasure_of(weights, model)
+
+
+def erased_count(share: float, size: int) -> int:
+    """How many of so many directions are a share of them: rounded down, but at least one."""
+    return max(1, int(share * size))
 
 
 class Erasure(nn.Module):

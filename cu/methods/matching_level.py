@@ -9,9 +9,10 @@ import numpy as np
 import torch
 
 from cu.data.types import Split, UnlearningTask
+from cu.engine.compiling import uncompiled
 from cu.engine.context import MethodContext
 from cu.engine.predict import SCORING_BATCH, predict
-from cu.engine.taps import tapped
+from cu.engine.taps import blocks_of, tapped
 from cu.errors import ConfigError
 from cu.metrics.findings import Floats
 from cu.metrics.representation.probes import logistic_probe
@@ -29,8 +30,9 @@ class Probing:
     **The level.** Early layers are general, late ones special to the classes that were trained (Yosinski et al., "How
     transferable are features in deep neural networks?", NIPS 2014). What a model that never saw a class has of it
     in the end is what the general features give; so the level of the features is the probe at the block four fifths
-    into the original's encoder. The level of the embedding is the probe behind a linear head that the retained classes
-    alone have trained on that block. Nothing is retrained.
+    into the original's encoder, in shallow ones the last but one: the features themselves are what shall change. The
+    level of the embedding is the probe behind a linear head that the retained classes alone have trained on that block;
+    where the embedding is the features, it has none of its own. Nothing is retrained.
 
     Attributes:
         known: Training samples of all classes.
@@ -44,9 +46,19 @@ class Probing:
     gone: tuple[int, ...]
     context: MethodContext
 
-    def levels(self, original: Classifier) -> tuple[float, float]:
-        """The levels of the embedding and of the features, shares of the judged samples that are found."""
+    def levels(self, original: Classifier) -> dict[str, float]:
+        """By depth, `embedding` and `features`, the level: a share of the judged samples that is found.
+
+        Features alone where the embedding is the same.
+
+        Raises:
+            ConfigError: Fewer than two classes are retained, or the encoder has no block before its last.
+        """
         known, judged = (self.block(original, *part) for part in (self.known, (self.judged,)))
+        level = {"features": self.found(known, judged)}
+        scores = predict(original, self.judged, self.context.hardware)
+        if scores.features is scores.embedding:
+            return level
         labels = self.labels()
         kept = ~np.isin(labels, self.gone)
         if len(np.unique(labels[kept])) < 2:
@@ -56,17 +68,18 @@ class Probing:
             )
         head = logistic_probe(PENALTY).fit(known[kept], labels[kept])
         through = [head.decision_function(part).reshape(len(part), -1) for part in (known, judged)]
-        return self.found(through[0], through[1]), self.found(known, judged)
+        return {"embedding": self.found(through[0], through[1]), **level}
 
-    def reached(self, model: Classifier) -> tuple[float, float]:
-        """The probes of the model's embedding and features."""
+    def reached(self, model: Classifier) -> dict[str, float]:
+        """The probes of the model's own depths, as in `levels`."""
         first, second, judged = (predict(model, split, self.context.hardware) for split in (*self.known, self.judged))
-        pairs = (
-            (torch.cat([getattr(first, depth), getattr(second, depth)]), getattr(judged, depth))
-            for depth in ("embedding", "features")
-        )
-        embedding, features = (self.found(known.double().numpy(), seen.double().numpy()) for known, seen in pairs)
-        return embedding, features
+
+        def at(depth: str) -> float:
+            known = torch.cat([getattr(first, depth), getattr(second, depth)])
+            return self.found(known.double().numpy(), getattr(judged, depth).double().numpy())
+
+        depths = ("features",) if judged.features is judged.embedding else ("embedding", "features")
+        return {depth: at(depth) for depth in depths}
 
     def found(self, known: Floats, judged: Floats) -> float:
         """Accuracy on the judged samples [n, D] of a probe trained on the known ones [m, D]."""
@@ -78,22 +91,38 @@ class Probing:
         return np.concatenate([split.labels.cpu().numpy() for split in self.known])
 
     def block(self, model: Classifier, *splits: Split) -> Floats:
-        """The pooled output [n, D] of the block `GENERAL` into the encoder."""
+        """The pooled output [n, D] of the block `GENERAL` into the encoder, see `general_block`."""
         parts = []
         for split in splits:
             with tapped(model) as seen:
                 predict(model, split, self.context.hardware)
             count = len(seen) // math.ceil(len(split) / SCORING_BATCH)
-            parts.append(torch.cat(seen[math.ceil(GENERAL * count) - 1 :: count]).double().cpu())
+            parts.append(torch.cat(seen[general_block(count) :: count]).double().cpu())
         return torch.cat(parts).numpy()
 
 
-def require_levels(task: UnlearningTask) -> None:
-    """Check that a task has what levels are estimated from.
+def general_block(count: int) -> int:
+    """Which of so many blocks, from 0, is `GENERAL` of the way into the encoder; never the last.
 
     Raises:
-        ConfigError: No validation sample is of a forgotten class, or fewer than two classes are kept.
+        ConfigError: There is none before the last.
     """
+    if count < 2:
+        raise ConfigError(
+            "method.stop_on=val reads a block before the encoder's last one, and this encoder has a single "
+            "part with weights; set method.stop_on to never"
+        )
+    return min(math.ceil(GENERAL * count), count - 1) - 1
+
+
+def require_levels(model: Classifier, task: UnlearningTask) -> None:
+    """Check that a network and a task have what levels are estimated from; needs no forward pass.
+
+    Raises:
+        ConfigError: The encoder has one block, no validation sample is of a forgotten class, or fewer than two classes
+            are kept.
+    """
+    general_block(len(blocks_of(uncompiled(model))))
     if len(task.of_forget_classes(task.val)) == 0:
         raise ConfigError(
             "method.stop_on=val finds no val samples of the forgotten classes to look at; "
@@ -125,19 +154,19 @@ class Watch:
     """Looks at the probes between steps: a depth at its level is no longer matched, and all at theirs end it.
 
     Attributes:
-        open: Of `embedding` and `features`, those that are still above their level.
+        open: Of the depths that have a level, `embedding` and `features`, those that are still above it.
     """
 
     def __init__(self, probes: Probing, original: Classifier, every: int) -> None:
-        """Both are open.
+        """All are open.
 
         Args:
             probes: What to look with.
             original: What the levels are estimated by.
-            every: Steps between looks.
+            every: Steps between looks; besides, it looks at the end of each pass.
         """
         self.probes, self.every = probes, every
-        self.levels = dict(zip(("embedding", "features"), probes.levels(original), strict=True))
+        self.levels = probes.levels(original)
         self.open = set(self.levels)
 
     def get_state(self) -> list[str]:
@@ -150,9 +179,9 @@ class Watch:
 
     def __call__(self, model: Classifier, step: int, pass_ended: bool) -> bool:
         """Whether to stop after this step."""
-        if step % self.every:
+        if step % self.every and not pass_ended:
             return False
-        reached = dict(zip(self.levels, self.probes.reached(model), strict=True))
+        reached = self.probes.reached(model)
         self.open = {depth for depth, level in self.levels.items() if reached[depth] > level}
         rows = {
             f"stop/{depth}_{name}": of[depth]

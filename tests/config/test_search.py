@@ -11,6 +11,7 @@ from cu.config.folder import config_folder
 from cu.config.parse import parse
 from cu.config.schema import RunConfig, TrainConfig
 from cu.config.validate import check
+from cu.methods.esc import erased_count
 
 pytestmark = pytest.mark.slow  # dozens of configs
 
@@ -37,6 +38,11 @@ def test_every_search_has_the_same_number_of_different_trials():
     assert {tuple(trials) for trials in found.values()} == {tuple("abcdef")}
     for trials in found.values():
         assert len({str(point) for point in trials.values()}) == 6
+
+
+def test_the_trials_of_esc_erase_different_numbers_of_directions_of_the_network_that_is_searched():
+    shares = [trial.share for trial in OmegaConf.load(FILES["esc"]).trials.values()]
+    assert [erased_count(share, 64) for share in shares] == [1, 2, 3, 6, 12, 25]
 
 
 def test_the_experiment_sweeps_methods_that_have_a_search():

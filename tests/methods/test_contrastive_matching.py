@@ -198,3 +198,25 @@ def test_it_stops_at_a_level_that_is_estimated_without_retraining(original, toy_
     looks = [row for row in rows if "stop/features_probe" in row]
     below = [all(row[f"stop/{d}_probe"] <= row[f"stop/{d}_level"] for d in ("embedding", "features")) for row in looks]
     assert below == [False] * (len(looks) - 1) + [True]
+
+
+def test_looks_rarer_than_steps_are_taken_at_the_end_of_each_pass(original, toy_tasks, make_run, make_recipe):
+    task, rows = toy_tasks["class"], []
+    run = make_run(log=lambda values, step: rows.append((step, values)))
+    method = matching(make_recipe(lr=1e-6, epochs=2, batch_size=32), stop_on="val", stop_every=1000)
+    method.unlearn(original, task, run)
+    looks = [step for step, values in rows if "stop/features_probe" in values]
+    assert looks[0] == math.ceil(len(task.forget) / method.forget_size) * method.omega
+    assert len(looks) == 2 or run.ledger.steps == looks[0]
+
+
+@pytest.mark.parametrize(("open_depths", "matched"), [({"features"}, True), (set(), False)])
+def test_an_embedding_that_is_the_features_is_matched_to_their_level(
+    make_run, make_model, make_recipe, open_depths, matched
+):
+    class Watching:
+        open = open_depths
+
+    model = make_run(build=lambda: make_model("linear")).new_model().eval()
+    output, depths = matching(make_recipe()).seen(model, torch.zeros(2, 1, 6, 6), Watching())  # type: ignore[arg-type]
+    assert [(weight, x is output.embedding) for weight, x in depths] == ([(5.0, True)] if matched else [])

@@ -202,6 +202,24 @@ def test_looks_may_come_every_few_steps(make, original, toy_tasks, make_run, mon
     assert [step for values, step in rows if "stop/limit" in values] == [2, 4, 6]
 
 
+def test_looks_rarer_than_steps_are_taken_at_the_end_of_each_pass(make, original, toy_tasks, make_run, monkeypatch):
+    script = Scripted(forget=[1.0, 0.1], val=[0.5])
+    settings = {"stop_on": "val", "stop_every": 1000, "epochs": 6}
+    steps, rows = stopped_after(make, original, toy_tasks["sample"], make_run, monkeypatch, script, **settings)
+    assert steps == 2 * 3
+    assert [step for values, step in rows if "stop/limit" in values] == [3, 6]
+
+
+def test_the_last_weights_may_be_the_best(make, original, toy_tasks, make_run, monkeypatch, same_weights):
+    """Three steps with a look after every second one: the last is best, and nobody else would look at it."""
+    task, taken = toy_tasks["sample"], {"lr": 0.05, "epochs": 1, "batch_size": 8, "omega": 1}
+    last = make(stop_on="never", **taken).unlearn(original, task, make_run())
+    script = Scripted(forget=[1.0, 0.9], val=[0.5, 0.5, 0.9, 0.9])
+    monkeypatch.setattr(MethodContext, "accuracy", lambda self, model, split: script(model, split))
+    best = make(stop_on="val", stop_every=2, keep_best=True, **taken).unlearn(original, task, make_run())
+    assert same_weights(best, last)
+
+
 @pytest.mark.parametrize("scenario", ["class", "sample"])
 def test_without_validation_samples_the_rule_has_nowhere_to_look(make, original, toy_tasks, make_run, scenario):
     task = toy_tasks[scenario]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
@@ -17,10 +15,12 @@ from cu.data.types import Split
 from cu.engine.hardware import Hardware
 from cu.engine.predict import predict
 from cu.engine.progress import eta_log
+from cu.engine.taps import tapped
 from cu.experiment.audits.context import AuditContext
 from cu.experiment.audits.relearning import drawn
+from cu.experiment.audits.stages import at_depths
 from cu.experiment.audits.types import AuditFindings, beside_all
-from cu.metrics.findings import DEPTHS, Activations, Layers
+from cu.metrics.findings import Activations, Layers
 from cu.models.types import Classifier
 from cu.seeds import generator
 from cu.store.models import StoredModel
@@ -73,31 +73,18 @@ class LayerAudit:
 
 
 def blocks(model: Classifier, split: Split, hardware: Hardware) -> list[np.ndarray]:
-    """Outputs float32 [n, D] of the encoder's blocks at `DEPTHS` even steps, the last one included.
+    """Outputs float32 [n, D] of the encoder's blocks at `DEPTHS` even steps, all places of them; see `blocks_of`.
 
-    Blocks are the direct children of the encoder that have weights, in the order in which they are called.
+    The last is what enters the head.
     """
-    outputs: dict[int, list[Tensor]] = {}
-
-    def recorder(number: int) -> Callable[..., None]:
-        def record(module: nn.Module, inputs: tuple, output: object) -> None:
-            if isinstance(output, Tensor):
-                # A copy: the next block may work in place.
-                outputs.setdefault(number, []).append(output.flatten(1).to("cpu", torch.float32, copy=True))
-
-        return record
-
-    children = [child for child in model.encoder.children() if any(True for _ in child.parameters())]
-    handles = [
-        child.register_forward_hook(recorder(number)) for number, child in enumerate(children or [model.encoder])
-    ]
-    try:
+    with tapped(model, flat) as outputs:
         predict(model, split, hardware)
-    finally:
-        for handle in handles:
-            handle.remove()
-    called = list(outputs.values())
-    return [torch.cat(called[math.ceil(k * len(called) / DEPTHS) - 1]).numpy() for k in range(1, DEPTHS + 1)]
+    return [values.numpy() for values in at_depths(outputs, len(split))]
+
+
+def flat(block: nn.Module, output: Tensor) -> Tensor:
+    """An output as vectors float32 [B, D] on the CPU; a copy, since the next block may work in place."""
+    return output.flatten(1).to("cpu", torch.float32, copy=True)
 
 
 def small(x: np.ndarray) -> np.ndarray:

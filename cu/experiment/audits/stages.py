@@ -8,6 +8,7 @@ from typing import Annotated, ClassVar
 
 import torch
 from annotated_types import Ge
+from torch import Tensor
 
 from cu.data.types import Split
 from cu.engine.hardware import Hardware
@@ -27,8 +28,12 @@ from cu.seeds import generator
 class StageAudit:
     """Look at the pooled outputs of the encoder's blocks, at `DEPTHS` even steps, on part of every split.
 
+    The last depth is what enters the head. Training samples are drawn from both sets in proportion: a probe's answer
+    depends on how much of what it learns from is forgotten, and that share must be the one of probes that see all.
+
     Attributes:
-        max_samples: At most this many random samples of each split, twice as many of the retain set.
+        max_samples: At most this many random samples of each held-out split, and three times as many training samples
+            (and one more, by rounding).
     """
 
     provides: ClassVar[type] = Stages
@@ -51,7 +56,9 @@ class StageAudit:
         task = context.task
         kept = task.test.subset(~torch.isin(task.test.ids, task.test_forget.ids))
         whole = dict(zip(SPLITS, (task.retain, task.forget, task.val, kept, task.test_forget), strict=True))
-        most = {name: self.max_samples * (2 if name == "retain" else 1) for name in SPLITS}
+        share = min(1.0, 3 * self.max_samples / max(1, len(task.retain) + len(task.forget)))
+        trained = {name: math.ceil(share * len(whole[name])) for name in ("retain", "forget")}
+        most = {name: trained.get(name, self.max_samples) for name in SPLITS}
         source = {name: generator(context.forget_seed, f"stages/{name}") for name in SPLITS}
         return {name: drawn(split, most[name], source[name]) for name, split in whole.items()}
 
@@ -66,10 +73,13 @@ def seen(model: Classifier, split: Split, hardware: Hardware) -> list[Prediction
     """One split at every depth."""
     with tapped(model) as outputs:
         logits = predict(model, split, hardware).logits.numpy()
-    count = len(outputs) // max(1, math.ceil(len(split) / SCORING_BATCH))
-    found = []
-    for k in range(1, DEPTHS + 1):
-        # Every forward pass adds the outputs of all blocks; an empty split is looked at with one blank image.
-        features = torch.cat(outputs[math.ceil(k * count / DEPTHS) - 1 :: count]).cpu().numpy()[: len(split)]
-        found.append(Predictions(logits, features, split.labels.cpu().numpy(), split.ids.cpu().numpy()))
-    return found
+    labels, ids = split.labels.cpu().numpy(), split.ids.cpu().numpy()
+    return [Predictions(logits, features.numpy(), labels, ids) for features in at_depths(outputs, len(split))]
+
+
+def at_depths(outputs: list[Tensor], count: int) -> list[Tensor]:
+    """What `tapped` has seen of so many samples at `DEPTHS` even steps [count, D], the last block last; on the CPU."""
+    # Every forward pass adds the outputs of all blocks; an empty split is looked at with one blank image.
+    blocks = len(outputs) // max(1, math.ceil(count / SCORING_BATCH))
+    steps = [math.ceil(k * blocks / DEPTHS) - 1 for k in range(1, DEPTHS + 1)]
+    return [torch.cat(outputs[step::blocks]).cpu()[:count] for step in steps]

@@ -75,7 +75,7 @@ def of_stages(function: Any) -> Any:
         keys=tuple(stage_key(key, depth) for depth in range(1, DEPTHS + 1) for key in spec.keys),
         needs=spec.needs | {Stages},
         margins={stage_key(k, depth): margin for k, margin in spec.margins.items() for depth in range(1, DEPTHS + 1)},
-        version=1,
+        version=2,
     )
     return measured
 

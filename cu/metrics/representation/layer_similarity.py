@@ -31,9 +31,9 @@ def _layers(case: Case) -> Layers:
     return case.findings[Layers]
 
 
-@metric(keys=_keys("original"), needs=(Layers,), margin=COSINE)
+@metric(keys=_keys("original"), needs=(Layers,), version=2, margin=COSINE)
 def layers_to_original(case: Case, /) -> dict[str, float]:
-    """Debiased linear CKA with the original model at five depths of the encoder, from its first block to its last.
+    """Debiased linear CKA with the original model at five depths, from the first block to what enters the head.
 
     `forget`: forget samples and as many retained training samples; `retain`: retained test samples. At most 1, which
     means that the block represents the images as before. The target is the retrained model's value. Kornblith et al.
@@ -43,7 +43,7 @@ def layers_to_original(case: Case, /) -> dict[str, float]:
     return _similarities(found.judged, [found.original], "original")
 
 
-@metric(keys=_keys("retrain"), direction="higher", needs=(Layers, "retrained"), identical=1.0)
+@metric(keys=_keys("retrain"), direction="higher", needs=(Layers, "retrained"), version=2, identical=1.0)
 def layers_to_retrained(case: Case, /) -> dict[str, float]:
     """Debiased linear CKA with the retrained models (mean) at five depths of the encoder, see `layers_to_original`.
 

@@ -42,7 +42,13 @@ def test_stages_and_layers_are_those_of_the_encoder_that_both_share(context):
     found = StageAudit(max_samples=20).examine(context)
     assert len(found.judged.judged) == DEPTHS
     np.testing.assert_array_equal(found.judged.judged[0].forget.embedding, found.judged.original[0].forget.embedding)
-    LayerAudit(max_samples=20).examine(context)
+    layers = LayerAudit(max_samples=20).examine(context)
+    np.testing.assert_array_equal(layers.judged.judged["forget"][0], layers.judged.original["forget"][0])
+    # Only an erasure is between the encoder's last weights and the head.
+    other = isinstance(context.method, Esc)
+    stages = (one[-1].forget.embedding for one in (found.judged.judged, found.judged.original))
+    assert np.allclose(*stages) != other
+    assert np.allclose(layers.judged.judged["forget"][-1], layers.judged.original["forget"][-1]) != other
 
 
 def test_there_is_no_line_between_weights_of_different_networks(context):

@@ -7,7 +7,12 @@ from scipy.stats import norm, ortho_group
 
 from cu.metrics.findings import DEPTHS, Findings, Stages
 from cu.metrics.predictions import ModelPredictions
-from cu.metrics.representation.information import binary_information, difference_index, information_difference
+from cu.metrics.representation.information import (
+    SMALLEST,
+    binary_information,
+    difference_index,
+    information_difference,
+)
 
 
 def information(first, second):
@@ -46,10 +51,29 @@ def test_sides_of_other_sizes_weigh_the_same_and_too_few_are_unknown():
 def test_the_index_of_a_hand_worked_case():
     original, retrained = np.array([0.6, 0.5, 0.1]), np.array([0.2, 0.5, 0.0])
     found = difference_index(np.array([0.4, 0.3, 0.1]), original, retrained)
-    assert found[[0, 2, 3]].tolist() == pytest.approx([0.5, 1.0, 0.2])
+    # In sum over the depths at which it says anything: (.2 + .1) / (.4 + .1).
+    assert found[[0, 2, 3]].tolist() == pytest.approx([0.5, 1.0, 0.6])
     assert np.isnan(found[1])
     assert difference_index(original, original, retrained)[[0, 2, 3]].tolist() == pytest.approx([1, 1, 1])
     assert difference_index(retrained, original, retrained)[[0, 2, 3]].tolist() == pytest.approx([0, 0, 0])
+
+
+def test_nothing_is_said_where_retraining_tells_more_than_the_original():
+    # More is left than in either: no sign of forgetting, whatever (.60 - .45) / (.40 - .45) says.
+    assert np.isnan(difference_index(np.array([0.60]), np.array([0.40]), np.array([0.45]))).all()
+    found = difference_index(np.array([0.60, 0.3]), np.array([0.40, 0.5]), np.array([0.45, 0.1]))
+    assert np.isnan(found[0])
+    assert found[1:].tolist() == pytest.approx([0.5, 0.5])
+
+
+def test_equal_models_that_differ_by_the_draw_of_their_samples_are_not_told_apart():
+    found = []
+    for seed in range(6):
+        rng = np.random.default_rng(seed)
+        x, y = rng.normal(size=(900, 16)), rng.normal(size=(900, 16)) + np.eye(16)[0]
+        found.append(binary_information(x, y, rng))
+    assert max(found) - min(found) < SMALLEST
+    assert max(found) > SMALLEST, "what they tell is no noise"
 
 
 def staged(base, shift, seed):
