@@ -93,11 +93,11 @@ def fit(
     optimizer = recipe.optimizer(weights)
     length = getattr(batches, "length", None)  # of streams whose passes differ
     lengths = [length(epoch) if length else len(batches) for epoch in range(recipe.epochs)]
-    scheduler = recipe.scheduler(optimizer, len(batches), lengths if length else ())
+    scheduler = recipe.scheduler(optimizer, lengths)
     others = None if state is None else tuple(state)
     at = Descent(name, student, optimizer, scheduler, context.ledger, context.trajectory_every, others)
     kept = context.descents.begin(at) if context.descents else None
-    with progress(name, (recipe.epochs - at.epoch) * len(batches) - at.batch) as advance:
+    with progress(name, sum(lengths[at.epoch :]) - at.batch) as advance:
         while at.epoch < recipe.epochs and not at.done:
             if not at.batch:
                 torch.manual_seed(derive_seed(context.seed, f"layers/{at.epoch}"))

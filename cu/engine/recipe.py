@@ -99,15 +99,13 @@ class Recipe:
     clip_norm: Annotated[float, Gt(0)] | None
     batchnorm: Literal["train", "frozen"]
 
-    def scheduler(
-        self, optimizer: torch.optim.Optimizer, steps_per_epoch: int, lengths: Sequence[int] = ()
-    ) -> LambdaLR:
-        """A scheduler to be stepped after every optimizer step; `lengths` are steps by epoch where these differ."""
+    def scheduler(self, optimizer: torch.optim.Optimizer, lengths: Sequence[int]) -> LambdaLR:
+        """A scheduler to be stepped after every optimizer step; `lengths` are the steps of each epoch."""
         ends = list(accumulate(lengths))
-        total = max(1, ends[-1] if ends else self.epochs * steps_per_epoch)
+        total = max(1, sum(lengths))
 
         def factor(step: int) -> float:
-            return self.lr_factor(step, bisect_right(ends, step) if ends else step // steps_per_epoch, total)
+            return self.lr_factor(step, bisect_right(ends, step), total)
 
         return LambdaLR(optimizer, factor)
 

@@ -104,7 +104,7 @@ class Stage:
     def __init__(self, model: Classifier, stream: Stream, loss, recipe: Recipe, context: MethodContext) -> None:
         self.model, self.stream, self.loss, self.recipe, self.context = model, stream, loss, recipe, context
         self.optimizer = recipe.optimizer([p for p in model.parameters() if p.requires_grad])
-        self.scheduler = recipe.scheduler(self.optimizer, len(stream))
+        self.scheduler = recipe.scheduler(self.optimizer, [len(stream)] * recipe.epochs)
 
     def get_state(self) -> dict[str, Any]:
         """Of optimizer and scheduler."""

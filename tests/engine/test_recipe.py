@@ -12,7 +12,7 @@ from cu.errors import ConfigError
 def rates(recipe, steps_per_epoch, steps=None):
     """The learning rate that each optimizer step used."""
     optimizer = recipe.optimizer([nn.Parameter(torch.zeros(1))])
-    scheduler = recipe.scheduler(optimizer, steps_per_epoch)
+    scheduler = recipe.scheduler(optimizer, [steps_per_epoch] * recipe.epochs)
     used = []
     for _ in range(steps or recipe.epochs * steps_per_epoch):
         used.append(optimizer.param_groups[0]["lr"])
