@@ -14,7 +14,6 @@ from torch.nn import functional as F
 
 from cu.data.batches.accompanied import Accompanied, AccompaniedBatches
 from cu.data.batches.pairs import PairedBatches
-from cu.data.batches.shuffled import Batch
 from cu.data.types import UnlearningTask
 from cu.engine.context import MethodContext
 from cu.engine.descent import Stateful
@@ -23,9 +22,9 @@ from cu.engine.freezing import frozen_teacher
 from cu.engine.recipe import Recipe
 from cu.engine.taps import tapped
 from cu.errors import ConfigError
-from cu.methods.matching_distance import Distance, DistanceName, Match
+from cu.methods.matching_distance import Distance, DistanceName, Match, among_retained, like_held_out
 from cu.methods.matching_level import Watch, probing, require_levels
-from cu.methods.matching_target import denial, joined, masked_shares
+from cu.methods.matching_target import denial, masked_shares
 from cu.methods.types import BOTH_SETS, Need
 from cu.models.types import Classifier, Output
 
@@ -40,7 +39,9 @@ class ContrastiveMatching:
     classes do not depend on whether f is among them, so the original's prediction with f masked out estimates what a
     model without f predicts. The second is estimated by the retained samples of c, where the student has them. Hence
     the target of a forget batch: the retain batch, where class c weighs mean over the forget batch of P(c | x, not f).
-    The per-sample assignment is not prescribed, for a class that was never seen is not laid out sample by sample.
+    `match=per_class` asks for P(z | c) of those forget samples that are most likely of c: shirts that look like coats
+    come to lie among coats. Within c no assignment is prescribed, for a class that was never seen is not laid out
+    sample by sample.
     In sample scenarios the forgotten samples shall look unseen: the target is the joint distribution of (embedding,
     label, margin) of held-out samples, each class weighted as the forget batch has it. That is no target for wrong
     labels (`scenario=confusion`): held-out samples are confused as well, and the anchor keeps the layout at fault.
@@ -55,6 +56,12 @@ class ContrastiveMatching:
     goes, and more of them overshoot. The target is a constant, so that nothing is gained by moving retained samples;
     the anchor keeps them where they are.
 
+    **In tenths of the original's distance.** A class that looks like others is near them from the start, and one that
+    looks like none is far away; with the same weight for both the first is left as it is and the second goes too
+    far. So D counts in tenths of the original's distance in the same batch (`relative`): a share of it is worth the
+    same whatever class goes. In sample scenarios the original's distance is mostly that of two random batches, and D
+    counts as it is.
+
     **Weights and passes** were chosen on classes and a seed that no report shows, by probes beside retrained models.
     No retrained model takes part in unlearning.
 
@@ -67,6 +74,7 @@ class ContrastiveMatching:
         distance: `mmd`; `sliced_wasserstein` along random directions; or `adversarial_probe`, how well the best linear
             probe of the batch tells points from targets.
         widths: Of the MMD's kernels, in median distances.
+        relative: In class scenarios a distance counts in tenths of the original's in the same batch.
         embedding_weight: Of the distance in the embedding; 0 leaves it out.
         feature_weight: Of the distance in the features; 0 leaves it out.
         stage_weight: Of the mean distance in the pooled outputs of the encoder's earlier blocks; 0 leaves it out.
@@ -85,6 +93,7 @@ class ContrastiveMatching:
     match: Match
     distance: DistanceName
     widths: tuple[Annotated[float, Gt(0)], ...]
+    relative: bool
     embedding_weight: Annotated[float, Ge(0)]
     feature_weight: Annotated[float, Ge(0)]
     stage_weight: Annotated[float, Ge(0)]
@@ -140,33 +149,26 @@ class ContrastiveMatching:
         forget, retain, unseen = batch.pair.forget, batch.pair.retain, batch.held_out
         parts = [part for part in (forget, retain, unseen) if part]
         sizes = [len(part.labels) for part in parts]
-        whole, depths = self.seen(student, torch.cat([part.images for part in parts]), watch)
-        lost, kept, *others = whole.logits.split(sizes)
-        total = F.cross_entropy(kept, retain.labels) + self.anchored(teacher, whole.embedding.split(sizes)[1], retain)
-        if unseen is None:
-            labels = retain.labels
-            with torch.no_grad():
-                shares = masked_shares(teacher(forget.images).logits, gone)
-            total = total + self.denial_weight * denial(lost, gone)
-        else:
-            labels = unseen.labels
-            shares = F.one_hot(forget.labels, whole.logits.shape[1]).to(whole.logits)
-        distance = Distance(self.match, self.distance, self.widths)
-        for weight, representation in depths:
-            x, kept_there, *unseen_there = representation.split(sizes)
-            y = (unseen_there or [kept_there])[0].detach()
-            if unseen is not None:
-                x, y = joined(x, lost, forget.labels, y, others[0].detach(), labels)
-            total = total + weight * distance(x, shares, y, labels, source)
-        return total
-
-    def anchored(self, teacher: Classifier, embedding: Tensor, retain: Batch) -> Tensor:
-        """The weighted anchor: how far retained embeddings [B, D] have turned from those of the original."""
-        if not self.anchor_weight:
-            return embedding.new_zeros(())
+        images = torch.cat([part.images for part in parts])
+        now = self.seen(student, images, watch)
+        kept, lies = (part.split(sizes)[1] for part in (now[0].logits, now[0].embedding))
+        total = F.cross_entropy(kept, retain.labels)
         with torch.no_grad():
-            before = teacher(retain.images).embedding
-        return self.anchor_weight * (1 - F.cosine_similarity(embedding, before, dim=1)).mean()
+            if unseen is None:
+                before = self.seen(teacher, images, watch)
+                lay = before[0].embedding.split(sizes)[1]
+            else:
+                lay = teacher(retain.images).embedding if self.anchor_weight else lies
+        total = total + self.anchor_weight * (1 - F.cosine_similarity(lies, lay, dim=1)).mean()
+        distance, (output, depths) = Distance(self.match, self.distance, self.widths), now
+        if unseen is not None:
+            return total + like_held_out(distance, depths, output.logits, forget.labels, unseen.labels, source)
+        output_before, depths_before = before
+        shares = masked_shares(output_before.logits[: sizes[0]], gone)
+        total = total + self.denial_weight * denial(output.logits[: sizes[0]], gone)
+        return total + among_retained(
+            distance, depths, depths_before if self.relative else None, shares, retain.labels, source
+        )
 
     def seen(
         self, student: Classifier, images: Tensor, watch: Watch | None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -10,12 +11,16 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from cu.losses.discrepancy import probe_r2, sliced_wasserstein2, weighted_mmd2
-from cu.methods.matching_target import balanced_weights
+from cu.methods.matching_target import balanced_weights, joined
 
 Match = Literal["plain", "weighted", "per_class"]
 DistanceName = Literal["mmd", "sliced_wasserstein", "adversarial_probe"]
 
 DIRECTIONS = 64  # of sliced Wasserstein distances
+TENTH = 0.1  # of the original's distance, in which relative ones count
+LEAST = 0.01  # of the original's distances: nearer samples than these are not told from the targets
+
+Depths = Sequence[tuple[float, Tensor]]  # weights and representations [batch, D], which forget samples begin
 
 
 @dataclass(frozen=True)
@@ -63,3 +68,50 @@ class Distance:
             return probe_r2(x, y, weights)
         directions = F.normalize(torch.randn(DIRECTIONS, x.shape[1], generator=source), dim=1).to(x)
         return sliced_wasserstein2(x, y, weights, directions)
+
+
+def among_retained(
+    distance: Distance, now: Depths, before: Depths | None, shares: Tensor, labels: Tensor, source: torch.Generator
+) -> Tensor:
+    """The weighted distances of forget samples from retained ones, which are taken as constants.
+
+    Args:
+        distance: What is measured at each depth.
+        now: Of the model: the forget samples, then the retained ones.
+        before: Of the original for the same images, in tenths of whose distance each counts, of `LEAST` at least; None:
+            distances count as they are.
+        shares: The classes that the forget samples are taken for, [n, C].
+        labels: Of the retained samples.
+        source: Of random directions.
+    """
+    size, total = len(shares), shares.new_zeros(())
+    for depth, (weight, there) in enumerate(now):
+        value = distance(there[:size], shares, there[size:].detach(), labels, source)
+        if before is not None:
+            then = before[depth][1]
+            unit = TENTH * distance(then[:size], shares, then[size:], labels, source).clamp(min=LEAST)
+            value = value / unit
+        total = total + weight * value
+    return total
+
+
+def like_held_out(
+    distance: Distance, now: Depths, logits: Tensor, labels: Tensor, unseen_labels: Tensor, source: torch.Generator
+) -> Tensor:
+    """The weighted distances of forget samples from held-out ones of their classes, jointly with label and margin.
+
+    Args:
+        distance: What is measured at each depth.
+        now: Of the model: the forget samples, any others, then the held-out ones, which are taken as constants.
+        logits: Of all of them [batch, C].
+        labels: Of the forget samples.
+        unseen_labels: Of the held-out samples.
+        source: Of random directions.
+    """
+    size, unseen = len(labels), len(unseen_labels)
+    shares, total = F.one_hot(labels, logits.shape[1]).to(logits), logits.new_zeros(())
+    for weight, there in now:
+        x, y = there[:size], there[-unseen:].detach()
+        x, y = joined(x, logits[:size], labels, y, logits[-unseen:].detach(), unseen_labels)
+        total = total + weight * distance(x, shares, y, unseen_labels, source)
+    return total

@@ -11,11 +11,19 @@ from cu.data.batches.shuffled import Batch
 from cu.engine.predict import accuracy, predict
 from cu.losses.discrepancy import weighted_mmd2
 from cu.methods.contrastive_matching import ContrastiveMatching
+from cu.methods.matching_distance import Distance, among_retained
 from cu.methods.matching_target import balanced_weights, joined, label_margin, masked_shares
 
 
 def matching(recipe, **settings):
-    plain = {"forget_size": 16, "omega": 2, "match": "weighted", "distance": "mmd", "widths": (0.3, 1.0, 3.0)}
+    plain = {
+        "forget_size": 16,
+        "omega": 2,
+        "match": "weighted",
+        "distance": "mmd",
+        "widths": (0.3, 1.0, 3.0),
+        "relative": False,
+    }
     weights = {
         "embedding_weight": 5.0,
         "feature_weight": 1.0,
@@ -96,6 +104,32 @@ def test_the_loss_is_the_weighted_sum(original, toy_tasks, make_run, make_recipe
             x, y = joined(x, lost.logits, forget.labels, y, target.logits, labels)
         expected += weight * weighted_mmd2(x, y, weights / weights.sum(), method.widths)
     assert found.item() == pytest.approx(expected.item(), rel=1e-4)
+
+
+@pytest.mark.parametrize("match", ["plain", "weighted", "per_class"])
+def test_relative_distances_count_in_tenths_of_those_of_the_original(original, toy_tasks, make_run, make_recipe, match):
+    task, student = toy_tasks["class"], make_run().new_model().eval()
+    batch = Accompanied(Pair(batch_of(task.forget, 6), batch_of(task.retain, 9)), None)
+
+    def distance(model, **settings):
+        weights = {"embedding_weight": 0.0, "feature_weight": 0.0, "anchor_weight": 0.0, "denial_weight": 0.0}
+        method = matching(make_recipe(), match=match, **{**weights, **settings})
+        found = method.loss(original.eval(), (2,), torch.Generator(), model, batch)
+        return (found - F.cross_entropy(model(batch.pair.retain.images).logits, batch.pair.retain.labels)).item()
+
+    for depth in ("embedding_weight", "feature_weight"):
+        now, then = (distance(model, **{depth: 1.0}) for model in (student, original))
+        assert distance(student, **{depth: 3.0}, relative=True) == pytest.approx(3 * now / (then / 10), rel=1e-3)
+
+
+def test_a_class_that_is_like_the_targets_from_the_start_is_not_pushed_without_bound():
+    distance, source = Distance("plain", "mmd", (1.0,)), torch.Generator().manual_seed(0)
+    x, y = torch.randn(200, 2, generator=source), torch.randn(200, 2, generator=source)
+    same = torch.cat([y, y])
+    depths, shares, labels = [(1.0, torch.cat([x, y]))], torch.ones(200, 1), torch.zeros(200).long()
+    found = among_retained(distance, depths, [(1.0, same)], shares, labels, source)
+    even = torch.full((200,), 1 / 200)
+    assert found.item() == pytest.approx(weighted_mmd2(x, y, even, (1.0,)).item() / (0.1 * 0.01), rel=1e-3)
 
 
 def test_features_that_are_the_embedding_are_not_matched_twice(toy_tasks, make_run, make_model, make_recipe):
