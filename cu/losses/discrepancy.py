@@ -6,21 +6,25 @@ import torch
 from torch import Tensor
 
 
-def weighted_mmd2(points: Tensor, targets: Tensor, weights: Tensor, widths: tuple[float, ...]) -> Tensor:
+def weighted_mmd2(
+    points: Tensor, targets: Tensor, weights: Tensor, widths: tuple[float, ...], unit: Tensor | None = None
+) -> Tensor:
     """Squared maximum mean discrepancy between points that weigh the same and targets with weights v.
 
         1/n² sum_ij k(x_i, x_j)  -  2/n sum_ij v_j k(x_i, y_j)  +  sum_ij v_i v_j k(y_i, y_j),
 
     k the mean of Gaussian kernels exp(-d² / (2 s² m²)) over widths s, with m² the median squared distance between all
-    points and targets, taken as a constant. Read as a contrastive loss, the second term pulls points to the targets,
-    the first pushes them from each other. Gradients flow into both sides and are finite where points coincide. It is
-    computed in the precision of its inputs, whatever autocast says.
+    points and targets, or `unit`, taken as a constant. Read as a contrastive loss, the second term pulls points to the
+    targets, the first pushes them from each other. Gradients flow into both sides and are finite where points coincide.
+    It is computed in the precision of its inputs, whatever autocast says.
 
     Args:
         points: float32 or float64 [n, D].
         targets: Same dtype [m, D].
         weights: v, non-negative and of sum 1, [m].
         widths: s of each kernel, positive.
+        unit: m², a positive scalar. Of few points and targets the median is no scale: one of each stay one median
+            apart however near they come, and pull ever harder.
 
     Returns:
         Non-negative scalar of the points' dtype up to rounding; 0 where both are one distribution.
@@ -30,12 +34,17 @@ def weighted_mmd2(points: Tensor, targets: Tensor, weights: Tensor, widths: tupl
     with torch.autocast(device_type=points.device.type, enabled=False):
         everything = torch.cat([points, targets])
         signed = torch.cat([torch.full_like(points[:, 0], 1 / max(1, len(points))), -weights.to(points)])
-        products = everything @ everything.T
-        lengths = products.diagonal()
-        squared = (lengths[:, None] + lengths[None, :] - 2 * products).clamp(min=0)
-        unit = median_distance(squared.detach())
+        squared = squared_distances(everything)
+        unit = median_distance(squared.detach()) if unit is None else unit
         kernel = torch.stack([(-squared / (2 * (width**2) * unit)).exp() for width in widths]).mean(0)
         return signed @ kernel @ signed
+
+
+def squared_distances(points: Tensor) -> Tensor:
+    """Squared Euclidean distances [N, N] between the points [N, D]; their gradients are finite at 0."""
+    products = points @ points.T
+    lengths = products.diagonal()
+    return (lengths[:, None] + lengths[None, :] - 2 * products).clamp(min=0)
 
 
 def median_distance(squared: Tensor) -> Tensor:

@@ -10,7 +10,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from cu.losses.discrepancy import probe_r2, sliced_wasserstein2, weighted_mmd2
+from cu.losses.discrepancy import (
+    median_distance,
+    probe_r2,
+    sliced_wasserstein2,
+    squared_distances,
+    weighted_mmd2,
+)
 from cu.methods.matching_target import balanced_weights, joined
 
 Match = Literal["plain", "weighted", "per_class"]
@@ -29,7 +35,7 @@ class Distance:
 
     Attributes:
         match: `weighted` by class; `plain`, all targets weigh the same; `per_class`, one distance for the points of
-            each class they are taken for, in their shares.
+            each class they are taken for, in their shares; in one unit, for a class may have few.
         name: Of the distance.
         widths: Of the MMD's kernels, in median distances.
     """
@@ -49,21 +55,30 @@ class Distance:
             source: Of random directions.
         """
         if self.match == "per_class":
-            taken, total = shares.argmax(1), x.sum() * 0
+            taken, total, unit = shares.argmax(1), x.sum() * 0, self.unit(x, y)
             for c in taken.unique():
                 own, there = taken == c, labels == c
                 if there.any():
                     even = there[there] / there.sum()
-                    total = total + own.float().mean() * self.measured(x[own], y[there], even, source)
+                    total = total + own.float().mean() * self.measured(x[own], y[there], even, source, unit)
             return total
         weights = balanced_weights(shares, labels) if self.match == "weighted" else None
         even = torch.full_like(y[:, 0], 1 / len(y))
         return self.measured(x, y, even if weights is None else weights, source)
 
-    def measured(self, x: Tensor, y: Tensor, weights: Tensor, source: torch.Generator) -> Tensor:
+    def unit(self, x: Tensor, y: Tensor) -> Tensor | None:
+        """The median squared distance of the whole batch, if the chosen distance has a unit."""
+        if self.name != "mmd":
+            return None
+        with torch.no_grad(), torch.autocast(device_type=x.device.type, enabled=False):
+            return median_distance(squared_distances(torch.cat([x, y])))
+
+    def measured(
+        self, x: Tensor, y: Tensor, weights: Tensor, source: torch.Generator, unit: Tensor | None = None
+    ) -> Tensor:
         """The chosen distance of points from weighted targets."""
         if self.name == "mmd":
-            return weighted_mmd2(x, y, weights, self.widths)
+            return weighted_mmd2(x, y, weights, self.widths, unit)
         if self.name == "adversarial_probe":
             return probe_r2(x, y, weights)
         directions = F.normalize(torch.randn(DIRECTIONS, x.shape[1], generator=source), dim=1).to(x)

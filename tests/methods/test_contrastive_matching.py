@@ -132,6 +132,19 @@ def test_a_class_that_is_like_the_targets_from_the_start_is_not_pushed_without_b
     assert found.item() == pytest.approx(weighted_mmd2(x, y, even, (1.0,)).item() / (0.1 * 0.01), rel=1e-3)
 
 
+def test_a_class_with_one_point_and_one_target_is_let_go_as_they_meet():
+    # With a unit of their own the pull grows without bound as they come near, and training ends in NaN.
+    y, source = torch.randn(20, 3, generator=torch.Generator().manual_seed(0)), torch.Generator()
+    labels = torch.tensor([1] + [0] * 19)
+    pulls = []
+    for apart in (1.0, 0.1, 0.01):
+        x = (y[:1] + torch.tensor([[apart, 0, 0]])).requires_grad_()
+        distance = Distance("per_class", "mmd", (0.3, 1.0))
+        (pull,) = torch.autograd.grad(distance(x, torch.tensor([[0.0, 1.0]]), y, labels, source), x)
+        pulls.append(pull.norm().item())
+    assert pulls[0] > 3 * pulls[1] > 9 * pulls[2] > 0
+
+
 def test_features_that_are_the_embedding_are_not_matched_twice(toy_tasks, make_run, make_model, make_recipe):
     run = make_run(build=lambda: make_model("linear"))
     model, task = run.new_model().eval(), toy_tasks["class"]
