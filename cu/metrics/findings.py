@@ -16,6 +16,8 @@ from cu.metrics.predictions import Floats, ModelPredictions
 
 # At how many depths of an encoder its representation is looked at.
 DEPTHS = 5
+# On how many forget samples at most accuracy is watched while models are trained again.
+WATCHED = 1000
 Activations = Mapping[str, Sequence[Floats]]
 F = TypeVar("F")
 

@@ -78,3 +78,17 @@ def test_it_ends_when_nothing_of_the_forget_set_is_known(original, toy_tasks, ma
     assert passes == int(passes)
     assert 0 < passes < 30
     assert set(run.ledger.samples) == {"forget"}, "images made from forgotten ones count as those"
+
+
+def test_forget_images_and_those_made_from_them_are_both_counted(original, toy_tasks, make_run, make_recipe):
+    task, run, seen = toy_tasks["sample"], make_run(), []
+
+    class Watched(L2ul):
+        def loss(self, start, fixed, model, pair):
+            seen.append(len(pair.forget.labels) + len(pair.retain.labels))
+            return super().loss(start, fixed, model, pair)
+
+    method = Watched(recipe=make_recipe(epochs=1, batch_size=16), copies=3, radius=4.0, step=0.3, steps=2, rigidity=0.0)
+    method.unlearn(original, task, run)
+    # Nothing but the steps: preparation counts on an account that runs.
+    assert run.ledger.samples["forget"] == sum(seen)

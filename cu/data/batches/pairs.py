@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import count
@@ -22,8 +23,8 @@ class Pair:
 
     @property
     def counts(self) -> Mapping[str, int]:
-        """How many samples came from which split."""
-        return {**self.retain.counts, **self.forget.counts}
+        """How many samples came from which split; images made from forget samples are of that one, too."""
+        return Counter(self.retain.counts) + Counter(self.forget.counts)
 
 
 @dataclass(frozen=True, eq=False)

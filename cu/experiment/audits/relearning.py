@@ -19,14 +19,12 @@ from cu.engine.progress import eta_log
 from cu.engine.recipe import Recipe
 from cu.experiment.audits.context import AuditContext
 from cu.experiment.audits.types import AuditFindings
-from cu.metrics.findings import Relearning
+from cu.metrics.findings import WATCHED, Relearning
 from cu.models.types import Classifier
 from cu.seeds import derive_seed, generator
 from cu.store.fingerprint import fingerprint
 from cu.store.models import StoredModel
 from cu.store.outputs import cached_outputs
-
-WATCHED = 1000
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
 
+from cu.metrics.findings import WATCHED
+
 # The first pattern that matches a key decides; of other metrics no such bound is known.
 _RULES = (
     ("agree/forget_test*", "test_forget"),
@@ -14,6 +16,8 @@ _RULES = (
     ("agree/*", "test"),
     ("mia/member_rate_retain", "retain"),
     ("mia/retain_auc", "retain_attack"),
+    ("mia/*_heldout", "retain_attack"),
+    ("mia/member_rate_unseen", "unseen"),
     ("*_auc*", "attack"),
     ("*_tpr@*", "attack"),
     ("mia/*_acc", "attack"),
@@ -26,7 +30,9 @@ _RULES = (
     ("probe/*_forget_acc", "test_forget"),
     ("test_acc", "test"),
     ("val_acc", "val"),
-    ("relearn/curve@*", "forget"),
+    ("relearn/curve@*", "watched"),
+    ("relearn/retain_only_acc", "watched"),
+    ("relearn/retain_only_max", "watched"),
     ("streisand/tail_rate", "forget"),
 )
 
@@ -45,7 +51,9 @@ def images_of(key: str, sizes: Mapping[str, int]) -> int | None:
     unseen = sizes.get("test_forget", 0) or test
     derived = {
         "test_retain": test - sizes.get("test_forget", 0),
+        "unseen": unseen,
         "attack": min(forget, unseen),
-        "retain_attack": min(sizes.get("retain", 0), test),
+        "retain_attack": min(sizes.get("retain", 0), test - sizes.get("test_forget", 0)),
+        "watched": min(forget, WATCHED),
     }
     return max(0, derived.get(split, sizes.get(split, 0))) or None

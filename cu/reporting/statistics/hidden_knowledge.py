@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 
 from cu.reporting.statistics.intervals import LEVEL, holm
+from cu.reporting.statistics.replicates import spreads
 from cu.reporting.statistics.types import Statistic
 from cu.reporting.statistics.verdicts import binomial_variance, far_p
 
@@ -54,11 +55,6 @@ def toward_original_p(stat: Statistic) -> float:
         return math.nan
     side = 1 if stat.original > stat.ref else -1
     return far_p(*spreads(stat), binomial_variance(stat.ref, stat.images), side)
-
-
-def spreads(stat: Statistic) -> tuple[list[float], list[float], list[int]]:
-    """Gap, standard deviation of the retrained models and their number, run by run."""
-    return list(stat.gaps.values()), list(stat.stds.values()), list(stat.counts.values())
 
 
 def _repeats(stats: Mapping[str, Statistic], key: str) -> bool:

@@ -9,8 +9,9 @@ from dataclasses import replace
 from cu.reporting.collect.runs import NULL_BASELINES, YARDSTICKS
 from cu.reporting.scales import scale_of
 from cu.reporting.statistics.aggregate import Cells
-from cu.reporting.statistics.hidden_knowledge import HEAD, exposing_key, spreads
+from cu.reporting.statistics.hidden_knowledge import HEAD, exposing_key
 from cu.reporting.statistics.intervals import LEVEL, holm
+from cu.reporting.statistics.replicates import by_training_seed, replicates, spreads
 from cu.reporting.statistics.types import Statistic
 from cu.reporting.statistics.verdicts import FEWEST, binomial_variance, closer_p, equivalence_p, far_p
 from cu.reporting.types import MarginScale
@@ -56,8 +57,8 @@ def _judged(stat: Statistic, margins: Margins) -> Statistic:
 
 
 def is_judged(stat: Statistic) -> bool:
-    """Whether there is enough to judge by: a method, a target, two runs, and two retrained models in each."""
-    enough = stat.gap_n >= FEWEST and stat.references >= FEWEST
+    """Whether there is enough to judge by: a method, a target, two training seeds, two retrained models in each."""
+    enough = replicates(stat) >= FEWEST and stat.references >= FEWEST
     return enough and stat.direction == "match_retrained" and stat.method not in YARDSTICKS
 
 
@@ -109,8 +110,8 @@ def closest(column: Iterable[Statistic], eligible: Collection[RowName]) -> RowNa
 def _closer(best: Statistic, other: Statistic) -> float:
     common = [seeds for seeds in best.gaps if seeds in other.gaps]
     least = binomial_variance(best.mean, best.images) + binomial_variance(other.mean, other.images)
-    near, far = ([abs(stat.gaps[seeds]) for seeds in common] for stat in (best, other))
-    return closer_p(near, far, least)
+    near, far = (by_training_seed({seeds: abs(stat.gaps[seeds]) for seeds in common}) for stat in (best, other))
+    return closer_p(list(near.values()), list(far.values()), least)
 
 
 def exposed(rows: Mapping[RowName, Mapping[str, Statistic]], margins: Margins) -> set[RowName]:

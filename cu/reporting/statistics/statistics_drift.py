@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from cu.reporting.collect.runs import NULL_BASELINES, YARDSTICKS
 from cu.reporting.statistics.intervals import LEVEL
 from cu.reporting.statistics.judge import RowName
+from cu.reporting.statistics.replicates import by_training_seed
 from cu.reporting.statistics.types import Seeds, Statistic
 from cu.reporting.statistics.verdicts import closer_p
 
@@ -36,10 +37,10 @@ def _no_better(stat: Statistic, baseline: Statistic) -> bool:
     own, of_baseline = _at(stat, common), _at(baseline, common)
     p = closer_p(own, of_baseline)
     if p != p:
-        return len(common) > 1 and sum(own) >= sum(of_baseline)
+        return len(own) > 1 and sum(own) >= sum(of_baseline)
     return not p < LEVEL
 
 
 def _at(stat: Statistic, seeds: list[Seeds]) -> list[float]:
     # Less one and the same reference: differences of gaps are differences of values.
-    return [stat.gaps[one] for one in seeds]
+    return list(by_training_seed({one: stat.gaps[one] for one in seeds}).values())

@@ -1,8 +1,9 @@
 """Verdicts on a method, each with a stated error rate: wrong in at most 5 % of the cases it must not be given in.
 
-Replicates are runs with different seeds. Whatever needs a spread needs two retrained models per run and two runs; with
-fewer there is no verdict, NaN. A proportion of n images cannot be known better than its binomial error, however well a
-few models agree; where no spread is seen and none is known from a number of images, there is no verdict either.
+Replicates are training seeds; what runs of one seed say is averaged first (`replicates`). Whatever needs a spread needs
+two retrained models per seed and two seeds; with fewer there is no verdict, NaN. A proportion of n images cannot be
+known better than its binomial error, however well a few models agree; where no spread is seen and none is known from a
+number of images, there is no verdict either.
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ from typing import Literal
 from cu.reporting.collect.runs import YARDSTICKS
 from cu.reporting.statistics.intervals import LEVEL, holm
 from cu.reporting.statistics.judge import is_equivalent
+from cu.reporting.statistics.replicates import replicates
 from cu.reporting.statistics.types import Statistic
 from cu.reporting.statistics.verdicts import FEWEST
 from cu.reporting.tables.distance import floor_of
@@ -104,7 +105,7 @@ def light(asked: Asked, far: Mapping[str, float]) -> Light:
         gap=stat.gap,
         floor=stat.floor,
         margin=stat.margin,
-        seeds=stat.gap_n,
+        seeds=replicates(stat),
         references=stat.references,
         far_p=far[stat.key],
         like_p=stat.tost_holm,
@@ -115,7 +116,7 @@ def why_not(stat: Statistic) -> str:
     """Why there is no verdict; "" if there is one."""
     if stat.gap_n < 1:
         return "no retrained model to compare with"
-    if stat.gap_n < FEWEST:
+    if replicates(stat) < FEWEST:
         return "one seed: no verdict"
     if stat.references < FEWEST:
         return "one retrained model: no verdict"

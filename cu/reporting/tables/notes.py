@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from cu.reporting.statistics.replicates import replicates
 from cu.reporting.statistics.types import Statistic
 from cu.reporting.statistics.verdicts import FEWEST
 from cu.reporting.tables.types import Note, RowMark
@@ -63,7 +64,7 @@ class Footnotes:
 
 def legend(stats: Iterable[Statistic]) -> str:
     """How to read the cells; says so where runs are too few for any verdict."""
-    judged = any(s.gap_n >= FEWEST and s.references >= FEWEST for s in stats)
+    judged = any(replicates(s) >= FEWEST and s.references >= FEWEST for s in stats)
     return LEGEND if judged else NO_VERDICTS
 
 

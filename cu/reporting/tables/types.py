@@ -106,7 +106,7 @@ class Light:
         state: `like` retraining, `unlike` it, `open` (neither is shown), or `none` (there can be no verdict).
         reason: Why there is none.
         key: The metric; with `mean` over seeds, `ref` of the retrained models, `gap`, noise `floor` and `margin`.
-        seeds: How many runs; `references` the fewest retrained models of one.
+        seeds: How many training seeds; `references` the fewest retrained models of one.
         far_p: Of being as far away as a retrained model would be; `like_p` of the equivalence test; both corrected.
     """
 

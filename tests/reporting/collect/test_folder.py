@@ -135,6 +135,10 @@ def test_a_folder_that_cannot_be_looked_into_is_a_hole(run_folders, make_metric,
         ("test_acc", 50),
         ("mia/loss_auc", 5),
         ("mia/svc_confidence", 20),
+        ("mia/retain_auc", 45),
+        ("mia/svc_confidence_heldout", 45),
+        ("mia/member_rate_unseen", 5),
+        ("relearn/curve@5", 20),
         ("val_acc", None),
         ("cka/forget_to_original", None),
         ("eff/unlearn_seconds", None),
@@ -143,3 +147,8 @@ def test_a_folder_that_cannot_be_looked_into_is_a_hole(run_folders, make_metric,
 def test_images_behind_a_metric(key, images):
     assert images_of(key, SIZES) == images
     assert images_of("mia/loss_auc", {**SIZES, "test_forget": 0}) == 20
+
+
+@pytest.mark.parametrize("key", ["relearn/curve@5", "relearn/retain_only_acc", "relearn/retain_only_max"])
+def test_audits_that_train_again_watch_a_part_of_many_forget_samples(key):
+    assert images_of(key, {**SIZES, "forget": 5000}) == 1000
