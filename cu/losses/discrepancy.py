@@ -23,8 +23,7 @@ def weighted_mmd2(
         targets: Same dtype [m, D].
         weights: v, non-negative and of sum 1, [m].
         widths: s of each kernel, positive.
-        unit: m², a positive scalar. Of few points and targets the median is no scale: one of each stay one median
-            apart however near they come, and pull ever harder.
+        unit: m², a positive scalar.
 
     Returns:
         Non-negative scalar of the points' dtype up to rounding; 0 where both are one distribution.

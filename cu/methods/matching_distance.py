@@ -35,9 +35,9 @@ class Distance:
 
     Attributes:
         match: `weighted` by class; `plain`, all targets weigh the same; `per_class`, one distance for the points of
-            each class they are taken for, in their shares; in one unit, for a class may have few.
+            each class they are taken for, in their shares.
         name: Of the distance.
-        widths: Of the MMD's kernels, in median distances.
+        widths: Of the MMD's kernels, in median distances of the targets.
     """
 
     match: Match
@@ -55,34 +55,34 @@ class Distance:
             source: Of random directions.
         """
         if self.match == "per_class":
-            taken, total, unit = shares.argmax(1), x.sum() * 0, self.unit(x, y)
+            taken, total = shares.argmax(1), x.sum() * 0
             for c in taken.unique():
                 own, there = taken == c, labels == c
                 if there.any():
-                    even = there[there] / there.sum()
-                    total = total + own.float().mean() * self.measured(x[own], y[there], even, source, unit)
+                    weights = there.to(x) / there.sum()
+                    total = total + own.float().mean() * self.measured(x[own], y, weights, source)
             return total
         weights = balanced_weights(shares, labels) if self.match == "weighted" else None
         even = torch.full_like(y[:, 0], 1 / len(y))
         return self.measured(x, y, even if weights is None else weights, source)
 
-    def unit(self, x: Tensor, y: Tensor) -> Tensor | None:
-        """The median squared distance of the whole batch, if the chosen distance has a unit."""
-        if self.name != "mmd":
-            return None
-        with torch.no_grad(), torch.autocast(device_type=x.device.type, enabled=False):
-            return median_distance(squared_distances(torch.cat([x, y])))
-
-    def measured(
-        self, x: Tensor, y: Tensor, weights: Tensor, source: torch.Generator, unit: Tensor | None = None
-    ) -> Tensor:
+    def measured(self, x: Tensor, y: Tensor, weights: Tensor, source: torch.Generator) -> Tensor:
         """The chosen distance of points from weighted targets."""
         if self.name == "mmd":
-            return weighted_mmd2(x, y, weights, self.widths, unit)
+            return weighted_mmd2(x, y, weights, self.widths, spread(y.detach()))
         if self.name == "adversarial_probe":
             return probe_r2(x, y, weights)
         directions = F.normalize(torch.randn(DIRECTIONS, x.shape[1], generator=source), dim=1).to(x)
         return sliced_wasserstein2(x, y, weights, directions)
+
+
+def spread(y: Tensor) -> Tensor:
+    """The median squared distance between targets [m, D]: the unit of widths.
+
+    With the points among them the unit would grow as points push each other away, and they would go on without end.
+    """
+    with torch.autocast(device_type=y.device.type, enabled=False):
+        return median_distance(squared_distances(y))
 
 
 def among_retained(

@@ -36,6 +36,12 @@ def matching(recipe, **settings):
     return ContrastiveMatching(**{"recipe": recipe, **plain, **weights, **settings})
 
 
+def between(targets):
+    """Median squared distance of targets, pair by pair."""
+    pairs = [(a - b).square().sum() for i, a in enumerate(targets) for b in targets[:i]]
+    return torch.stack(pairs).detach().median()
+
+
 def batch_of(split, count):
     chosen = torch.arange(count)
     return Batch(split.eval_view(chosen), split.labels[chosen], {split.name: count})
@@ -102,7 +108,7 @@ def test_the_loss_is_the_weighted_sum(original, toy_tasks, make_run, make_recipe
     for weight, x, y in ((2.0, lost.embedding, target.embedding), (3.0, lost.encoded, target.encoded)):
         if scenario == "sample":
             x, y = joined(x, lost.logits, forget.labels, y, target.logits, labels)
-        expected += weight * weighted_mmd2(x, y, weights / weights.sum(), method.widths)
+        expected += weight * weighted_mmd2(x, y, weights / weights.sum(), method.widths, between(y))
     assert found.item() == pytest.approx(expected.item(), rel=1e-4)
 
 
@@ -129,7 +135,7 @@ def test_a_class_that_is_like_the_targets_from_the_start_is_not_pushed_without_b
     depths, shares, labels = [(1.0, torch.cat([x, y]))], torch.ones(200, 1), torch.zeros(200).long()
     found = among_retained(distance, depths, [(1.0, same)], shares, labels, source)
     even = torch.full((200,), 1 / 200)
-    assert found.item() == pytest.approx(weighted_mmd2(x, y, even, (1.0,)).item() / (0.1 * 0.01), rel=1e-3)
+    assert found.item() == pytest.approx(weighted_mmd2(x, y, even, (1.0,), between(y)).item() / (0.1 * 0.01), rel=1e-3)
 
 
 def test_a_class_with_one_point_and_one_target_is_let_go_as_they_meet():
@@ -181,7 +187,7 @@ def test_every_earlier_block_is_matched_by_its_pooled_output(original, toy_tasks
         seen = block(seen)
         if block in blocks[:-1]:
             means = seen.flatten(2).mean(2)
-            distances.append(weighted_mmd2(means[:6], means[6:], even, (0.3, 1.0, 3.0)).item())
+            distances.append(weighted_mmd2(means[:6], means[6:], even, (0.3, 1.0, 3.0), between(means[6:])).item())
     assert len(distances) > 0
     assert (found - without).item() == pytest.approx(3.0 * sum(distances) / len(distances), rel=1e-4)
 
