@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from cu.data.types import ImageData, Split
+from cu.engine.fit import Diverged
 from cu.engine.hardware import Hardware
 from cu.engine.predict import predict
 from cu.metrics.rows import pieces
@@ -53,6 +54,13 @@ def shows_features(arrays: Mapping[str, np.ndarray]) -> bool:
 def logits_of(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """A score without embeddings and features, a small part of it where embeddings are wide."""
     return {name: array for name, array in arrays.items() if name.endswith(("/logits", "/label", "/id"))}
+
+
+def require_finite_logits(arrays: Mapping[str, np.ndarray]) -> None:
+    """Raise `Diverged` unless all logits of a score are finite: methods that do not descend may blow up, too."""
+    wrong = [~np.isfinite(array).all(axis=1) for name, array in arrays.items() if name.endswith("/logits")]
+    if bad := sum(int(rows.sum()) for rows in wrong):
+        raise Diverged(f"{bad} of {sum(map(len, wrong))} samples have logits of inf or NaN; try smaller steps")
 
 
 def has_embeddings(arrays: Mapping[str, np.ndarray]) -> bool:

@@ -15,7 +15,7 @@ from cu.disk.files import Damaged, JsonLines, NoRows, read_mapping, read_rows, w
 from cu.engine import team
 from cu.engine.clock import Clock
 from cu.engine.interruption import Descents
-from cu.engine.outputs import has_embeddings, logits_of, score
+from cu.engine.outputs import has_embeddings, logits_of, require_finite_logits, score
 from cu.engine.sharding import told_if_whole
 from cu.engine.surroundings import surroundings_kept
 from cu.experiment.adoption import hand_back_weights
@@ -142,6 +142,7 @@ def forget(
     cost, scoring = workspace.cost_of(context.ledger), Clock(workspace.hardware)
     with scoring.running():
         arrays = score(unlearned, workspace.data, workspace.hardware)
+    require_finite_logits(arrays)
     cost |= {"scoring_seconds": scoring.seconds} | ({"retrain_seconds_per_sample": pace} if pace else {})
     keep_outcome(plan, unlearned, arrays, cost)
     return arrays, cost, unlearned

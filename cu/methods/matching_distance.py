@@ -23,7 +23,7 @@ Match = Literal["plain", "weighted", "per_class"]
 DistanceName = Literal["mmd", "sliced_wasserstein", "adversarial_probe"]
 
 DIRECTIONS = 64  # of sliced Wasserstein distances
-TENTH = 0.1  # of the original's distance, in which relative ones count
+USUAL = 0.1  # what a relative distance counts for at the original, near what it is there for one class of ten
 LEAST = 0.01  # of the original's distances: nearer samples than these are not told from the targets
 
 Depths = Sequence[tuple[float, Tensor]]  # weights and representations [batch, D], which forget samples begin
@@ -93,8 +93,8 @@ def among_retained(
     Args:
         distance: What is measured at each depth.
         now: Of the model: the forget samples, then the retained ones.
-        before: Of the original for the same images, in tenths of whose distance each counts, of `LEAST` at least; None:
-            distances count as they are.
+        before: Of the original for the same images: each distance counts relative to its, as if that were `USUAL`; it
+            is taken for `LEAST` at least. None: distances count as they are.
         shares: The classes that the forget samples are taken for, [n, C].
         labels: Of the retained samples.
         source: Of random directions.
@@ -104,8 +104,7 @@ def among_retained(
         value = distance(there[:size], shares, there[size:].detach(), labels, source)
         if before is not None:
             then = before[depth][1]
-            unit = TENTH * distance(then[:size], shares, then[size:], labels, source).clamp(min=LEAST)
-            value = value / unit
+            value = value * USUAL / distance(then[:size], shares, then[size:], labels, source).clamp(min=LEAST)
         total = total + weight * value
     return total
 

@@ -161,6 +161,16 @@ def test_a_method_that_blows_up_is_diverged(command, tiny, tmp_path):
     assert not status.with_name("result.json").exists()
 
 
+def test_a_method_that_blows_up_without_descending_is_diverged(command, tiny, tmp_path):
+    others = [word for word in tiny if not word.startswith("method.recipe")]
+    ended = command("unlearn", *others, "method=influence", "method.scale=1e30", f"paths.outputs={tmp_path}")
+    assert ended.code == 1
+    assert ended.err[-1].startswith("diverged: ")
+    assert "samples have logits of inf or NaN" in ended.err[-1]
+    (status,) = tmp_path.glob("runs/*/*/*/*/*/status.json")
+    assert json.loads(status.read_text())["state"] == "diverged"
+
+
 def test_an_unexpected_failure_is_one_line_that_says_where_the_traceback_is(command, tiny, tmp_path, monkeypatch):
     monkeypatch.setattr("cu.experiment.unlearn.requested", lambda *args: 1 / 0)
     ended = command("unlearn", *tiny, f"paths.outputs={tmp_path}")
