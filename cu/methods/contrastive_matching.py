@@ -57,10 +57,10 @@ class ContrastiveMatching:
     the anchor keeps them where they are.
 
     **Relative to the original's distance.** A class that looks like others is near them from the start, and one that
-    looks like none is far away; with the same weight for both the first is left as it is and the second goes too
-    far. So D counts relative to the original's in the same batch, as if that were 0.1 (`relative`): half of the way is
-    worth the same whatever class goes. In sample scenarios the original's distance is mostly that of two random batches, and D
-    counts as it is.
+    looks like none is far away; with the same weight for both the first is left as it is and the second goes too far.
+    So D counts relative to the original's in the same batch, as if that were 0.1 (`relative`): half of the way is worth
+    the same whatever class goes. In sample scenarios the original's distance is mostly that of two random batches, and
+    D counts as it is.
 
     **Weights and passes** were chosen on classes and a seed that no report shows, by probes beside retrained models.
     No retrained model takes part in unlearning.
@@ -73,7 +73,7 @@ class ContrastiveMatching:
             samples of each class they are taken for, in their shares.
         distance: `mmd`; `sliced_wasserstein` along random directions; or `adversarial_probe`, how well the best linear
             probe of the batch tells points from targets.
-        widths: Of the MMD's kernels, in median distances.
+        widths: Of the MMD's kernels, in median distances of the targets.
         relative: In class scenarios a distance counts relative to the original's in the same batch.
         embedding_weight: Of the distance in the embedding; 0 leaves it out.
         feature_weight: Of the distance in the features; 0 leaves it out.
