@@ -24,7 +24,7 @@ DistanceName = Literal["mmd", "sliced_wasserstein", "adversarial_probe"]
 
 DIRECTIONS = 64  # of sliced Wasserstein distances
 USUAL = 0.1  # what a relative distance counts for at the original, near what it is there for one class of ten
-LEAST = 0.01  # of the original's distances: nearer samples than these are not told from the targets
+LEAST = 1e-3  # of the original's distances: nearer samples than these are not told from the targets
 
 Depths = Sequence[tuple[float, Tensor]]  # weights and representations [batch, D], which forget samples begin
 

@@ -173,7 +173,7 @@ def test_the_representation_experiment_is_valid_planned_and_reported():
     assert report["seeds"] == [int(seed) for seed in str(swept["seed"]).split(",")]
 
 
-@pytest.mark.parametrize(("name", "count"), [("representation/ablation", 14), ("representation/queue", 3)])
+@pytest.mark.parametrize(("name", "count"), [("representation/ablation", 16), ("representation/queue", 3)])
 def test_every_variant_of_a_representation_experiment_is_valid_planned_and_differs(name, count, tmp_path):
     swept = composed("unlearn", f"experiment={name}", hydra=True)["trial"].split(",")
     (tmp_path / "glyphs" / "train").mkdir(parents=True)  # what the identity of a folder of images looks at
@@ -197,7 +197,7 @@ def test_the_ablation_changes_one_part_at_a_time_of_what_is_reported():
         "scenario=class",
         "scenario.classes=[6]",
     )
-    assert reported["settings"]["trial"] == "a", "the searched point"
+    assert reported["settings"]["trial"] == "b", "the searched point"
     swept = composed("unlearn", "experiment=representation/ablation", hydra=True)["trial"].split(",")
     words = ("experiment=representation/ablation", "scenario=class", "scenario.classes=[6]")
     cells = {trial: composed("unlearn", *words, f"trial={trial}") for trial in swept}
@@ -208,14 +208,16 @@ def test_the_ablation_changes_one_part_at_a_time_of_what_is_reported():
     assert {trial: set(parts) for trial, parts in changed.items()} == {
         "full": set(),
         "plain": {"match"},
-        "per_class": {"match"},
+        "weighted": {"match"},
+        "absolute": {"relative"},
+        "absolute_weighted": {"relative", "match", *weights},
         "z_only": {"feature_weight"},
         "h_only": {"embedding_weight"},
         "every_stage": {"stage_weight"},
         "no_anchor": {"anchor_weight"},
         "no_distance": weights,
-        "sliced_wasserstein": {"distance", "embedding_weight"},
-        "adversarial_probe": {"distance", *weights},
+        "sliced_wasserstein": {"distance"},
+        "adversarial_probe": {"distance"},
         "half_weight": weights,
         "double_weight": weights,
         "two_passes": {"recipe.epochs"},

@@ -137,7 +137,7 @@ def test_a_class_that_is_like_the_targets_from_the_start_is_not_pushed_without_b
     depths, shares, labels = [(1.0, torch.cat([x, y]))], torch.ones(200, 1), torch.zeros(200).long()
     found = among_retained(distance, depths, [(1.0, same)], shares, labels, source)
     even = torch.full((200,), 1 / 200)
-    assert found.item() == pytest.approx(weighted_mmd2(x, y, even, (1.0,), between(y)).item() * 0.1 / 0.01, rel=1e-3)
+    assert found.item() == pytest.approx(weighted_mmd2(x, y, even, (1.0,), between(y)).item() * 0.1 / 0.001, rel=1e-3)
 
 
 def test_a_class_with_one_point_and_one_target_is_let_go_as_they_meet():
