@@ -6,7 +6,7 @@ import copy
 
 from torch import Tensor, nn
 
-from cu.errors import ConfigError
+from cu.errors import ConfigError, first_line
 from cu.models.types import Classifier, Output
 
 
@@ -49,7 +49,7 @@ def adapt(module: nn.Module, head: str) -> Classifier:
         head: Path of its last layer, such as `fc` or `classifier.6`.
 
     Raises:
-        ConfigError: `module` has no submodule of that path.
+        ConfigError: `module` has no submodule of that path, or one without weights, or cannot be copied.
     """
     paths = dict(module.named_modules(remove_duplicate=False))
     if not head or head not in paths:
@@ -58,10 +58,28 @@ def adapt(module: nn.Module, head: str) -> Classifier:
             f"model.head={head!r} is no layer of {type(module).__name__}; "
             f"its linear layers are: {', '.join(linear[-8:]) or 'none'}"
         )
-    encoder = copy.deepcopy(module)
+    encoder = copied(module)
     layer = encoder.get_submodule(head)
+    if next(layer.parameters(), None) is None:
+        raise ConfigError(f"model.head={head} has no weights ({type(layer).__name__}): name the last layer that has")
     encoder.set_submodule(head, nn.Identity())
     model = Classifier(encoder, LastLayer(layer, head))
     # The parts carry the network's own modes; Module.train() on the whole would also wake what its owner had frozen.
     model.training = model.head.training = module.training
     return model
+
+
+def copied(module: nn.Module) -> nn.Module:
+    """A deep copy of a network.
+
+    Raises:
+        ConfigError: It holds something that cannot be copied.
+    """
+    try:
+        return copy.deepcopy(module)
+    except (RuntimeError, TypeError) as error:
+        hint = "; use torch.nn.utils.parametrizations.weight_norm" if "weight_norm" in str(error) else ""
+        reason = first_line(error)[:120]
+        raise ConfigError(
+            f"{type(module).__name__} cannot be copied, which unlearning has to: {reason}{hint}"
+        ) from error

@@ -42,7 +42,7 @@ class TorchvisionModel:
         module = _made(
             lambda: models.get_model(self.name, **{"num_classes": num_classes, **sized, **self.settings}), what
         )
-        return as_classifier(module, last_linear(module), num_classes, shape, what)
+        return as_classifier(module, _head(module, what), num_classes, shape, what)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,12 +79,18 @@ class TimmModel:
         given = {"num_classes": num_classes, "in_chans": shape[0], **sized, **self.settings}
         module = _made(lambda: timm.create_model(self.name, pretrained=self.pretrained, **given), what)
         head = module.default_cfg.get("classifier")
-        return as_classifier(module, head if isinstance(head, str) else last_linear(module), num_classes, shape, what)
+        return as_classifier(module, head if isinstance(head, str) else _head(module, what), num_classes, shape, what)
 
 
 def last_linear(module: nn.Module) -> str:
     """Path of a network's last linear layer; empty if it has none."""
     return next((path for path, layer in reversed(list(module.named_modules())) if isinstance(layer, nn.Linear)), "")
+
+
+def _head(module: nn.Module, what: str) -> str:
+    if not (path := last_linear(module)):
+        raise ConfigError(f"{what} has no linear layer, whose input would be the embedding; choose another network")
+    return path
 
 
 def _made(make: Any, what: str) -> Any:

@@ -5,16 +5,16 @@ from __future__ import annotations
 import importlib
 import inspect
 import math
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from cu.errors import ConfigError
 from cu.models.adapt import adapt
+from cu.models.trial import evaluated, require_last, require_logits, require_trainable
 from cu.models.types import Classifier
 
 
@@ -59,7 +59,7 @@ class UserModel:
 
 
 def as_classifier(module: nn.Module, head: str, num_classes: int, shape: tuple[int, int, int], what: str) -> Classifier:
-    """A network as a classifier of images of `shape`, checked with two images in evaluation mode.
+    """A network as a classifier of images of `shape`, tried with two images and with one.
 
     Args:
         module: From images to logits, or to an object that has `logits`, as those of Hugging Face.
@@ -69,29 +69,29 @@ def as_classifier(module: nn.Module, head: str, num_classes: int, shape: tuple[i
         what: The setting that names the network, for messages.
 
     Raises:
-        ConfigError: It does not take such images, has another number of classes, or `head` is not its last layer.
+        ConfigError: It does not take such images, or one alone, has another number of classes or further outputs,
+            cannot be copied, or `head` is not its last layer.
     """
+    if isinstance(module, torch.jit.ScriptModule):
+        raise ConfigError(f"{what} is TorchScript, whose layers cannot be exchanged: give the network it was made from")
     show_logits(module)
-    model = adapt(module, head)
     images = torch.linspace(-1, 1, 2 * math.prod(shape)).reshape(2, *shape)
-    logits = _evaluated(module, images, f"{what} does not take images of shape {tuple(shape)}")
-    found = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
-    if found != (2, num_classes):
-        raise ConfigError(
-            f"{what} returns {found} for 2 images; with {num_classes} classes it must return "
-            f"a tensor {(2, num_classes)}: see model.settings"
-        )
-    wrong_head = f"model.head={head} must be the last layer of {what}"
-    adapted = _evaluated(model, images, wrong_head).logits
-    if adapted.shape != logits.shape or not torch.allclose(adapted, logits, rtol=1e-4, atol=1e-5, equal_nan=True):
-        raise ConfigError(f"{wrong_head}: without it in its place the logits change")
+    # Before it is copied, since layers may take their sizes from the first images.
+    for some, alone in ((images, ""), (images[:1], ", one alone")):
+        logits = evaluated(module, some, f"{what} does not take images of shape {tuple(shape)}{alone}")
+        require_logits(logits, (len(some), num_classes), what)
+    model = adapt(module, head)
+    require_last(module, head, images, f"model.head={head} must be the last layer of {what}")
+    require_trainable(module, head, images, what)
     return model
 
 
 def show_logits(module: nn.Module) -> None:
-    """Make a network that returns an object with `logits` return these; no other network is changed."""
-    if module.__class__.__module__.startswith("transformers."):
-        module.register_forward_hook(_logits_of)
+    """Make a network that returns an object with `logits` return these; what others return stays as it is.
+
+    So do those of torchvision that have auxiliary outputs while they are trained; these outputs are then not used.
+    """
+    module.register_forward_hook(_logits_of)
 
 
 def _logits_of(module: nn.Module, images: Any, output: Any) -> Any:
@@ -117,23 +117,3 @@ def find(path: str, key: str) -> Callable[..., Any]:
     if not callable(factory):
         raise ConfigError(f"{key}={path}: module {module_name} has no function or class {name}")
     return factory
-
-
-def _evaluated(network: nn.Module, images: Tensor, complaint: str) -> Any:
-    try:
-        with torch.no_grad(), _eval_mode(network):
-            return network(images)
-    except RuntimeError as error:
-        raise ConfigError(f"{complaint}: {str(error).splitlines()[0]}") from error
-
-
-@contextmanager
-def _eval_mode(network: nn.Module) -> Iterator[None]:
-    modes = [(module, module.training) for module in network.modules()]
-    network.eval()
-    try:
-        yield
-    finally:
-        # Module.train() would also wake what its owner had frozen.
-        for module, mode in modes:
-            module.training = mode

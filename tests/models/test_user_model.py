@@ -8,6 +8,8 @@ from cu.errors import ConfigError
 from cu.models.user import UserModel
 
 SOURCE = """
+from types import SimpleNamespace
+
 import torch
 from torch import nn
 
@@ -34,6 +36,44 @@ def text(num_classes):
 class Pair(Net):
     def forward(self, x):
         return super().forward(x), x
+
+class PairWhileTrained(Net):
+    def forward(self, x):
+        return (super().forward(x), x) if self.training else super().forward(x)
+
+class Named(Net):
+    def forward(self, x):
+        return SimpleNamespace(logits=super().forward(x), hidden=x)
+
+class Scaled(Net):
+    def __init__(self, num_classes):
+        super().__init__(num_classes)
+        self.scale = nn.Parameter(torch.ones(()))
+
+    def forward(self, x):
+        return self.scale * super().forward(x)
+
+class Squeezed(Net):
+    def forward(self, x):
+        return super().forward(x).squeeze()
+
+class TwoOnly(Net):
+    def forward(self, x):
+        return super().forward(x.view(2, 1, 8, 8))
+
+class Lazy(Net):
+    def __init__(self, num_classes):
+        super().__init__(num_classes)
+        self.square = nn.LazyLinear(6)
+        self.fc = nn.LazyLinear(num_classes)
+
+class Normed(Net):
+    def __init__(self, num_classes):
+        super().__init__(num_classes)
+        self.hidden = nn.utils.weight_norm(self.hidden)
+
+def scripted(num_classes):
+    return torch.jit.trace(Net(num_classes).eval(), torch.zeros(2, 1, 8, 8))
 """
 
 
@@ -86,12 +126,38 @@ def test_building_leaves_weights_statistics_and_modes_alone():
         ({"head": "classifier"}, r"^model\.head='classifier' is no layer of Net; .*: hidden, square, fc$"),
         ({"head": "hidden"}, r"^model\.head=hidden must be the last layer"),
         ({"head": "square"}, r"^model\.head=square must be the last layer"),
+        ({"head": "drop"}, r"^model\.head=drop has no weights \(Dropout\): name the last layer that has$"),
+        ({"factory": "own_networks:Scaled"}, r"must be the last layer .*: without it in its place the logits change$"),
+        ({"factory": "own_networks:PairWhileTrained"}, r"returns tuple in training mode: wrap it in one that"),
+        ({"factory": "own_networks:Squeezed"}, r"returns \(7,\) for 1 image; .* the axis of the batch must stay$"),
+        ({"factory": "own_networks:TwoOnly"}, r"does not take images of shape \(1, 8, 8\), one alone: "),
+        ({"factory": "own_networks:scripted"}, r"is TorchScript, whose layers cannot be exchanged: "),
+        ({"factory": "own_networks:Normed"}, r"cannot be copied, .*; use torch\.nn\.utils\.parametrizations"),
     ],
 )
+@pytest.mark.filterwarnings("ignore:.*deprecated")
 def test_every_mistake_ends_in_one_line_that_names_the_key(changes, message):
     with pytest.raises(ConfigError, match=message) as caught:
         build(**changes)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["Named", "Lazy"])
+def test_objects_with_logits_and_layers_without_sizes_are_taken(name):
+    assert build(f"own_networks:{name}").train()(torch.randn(3, 1, 8, 8)).logits.shape == (3, 7)
+
+
+def test_the_trial_draws_nothing_and_leaves_modes_alone():
+    torch.manual_seed(0)
+    model = build(frozen=True)
+    drawn = torch.rand(1)
+    torch.manual_seed(0)
+    from own_networks import Net  # pyright: ignore[reportMissingImports]
+
+    Net(7, frozen=True)
+    assert torch.equal(drawn, torch.rand(1))
+    assert model.encoder.drop.training
+    assert not model.encoder.features.training
 
 
 def test_errors_inside_the_users_code_stay_visible(tmp_path):

@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class ImageFolder(DatasetOptions):
-    """Images in `train/<class>/`, and if there are any, in `val/<class>/` (or `valid`) and `test/<class>/`.
+    """Images in `train/<class>/`, and if there are any, in `val/<class>/` and `test/<class>/`; see `split_folders`.
 
     A sample id is a position in the list of image files of its split, in the order of torchvision's `ImageFolder`; the
     list is written as `id,file` to a CSV beside the decoded images, in `image_folder` below the root. Files that

@@ -17,7 +17,7 @@ FURTHER = (".gif",)
 CACHE = "image_folder"  # below paths.data: hashes, lists and decoded images
 LARGEST_FILE = 1 << 30  # bytes; a sparse file of terabytes would be read for days
 DEEPEST = 100  # folders inside each other
-SPLITS: Mapping[str, tuple[str, ...]] = {"train": ("train",), "val": ("val", "valid"), "test": ("test",)}
+SPLITS: Mapping[str, tuple[str, ...]] = {"train": ("train",), "val": ("val", "valid", "validation"), "test": ("test",)}
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class _Found:
 
 
 def split_folders(folder: Path) -> dict[str, Path]:
-    """The split folders that are there: `train`, `val` (also called `valid`) and `test`.
+    """The split folders that are there: `train`, `val` (also called `valid` or `validation`) and `test`.
 
     Raises:
         ConfigError: There is no `train`, or two names of one split.

@@ -32,7 +32,7 @@ class Named:
     sha256: str | None = None
 
 
-def read_request(path: Path, known: Collection[str] = ()) -> list[Named]:
+def read_request(path: Path, known: Collection[str] = (), samples: int | None = None) -> list[Named]:
     """The entries of a file, in its order.
 
     Text has one id or file name per line; blank lines and what follows a `#` are skipped. A table has any of the
@@ -42,13 +42,15 @@ def read_request(path: Path, known: Collection[str] = ()) -> list[Named]:
     Args:
         path: The file.
         known: Names of the data set's files; a line that is one of them is taken whole.
+        samples: How many ids there are, if that is known; a mask must have as many values.
 
     Raises:
-        ConfigError: The file cannot be read, names nobody, or a line is malformed.
+        ConfigError: The file cannot be read, names nobody, a line is malformed, or a mask is of another data set or is
+            written as numbers.
     """
     try:
         if path.suffix.lower() == ".npy":
-            entries = _from_values(path, _array(path))
+            entries = _from_values(path, _array(path, samples))
         elif path.suffix.lower() == ".json":
             entries = _from_values(path, _unfolded(path, json.loads(_text(path))))
         else:
@@ -60,6 +62,11 @@ def read_request(path: Path, known: Collection[str] = ()) -> list[Named]:
         raise ConfigError(f"scenario.file: cannot read {path.absolute()}: {reason}") from error
     if not entries:
         raise ConfigError(f"scenario.file: {path} holds no sample ids and no file names")
+    if len(entries) > 2 and all(entry.file is None and entry.id in (0, 1) for entry in entries):
+        raise ConfigError(
+            f"scenario.file: {path} holds only 0 and 1, many times, which is a mask and no ids: "
+            "save it as .npy of truth values (dtype bool), or list the ids"
+        )
     return entries
 
 
@@ -143,12 +150,14 @@ def _unfolded(path: Path, content: Any) -> list[Any]:
     return [dict(zip(lists, row, strict=True)) for row in zip(*lists.values(), strict=True)]
 
 
-def _array(path: Path) -> list[Any]:
+def _array(path: Path, samples: int | None) -> list[Any]:
     import numpy as np
 
     values = np.load(path, allow_pickle=False)
     if values.ndim != 1 or values.dtype.kind not in "biuUS":
         raise ValueError("not a list")
     if values.dtype.kind == "b":
+        if samples is not None and len(values) != samples:
+            raise ConfigError(f"scenario.file: {path} is a mask of {len(values)} values, but there are {samples} ids")
         values = values.nonzero()[0]
     return values.astype(str).tolist() if values.dtype.kind == "S" else values.tolist()

@@ -51,11 +51,11 @@ class IndicesScenario(Scenario):
         import torch
 
         path = Path(self.file).expanduser()
-        found = matched(read_request(path, train.files.names if train.files else ()), train.files, path)
+        end = max(len(train.images), int(train.ids.max()) + 1)
+        found = matched(read_request(path, train.files.names if train.files else (), end), train.files, path)
         ids = list(dict.fromkeys(found))
         if len(ids) < len(found):
             log.info("scenario.file: %d samples are named more than once; each counts once", len(found) - len(ids))
-        end = max(len(train.images), int(train.ids.max()) + 1)
         if outside := [sample for sample in ids if not 0 <= sample < end]:
             raise ConfigError(
                 f"scenario.file: {_named(outside)} out of range: ids run from 0 to {end - 1} ({self.file})"

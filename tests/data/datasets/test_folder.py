@@ -240,13 +240,14 @@ def test_what_is_ignored_is_counted(load, images, caplog):
     assert line.startswith("5 files ignored, no images by name or place: train/cat/.hidden.png, train/cat/Thumbs.db")
 
 
-def test_a_validation_folder_is_read(load, images):
-    (images / "test").rename(images / "valid")
+@pytest.mark.parametrize("name", ["valid", "validation"])
+def test_a_validation_folder_is_read(load, images, name):
+    (images / "test").rename(images / name)
     data = load(val_fraction=0.1)
     assert (len(data.val), len(data.train) + len(data.test)) == (12, 30)
     np.testing.assert_array_equal(data.val.images[0].numpy(), pixels(0).transpose(2, 0, 1))
     (images / "val").mkdir()
-    with pytest.raises(ConfigError, match=r"images/val and .*images/valid are both there"):
+    with pytest.raises(ConfigError, match=rf"images/val and .*images/{name} are both there"):
         load()
 
 

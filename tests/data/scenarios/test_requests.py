@@ -151,6 +151,10 @@ def test_what_cannot_be_meant_is_one_line(forgotten, content, message):
         (np.zeros((2, 2), int), ".npy", "not an array of ids, names or truth values"),
         (np.array([0.5]), ".npy", "not an array of ids"),
         ("text", ".npy", "not an array of ids"),
+        (np.isin(np.arange(9), [1, 4]), ".npy", "is a mask of 9 values, but there are 10 ids$"),
+        (np.isin(np.arange(10), [1, 4]).astype(int), ".npy", "holds only 0 and 1, .* a mask and no ids: save it as"),
+        ("0\n1\n0\n1\n", ".txt", "holds only 0 and 1"),
+        ("[0, 1, 1, 0]", ".json", "holds only 0 and 1"),
     ],
 )
 def test_files_of_other_kinds_are_refused(forgotten, content, suffix, message):
