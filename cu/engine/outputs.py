@@ -58,9 +58,9 @@ def logits_of(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 def require_finite_logits(arrays: Mapping[str, np.ndarray]) -> None:
     """Raise `Diverged` unless all logits of a score are finite: methods that do not descend may blow up, too."""
-    wrong = [~np.isfinite(array).all(axis=1) for name, array in arrays.items() if name.endswith("/logits")]
-    if bad := sum(int(rows.sum()) for rows in wrong):
-        raise Diverged(f"{bad} of {sum(map(len, wrong))} samples have logits of inf or NaN; try smaller steps")
+    logits = [array for name, array in arrays.items() if name.endswith("/logits")]
+    if bad := sum(int((~np.isfinite(array)).any(axis=1).sum()) for array in logits):
+        raise Diverged(f"{bad} of {sum(map(len, logits))} samples have logits of inf or NaN; try smaller steps")
 
 
 def has_embeddings(arrays: Mapping[str, np.ndarray]) -> bool:
