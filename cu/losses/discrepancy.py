@@ -6,24 +6,21 @@ import torch
 from torch import Tensor
 
 
-def weighted_mmd2(
-    points: Tensor, targets: Tensor, weights: Tensor, widths: tuple[float, ...], unit: Tensor | None = None
-) -> Tensor:
+def weighted_mmd2(points: Tensor, targets: Tensor, weights: Tensor, widths: tuple[float, ...], unit: Tensor) -> Tensor:
     """Squared maximum mean discrepancy between points that weigh the same and targets with weights v.
 
         1/n² sum_ij k(x_i, x_j)  -  2/n sum_ij v_j k(x_i, y_j)  +  sum_ij v_i v_j k(y_i, y_j),
 
-    k the mean of Gaussian kernels exp(-d² / (2 s² m²)) over widths s, with m² the median squared distance between all
-    points and targets, or `unit`, taken as a constant. Read as a contrastive loss, the second term pulls points to the
-    targets, the first pushes them from each other. Gradients flow into both sides and are finite where points coincide.
-    It is computed in the precision of its inputs, whatever autocast says.
+    k the mean of Gaussian kernels exp(-d² / (2 s² m²)) over widths s in a unit m. Read as a contrastive loss, the
+    second term pulls points to the targets, the first pushes them from each other. Gradients flow into both sides and
+    are finite where points coincide. It is computed in the precision of its inputs, whatever autocast says.
 
     Args:
         points: float32 or float64 [n, D].
         targets: Same dtype [m, D].
         weights: v, non-negative and of sum 1, [m].
         widths: s of each kernel, positive.
-        unit: m², a positive scalar.
+        unit: m², a positive scalar, such as the `median_distance` of the targets.
 
     Returns:
         Non-negative scalar of the points' dtype up to rounding; 0 where both are one distribution.
@@ -33,24 +30,24 @@ def weighted_mmd2(
     with torch.autocast(device_type=points.device.type, enabled=False):
         everything = torch.cat([points, targets])
         signed = torch.cat([torch.full_like(points[:, 0], 1 / max(1, len(points))), -weights.to(points)])
-        squared = squared_distances(everything)
-        unit = median_distance(squared.detach()) if unit is None else unit
+        squared = _squared_distances(everything)
         kernel = torch.stack([(-squared / (2 * (width**2) * unit)).exp() for width in widths]).mean(0)
         return signed @ kernel @ signed
 
 
-def squared_distances(points: Tensor) -> Tensor:
-    """Squared Euclidean distances [N, N] between the points [N, D]; their gradients are finite at 0."""
+def median_distance(points: Tensor) -> Tensor:
+    """Median of the squared distances between different points [N, D], as a constant; 1 where that is 0."""
+    with torch.no_grad(), torch.autocast(device_type=points.device.type, enabled=False):
+        squared = _squared_distances(points)
+        above = squared[torch.ones_like(squared, dtype=torch.bool).triu(1)]
+        middle = above.median() if len(above) else squared.new_zeros(())
+        return torch.where(middle > 0, middle, torch.ones_like(middle))
+
+
+def _squared_distances(points: Tensor) -> Tensor:
     products = points @ points.T
     lengths = products.diagonal()
     return (lengths[:, None] + lengths[None, :] - 2 * products).clamp(min=0)
-
-
-def median_distance(squared: Tensor) -> Tensor:
-    """Median of the squared distances [N, N] between different points; 1 where that is 0."""
-    above = squared[torch.ones_like(squared, dtype=torch.bool).triu(1)]
-    middle = above.median() if len(above) else squared.new_zeros(())
-    return torch.where(middle > 0, middle, torch.ones_like(middle))
 
 
 def sliced_wasserstein2(points: Tensor, targets: Tensor, weights: Tensor, directions: Tensor) -> Tensor:

@@ -24,7 +24,7 @@ from cu.engine.taps import tapped
 from cu.errors import ConfigError
 from cu.methods.matching_distance import Distance, DistanceName, Match, among_retained, like_held_out
 from cu.methods.matching_level import Watch, probing, require_levels
-from cu.methods.matching_target import denial, masked_shares
+from cu.methods.matching_target import denial, masked_shares, turned
 from cu.methods.types import BOTH_SETS, Need
 from cu.models.types import Classifier, Output
 
@@ -150,25 +150,21 @@ class ContrastiveMatching:
         parts = [part for part in (forget, retain, unseen) if part]
         sizes = [len(part.labels) for part in parts]
         images = torch.cat([part.images for part in parts])
-        now = self.seen(student, images, watch)
-        kept, lies = (part.split(sizes)[1] for part in (now[0].logits, now[0].embedding))
-        total = F.cross_entropy(kept, retain.labels)
-        with torch.no_grad():
-            if unseen is None:
-                before = self.seen(teacher, images, watch)
-                lay = before[0].embedding.split(sizes)[1]
-            else:
-                lay = teacher(retain.images).embedding if self.anchor_weight else lies
-        total = total + self.anchor_weight * (1 - F.cosine_similarity(lies, lay, dim=1)).mean()
-        distance, (output, depths) = Distance(self.match, self.distance, self.widths), now
+        output, depths = self.seen(student, images, watch)
+        logits, embedding = (part.split(sizes) for part in (output.logits, output.embedding))
+        total, distance = F.cross_entropy(logits[1], retain.labels), Distance(self.match, self.distance, self.widths)
         if unseen is not None:
+            with torch.no_grad():
+                anchor = teacher(retain.images).embedding
+            total = total + self.anchor_weight * turned(embedding[1], anchor)
             return total + like_held_out(distance, depths, output.logits, forget.labels, unseen.labels, source)
-        output_before, depths_before = before
-        shares = masked_shares(output_before.logits[: sizes[0]], gone)
-        total = total + self.denial_weight * denial(output.logits[: sizes[0]], gone)
-        return total + among_retained(
-            distance, depths, depths_before if self.relative else None, shares, retain.labels, source
-        )
+        with torch.no_grad():
+            output_before, depths_before = self.seen(teacher, images, watch)
+        total = total + self.anchor_weight * turned(embedding[1], output_before.embedding.split(sizes)[1])
+        total = total + self.denial_weight * denial(logits[0], gone)
+        shares = masked_shares(output_before.logits.split(sizes)[0], gone)
+        before = depths_before if self.relative else None
+        return total + among_retained(distance, depths, before, shares, retain.labels, source)
 
     def seen(
         self, student: Classifier, images: Tensor, watch: Watch | None

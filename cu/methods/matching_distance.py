@@ -10,13 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from cu.losses.discrepancy import (
-    median_distance,
-    probe_r2,
-    sliced_wasserstein2,
-    squared_distances,
-    weighted_mmd2,
-)
+from cu.losses.discrepancy import median_distance, probe_r2, sliced_wasserstein2, weighted_mmd2
 from cu.methods.matching_target import balanced_weights, joined
 
 Match = Literal["plain", "weighted", "per_class"]
@@ -54,35 +48,28 @@ class Distance:
             labels: Their classes [m].
             source: Of random directions.
         """
+        # With the points in it the unit would grow as these push each other away, and they would go on without end.
+        unit = median_distance(y)
         if self.match == "per_class":
             taken, total = shares.argmax(1), x.sum() * 0
             for c in taken.unique():
                 own, there = taken == c, labels == c
                 if there.any():
-                    weights = there.to(x) / there.sum()
-                    total = total + own.float().mean() * self.measured(x[own], y, weights, source)
+                    even = there[there] / there.sum()
+                    total = total + own.float().mean() * self.measured(x[own], y[there], even, unit, source)
             return total
         weights = balanced_weights(shares, labels) if self.match == "weighted" else None
         even = torch.full_like(y[:, 0], 1 / len(y))
-        return self.measured(x, y, even if weights is None else weights, source)
+        return self.measured(x, y, even if weights is None else weights, unit, source)
 
-    def measured(self, x: Tensor, y: Tensor, weights: Tensor, source: torch.Generator) -> Tensor:
-        """The chosen distance of points from weighted targets."""
+    def measured(self, x: Tensor, y: Tensor, weights: Tensor, unit: Tensor, source: torch.Generator) -> Tensor:
+        """The chosen distance of points from weighted targets; `unit` is the square of that of the widths."""
         if self.name == "mmd":
-            return weighted_mmd2(x, y, weights, self.widths, spread(y.detach()))
+            return weighted_mmd2(x, y, weights, self.widths, unit)
         if self.name == "adversarial_probe":
             return probe_r2(x, y, weights)
         directions = F.normalize(torch.randn(DIRECTIONS, x.shape[1], generator=source), dim=1).to(x)
         return sliced_wasserstein2(x, y, weights, directions)
-
-
-def spread(y: Tensor) -> Tensor:
-    """The median squared distance between targets [m, D]: the unit of widths.
-
-    With the points among them the unit would grow as points push each other away, and they would go on without end.
-    """
-    with torch.autocast(device_type=y.device.type, enabled=False):
-        return median_distance(squared_distances(y))
 
 
 def among_retained(

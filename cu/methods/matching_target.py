@@ -20,6 +20,11 @@ def denial(logits: Tensor, gone: tuple[int, ...]) -> Tensor:
     return (logits.logsumexp(1) - masked.logsumexp(1)).mean()
 
 
+def turned(embedding: Tensor, before: Tensor) -> Tensor:
+    """How far embeddings [n, D] have turned from what they were: mean of 1 - cos, in [0, 2]."""
+    return (1 - F.cosine_similarity(embedding, before, dim=1)).mean()
+
+
 def balanced_weights(shares: Tensor, labels: Tensor) -> Tensor:
     """Weights [m] of targets with which each class weighs its mean share, as far as the batch has samples of it.
 

@@ -6,7 +6,7 @@ import torch
 from scipy.stats import wasserstein_distance
 from sklearn.linear_model import LinearRegression
 
-from cu.losses.discrepancy import probe_r2, sliced_wasserstein2, weighted_mmd2
+from cu.losses.discrepancy import median_distance, probe_r2, sliced_wasserstein2, weighted_mmd2
 
 WIDTHS = (0.3, 1.0)
 
@@ -22,9 +22,8 @@ def naive_mmd2(x, y, weights, widths):
     def squared(a, b):
         return sum((p - q) ** 2 for p, q in zip(a, b, strict=True))
 
-    rows = x + y
     # Of an even number of distances, torch takes the lower one in the middle.
-    distances = sorted(squared(rows[i], rows[j]) for i in range(len(rows)) for j in range(i))
+    distances = sorted(squared(y[i], y[j]) for i in range(len(y)) for j in range(i))
     unit = distances[(len(distances) - 1) // 2]
     assert unit <= median(distances)
 
@@ -40,15 +39,15 @@ def naive_mmd2(x, y, weights, widths):
 def test_mmd_agrees_with_the_formula_written_out():
     x, y, weights = sides()
     expected = naive_mmd2(x.tolist(), y.tolist(), weights.tolist(), WIDTHS)
-    assert weighted_mmd2(x, y, weights, WIDTHS).item() == pytest.approx(expected)
+    assert weighted_mmd2(x, y, weights, WIDTHS, median_distance(y)).item() == pytest.approx(expected)
 
 
 def test_a_weight_counts_like_copies_of_a_target():
     x, y, _ = sides(m=3)
     copies = y[[0, 0, 0, 1, 2, 2]]
-    # The same kernels: the median distance is that of all rows, so both calls get the same rows.
-    one = weighted_mmd2(x, copies, torch.full((6,), 1 / 6, dtype=torch.float64), WIDTHS)
-    other = weighted_mmd2(x, copies, torch.tensor([0.5, 0, 0, 1 / 6, 1 / 3, 0]).double(), WIDTHS)
+    unit = median_distance(y)
+    one = weighted_mmd2(x, copies, torch.full((6,), 1 / 6, dtype=torch.float64), WIDTHS, unit)
+    other = weighted_mmd2(x, y, torch.tensor([0.5, 1 / 6, 1 / 3]).double(), WIDTHS, unit)
     assert one.item() == pytest.approx(other.item())
 
 
@@ -56,7 +55,8 @@ def test_equal_distributions_are_at_the_minimum_with_a_gradient_of_nothing():
     x, _, _ = sides(n=6)
     points = x.clone().requires_grad_()
     even = torch.full((6,), 1 / 6, dtype=torch.float64)
-    loss = weighted_mmd2(points, x[torch.randperm(6, generator=torch.Generator().manual_seed(0))], even, WIDTHS)
+    shuffled = x[torch.randperm(6, generator=torch.Generator().manual_seed(0))]
+    loss = weighted_mmd2(points, shuffled, even, WIDTHS, median_distance(x))
     loss.backward()
     assert loss.item() == pytest.approx(0, abs=1e-12)
     assert points.grad.abs().max() < 1e-12
@@ -70,7 +70,7 @@ def test_descent_moves_points_into_the_distribution_and_not_into_its_middle():
     optimizer = torch.optim.Adam([x], 0.1)
     for _ in range(150):
         optimizer.zero_grad()
-        weighted_mmd2(x, y, weights, (0.1, 0.3, 1.0)).backward()
+        weighted_mmd2(x, y, weights, (0.1, 0.3, 1.0), median_distance(torch.cat([x, y]))).backward()
         optimizer.step()
     sides_of = (x[:, 0] < 0).float().mean().item()
     assert sides_of == pytest.approx(0.75, abs=0.1)
@@ -80,10 +80,10 @@ def test_descent_moves_points_into_the_distribution_and_not_into_its_middle():
 
 def test_gradients_are_finite_where_all_points_coincide_and_for_one_point():
     same = torch.ones(4, 3).requires_grad_()
-    weighted_mmd2(same, torch.ones(2, 3), torch.tensor([0.5, 0.5]), WIDTHS).backward()
+    weighted_mmd2(same, torch.ones(2, 3), torch.tensor([0.5, 0.5]), WIDTHS, median_distance(same)).backward()
     assert same.grad.isfinite().all()
     one = torch.zeros(1, 3).requires_grad_()
-    weighted_mmd2(one, torch.ones(1, 3), torch.ones(1), WIDTHS).backward()
+    weighted_mmd2(one, torch.ones(1, 3), torch.ones(1), WIDTHS, median_distance(one)).backward()
     assert one.grad.isfinite().all()
 
 

@@ -237,7 +237,9 @@ def test_forget_samples_come_to_lie_like_held_out_ones_of_their_label(
             lost.embedding, lost.logits, task.forget.labels, unseen.embedding, unseen.logits, task.val.labels
         )
         shares = F.one_hot(task.forget.labels, 4).float()
-        return weighted_mmd2(*sides, balanced_weights(shares, task.val.labels), (0.3, 1.0, 3.0)).item()
+        return weighted_mmd2(
+            *sides, balanced_weights(shares, task.val.labels), (0.3, 1.0, 3.0), between(sides[1])
+        ).item()
 
     recipe = make_recipe(lr=0.05, epochs=10, batch_size=32)
     model = matching(recipe, embedding_weight=2.0).unlearn(original, task, make_run())
