@@ -8,7 +8,7 @@ from functools import partial
 from typing import Annotated, Literal
 
 import torch
-from annotated_types import Ge, Gt
+from annotated_types import Ge, Gt, Le
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -22,7 +22,7 @@ from cu.engine.freezing import frozen_teacher
 from cu.engine.recipe import Recipe
 from cu.engine.taps import tapped
 from cu.errors import ConfigError
-from cu.methods.matching_distance import Distance, DistanceName, Match, among_retained, like_held_out
+from cu.methods.matching_distance import Depth, Distance, DistanceName, Match, among_retained, like_held_out
 from cu.methods.matching_level import Watch, probing, require_levels
 from cu.methods.matching_target import denial, masked_shares, turned
 from cu.methods.types import BOTH_SETS, Need
@@ -46,24 +46,24 @@ class ContrastiveMatching:
     label, margin) of held-out samples, each class weighted as the forget batch has it. That is no target for wrong
     labels (`scenario=confusion`): held-out samples are confused as well, and the anchor keeps the layout at fault.
 
-    **The loss.** Cross-entropy of the retain batch + `embedding_weight` D(z_f, target) + `feature_weight` D(h_f,
-    target) + `anchor_weight` mean(1 - cos(z_r, z_r of the original)) + `denial_weight` mean(-log P(not f | x_f)); h is
-    what enters the head, left out where it is the embedding. The denial says what a model that never saw f says of
-    every image, and not which class it is instead. D is the squared MMD: its cross term pulls forget samples to the
-    target by kernel similarity, its own term pushes them from each other, the two halves of a contrastive loss, but
-    with a minimum of 0 that is reached when the distributions agree. That is not where the retrained model is, which
-    still tells a class it never saw from the others by features it learnt for them: passes and weights bound how far it
-    goes, and more of them overshoot. The target is a constant, so that nothing is gained by moving retained samples;
-    the anchor keeps them where they are.
+    **The loss.** Cross-entropy of the retain batch + `embedding_weight` |D(z_f, target) - `embedding_share` D0(z)| +
+    `feature_weight` |D(h_f, target) - `feature_share` D0(h)| + `anchor_weight` mean(1 - cos(z_r, z_r of the original))
+    + `denial_weight` mean(-log P(not f | x_f)); h is what enters the head, left out where it is the embedding, and D0
+    the distance that the original has in the same batch. The denial says what a model that never saw f says of every
+    image, and not which class it is instead. D is the squared MMD: its cross term pulls forget samples to the target
+    by kernel similarity, its own term pushes them from each other, the two halves of a contrastive loss, but with a
+    minimum of 0 that is reached when the distributions agree. The target is a constant, so that nothing is gained by
+    moving retained samples; the anchor keeps them where they are.
 
-    **Relative to the original's distance.** A class that looks like others is near them from the start, and one that
-    looks like none is far away; with the same weight for both the first is left as it is and the second goes too far.
-    So D counts relative to the original's in the same batch, as if that were 0.1 (`relative`): half of the way is worth
-    the same whatever class goes. In sample scenarios the original's distance is mostly that of two random batches, and
-    D counts as it is.
+    **How far.** Agreement is not where the retrained model is: it still tells a class it never saw from the others, by
+    features it learnt for them. How far that is differs much from class to class, for sandals are near other shoes and
+    far from all else; which share of the original's distance it is differs little: `embedding_share`, `feature_share`.
+    So D ends there, coming from either side, and steps and weights need not be right to bound it; and it counts
+    relative to D0, as if that were 0.1 (`relative`): half of the way is worth the same whatever class goes. In sample
+    scenarios held-out samples are what the forgotten ones shall be: no share remains, and D counts as it is.
 
-    **Weights and passes** were chosen on classes and a seed that no report shows, by probes beside retrained models.
-    No retrained model takes part in unlearning.
+    **Shares, weights and passes** were chosen on classes and a seed that no report shows, beside retrained models. No
+    retrained model takes part in unlearning.
 
     Attributes:
         recipe: How to descend; an epoch is one pass over the forget set.
@@ -75,6 +75,8 @@ class ContrastiveMatching:
             probe of the batch tells points from targets.
         widths: Of the MMD's kernels, in median distances of the targets.
         relative: In class scenarios a distance counts relative to the original's in the same batch.
+        embedding_share: Of the original's distance in the embedding, what shall remain in class scenarios.
+        feature_share: The same in the features, and in the earlier blocks.
         embedding_weight: Of the distance in the embedding; 0 leaves it out.
         feature_weight: Of the distance in the features; 0 leaves it out.
         stage_weight: Of the mean distance in the pooled outputs of the encoder's earlier blocks; 0 leaves it out.
@@ -94,6 +96,8 @@ class ContrastiveMatching:
     distance: DistanceName
     widths: tuple[Annotated[float, Gt(0)], ...]
     relative: bool
+    embedding_share: Annotated[float, Ge(0), Le(1)]
+    feature_share: Annotated[float, Ge(0), Le(1)]
     embedding_weight: Annotated[float, Ge(0)]
     feature_weight: Annotated[float, Ge(0)]
     stage_weight: Annotated[float, Ge(0)]
@@ -159,25 +163,22 @@ class ContrastiveMatching:
             total = total + self.anchor_weight * turned(embedding[1], anchor)
             return total + like_held_out(distance, depths, output.logits, forget.labels, unseen.labels, source)
         with torch.no_grad():
-            output_before, depths_before = self.seen(teacher, images, watch)
+            output_before, before = self.seen(teacher, images, watch)
         total = total + self.anchor_weight * turned(embedding[1], output_before.embedding.split(sizes)[1])
         total = total + self.denial_weight * denial(logits[0], gone)
         shares = masked_shares(output_before.logits.split(sizes)[0], gone)
-        before = depths_before if self.relative else None
-        return total + among_retained(distance, depths, before, shares, retain.labels, source)
+        return total + among_retained(distance, depths, before, self.relative, shares, retain.labels, source)
 
-    def seen(
-        self, student: Classifier, images: Tensor, watch: Watch | None
-    ) -> tuple[Output, list[tuple[float, Tensor]]]:
-        """The output of a forward pass, and every representation to be matched with its weight."""
+    def seen(self, student: Classifier, images: Tensor, watch: Watch | None) -> tuple[Output, list[Depth]]:
+        """The output of a forward pass, and every representation to be matched."""
         with tapped(student) if self.stage_weight else nullcontext([]) as blocks:
             output = student(images)
         same, depths = output.encoded is output.embedding, []
         if watch is None or ("features" if same else "embedding") in watch.open:
-            depths.append((self.embedding_weight, output.embedding))
+            depths.append(Depth(self.embedding_weight, self.embedding_share, output.embedding))
         if watch is None or "features" in watch.open:
             if not same:
-                depths.append((self.feature_weight, output.encoded))
+                depths.append(Depth(self.feature_weight, self.feature_share, output.encoded))
             earlier = blocks[:-1]  # the last one is what enters the head
-            depths += [(self.stage_weight / len(earlier), block) for block in earlier]
-        return output, [(weight, representation) for weight, representation in depths if weight]
+            depths += [Depth(self.stage_weight / len(earlier), self.feature_share, block) for block in earlier]
+        return output, [depth for depth in depths if depth.weight]

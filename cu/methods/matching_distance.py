@@ -20,7 +20,20 @@ DIRECTIONS = 64  # of sliced Wasserstein distances
 USUAL = 0.1  # what a relative distance counts for at the original, near what it is there for one class of ten
 LEAST = 1e-3  # of the original's distances: nearer samples than these are not told from the targets
 
-Depths = Sequence[tuple[float, Tensor]]  # weights and representations [batch, D], which forget samples begin
+
+@dataclass(frozen=True, eq=False)
+class Depth:
+    """A representation in which forget samples are matched.
+
+    Attributes:
+        weight: Of its distance.
+        share: Of the original's distance, what shall remain of it.
+        there: Of a batch, [batch, D], which forget samples begin.
+    """
+
+    weight: float
+    share: float
+    there: Tensor
 
 
 @dataclass(frozen=True)
@@ -73,31 +86,47 @@ class Distance:
 
 
 def among_retained(
-    distance: Distance, now: Depths, before: Depths | None, shares: Tensor, labels: Tensor, source: torch.Generator
+    distance: Distance,
+    now: Sequence[Depth],
+    before: Sequence[Depth],
+    relative: bool,
+    shares: Tensor,
+    labels: Tensor,
+    source: torch.Generator,
 ) -> Tensor:
-    """The weighted distances of forget samples from retained ones, which are taken as constants.
+    """How far the distances of forget samples from retained ones, which are constants, are from what shall remain.
 
     Args:
         distance: What is measured at each depth.
         now: Of the model: the forget samples, then the retained ones.
-        before: Of the original for the same images: each distance counts relative to its, as if that were `USUAL`; it
-            is taken for `LEAST` at least. None: distances count as they are.
+        before: Of the original, for the same images.
+        relative: Distances count relative to the original's, as if that were `USUAL`; it is taken for `LEAST` at least.
         shares: The classes that the forget samples are taken for, [n, C].
         labels: Of the retained samples.
         source: Of random directions.
+
+    Returns:
+        The weighted sum of absolute differences; 0 where every distance is its share of the original's.
     """
     size, total = len(shares), shares.new_zeros(())
-    for depth, (weight, there) in enumerate(now):
-        value = distance(there[:size], shares, there[size:].detach(), labels, source)
-        if before is not None:
-            then = before[depth][1]
-            value = value * USUAL / distance(then[:size], shares, then[size:], labels, source).clamp(min=LEAST)
-        total = total + weight * value
+
+    def apart(there: Tensor) -> Tensor:
+        return distance(there[:size], shares, there[size:].detach(), labels, source)
+
+    for depth, then in zip(now, before, strict=True):
+        original = apart(then.there)
+        value = (apart(depth.there) - depth.share * original).abs()
+        total = total + depth.weight * (value * USUAL / original.clamp(min=LEAST) if relative else value)
     return total
 
 
 def like_held_out(
-    distance: Distance, now: Depths, logits: Tensor, labels: Tensor, unseen_labels: Tensor, source: torch.Generator
+    distance: Distance,
+    now: Sequence[Depth],
+    logits: Tensor,
+    labels: Tensor,
+    unseen_labels: Tensor,
+    source: torch.Generator,
 ) -> Tensor:
     """The weighted distances of forget samples from held-out ones of their classes, jointly with label and margin.
 
@@ -111,8 +140,8 @@ def like_held_out(
     """
     size, unseen = len(labels), len(unseen_labels)
     shares, total = F.one_hot(labels, logits.shape[1]).to(logits), logits.new_zeros(())
-    for weight, there in now:
-        x, y = there[:size], there[-unseen:].detach()
+    for depth in now:
+        x, y = depth.there[:size], depth.there[-unseen:].detach()
         x, y = joined(x, logits[:size], labels, y, logits[-unseen:].detach(), unseen_labels)
-        total = total + weight * distance(x, shares, y, unseen_labels, source)
+        total = total + depth.weight * distance(x, shares, y, unseen_labels, source)
     return total

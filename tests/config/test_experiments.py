@@ -204,13 +204,14 @@ def test_the_ablation_changes_one_part_at_a_time_of_what_is_reported():
     assert cells["full"]["method"] == reported["method"]
     assert identity(cells["full"]) == identity(reported), "the same run"
     whole, weights = flatten(reported["method"]), {"embedding_weight", "feature_weight"}
+    shares = {"embedding_share", "feature_share"}
     changed = {t: {k: v for k, v in flatten(c["method"]).items() if v != whole[k]} for t, c in cells.items()}
     assert {trial: set(parts) for trial, parts in changed.items()} == {
         "full": set(),
         "plain": {"match"},
-        "weighted": {"match"},
-        "absolute": {"relative"},
-        "absolute_weighted": {"relative", "match", *weights},
+        "to_zero": shares,
+        "per_class": {"match"},
+        "absolute": {"relative", *weights, *shares},
         "z_only": {"feature_weight"},
         "h_only": {"embedding_weight"},
         "every_stage": {"stage_weight"},

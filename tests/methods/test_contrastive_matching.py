@@ -11,7 +11,7 @@ from cu.data.batches.shuffled import Batch
 from cu.engine.predict import accuracy, predict
 from cu.losses.discrepancy import weighted_mmd2
 from cu.methods.contrastive_matching import ContrastiveMatching
-from cu.methods.matching_distance import Distance, among_retained
+from cu.methods.matching_distance import Depth, Distance, among_retained
 from cu.methods.matching_target import balanced_weights, joined, label_margin, masked_shares
 
 
@@ -23,6 +23,8 @@ def matching(recipe, **settings):
         "distance": "mmd",
         "widths": (0.3, 1.0, 3.0),
         "relative": False,
+        "embedding_share": 0.0,
+        "feature_share": 0.0,
     }
     weights = {
         "embedding_weight": 5.0,
@@ -128,14 +130,49 @@ def test_relative_distances_count_as_if_those_of_the_original_were_a_tenth(
     for depth in ("embedding_weight", "feature_weight"):
         now, then = (distance(model, **{depth: 1.0}) for model in (student, original))
         assert distance(student, **{depth: 3.0}, relative=True) == pytest.approx(3 * now * 0.1 / then, rel=1e-3)
+        share = {depth.replace("weight", "share"): 0.25}
+        assert distance(student, **{depth: 3.0}, **share) == pytest.approx(3 * abs(now - then / 4), rel=1e-3)
+        assert distance(original, **{depth: 3.0}, **share) == pytest.approx(3 * 0.75 * then, rel=1e-3)
+
+
+def test_forget_samples_that_are_nearer_than_their_share_are_pushed_away():
+    distance, source = Distance("plain", "mmd", (1.0,)), torch.Generator().manual_seed(0)
+    y = torch.randn(50, 2, generator=source)
+    shares, labels, far = torch.ones(50, 1), torch.zeros(50).long(), torch.tensor([2.0, 0.0])
+    before = [Depth(1.0, 0.5, torch.cat([y + far, y]))]
+    pulls = []
+    for step in (0.1, 0.9):
+        x = (y + step * far).requires_grad_()
+        found = among_retained(distance, [Depth(1.0, 0.5, torch.cat([x, y]))], before, False, shares, labels, source)
+        pulls.append(torch.autograd.grad(found, x)[0].mean(0)[0].item())
+    assert pulls[0] < 0 < pulls[1], "descent goes against these: away from the targets, and to them"
+
+
+def test_what_is_left_after_forgetting_is_the_share(original, toy_tasks, make_run, make_recipe, hardware):
+    task, even = toy_tasks["class"], "plain"
+
+    def apart(model):
+        lost, kept = (predict(model, split, hardware).embedding for split in (task.forget, task.retain))
+        return weighted_mmd2(lost, kept, torch.full((len(kept),), 1 / len(kept)), (0.3, 1.0, 3.0), between(kept)).item()
+
+    found = []
+    for share in (0.2, 0.6):
+        recipe = make_recipe(lr=0.05, epochs=30, batch_size=64)
+        settings = {"match": even, "relative": True, "embedding_share": share, "feature_weight": 0.0}
+        method = matching(
+            recipe, forget_size=64, embedding_weight=30.0, anchor_weight=1.0, denial_weight=0.0, **settings
+        )
+        found.append(apart(method.unlearn(original, task, make_run())) / apart(original))
+    assert found == pytest.approx([0.2, 0.6], abs=0.1)
 
 
 def test_a_class_that_is_like_the_targets_from_the_start_is_not_pushed_without_bound():
     distance, source = Distance("plain", "mmd", (1.0,)), torch.Generator().manual_seed(0)
     x, y = torch.randn(200, 2, generator=source), torch.randn(200, 2, generator=source)
     same = torch.cat([y, y])
-    depths, shares, labels = [(1.0, torch.cat([x, y]))], torch.ones(200, 1), torch.zeros(200).long()
-    found = among_retained(distance, depths, [(1.0, same)], shares, labels, source)
+    now, before = ([Depth(1.0, 0.0, there)] for there in (torch.cat([x, y]), same))
+    shares, labels = torch.ones(200, 1), torch.zeros(200).long()
+    found = among_retained(distance, now, before, True, shares, labels, source)
     even = torch.full((200,), 1 / 200)
     assert found.item() == pytest.approx(weighted_mmd2(x, y, even, (1.0,), between(y)).item() * 0.1 / 0.001, rel=1e-3)
 
@@ -276,4 +313,4 @@ def test_an_embedding_that_is_the_features_is_matched_to_their_level(
 
     model = make_run(build=lambda: make_model("linear")).new_model().eval()
     output, depths = matching(make_recipe()).seen(model, torch.zeros(2, 1, 6, 6), Watching())  # type: ignore[arg-type]
-    assert [(weight, x is output.embedding) for weight, x in depths] == ([(5.0, True)] if matched else [])
+    assert [(d.weight, d.there is output.embedding) for d in depths] == ([(5.0, True)] if matched else [])

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cu.data.scenarios.tables import Row, columns_of, text_rows
+from cu.data.scenarios.tables import Row, columns_of, text_rows, truth
 from cu.errors import ConfigError, first_line
 
 _WHOLE_NUMBER = re.compile(r"[+-]?[0-9]{1,18}")
@@ -36,8 +36,9 @@ def read_request(path: Path, known: Collection[str] = (), samples: int | None = 
     """The entries of a file, in its order.
 
     Text has one id or file name per line; blank lines and what follows a `#` are skipped. A table has any of the
-    delimiters comma, tab, semicolon and bar; its header names a column of ids or of files, or both. JSON is a list of
-    ids, names or objects with such keys, or an object of such lists; `.npy` has ids, names, or a boolean mask of ids.
+    delimiters comma, tab, semicolon and bar; its header names a column of ids or of files, or both. Where it has a
+    column called `forget` or the like, the rows count in which that is true. JSON is a list of ids, names or objects
+    with such keys, or an object of such lists; `.npy` has ids, names, or a boolean mask of ids.
 
     Args:
         path: The file.
@@ -101,8 +102,18 @@ def _from_rows(path: Path, rows: Sequence[Row]) -> list[Named]:
     entries = []
     for row in body:
         cells = {name: row.cells[c] if c < len(row.cells) else "" for name, c in columns.items()}
-        entries.append(_entry(path, f"line {row.number}", cells))
+        entries += _entries(path, f"line {row.number}", cells)
     return entries
+
+
+def _entries(path: Path, where: str, cells: Mapping[str, str]) -> list[Named]:
+    """The entry of a row, or none where its column `chosen` says so."""
+    chosen = truth(cells.get("chosen", "true"))
+    if chosen is None:
+        raise malformed(
+            path, where, f"{cells['chosen']!r} is neither true nor false, which says who is to be forgotten"
+        )
+    return [_entry(path, where, cells)] if chosen else []
 
 
 def _entry(path: Path, where: str, cells: Mapping[str, str]) -> Named:
@@ -129,7 +140,7 @@ def _from_values(path: Path, values: Iterable[Any]) -> list[Named]:
             if columns.keys() <= {"any"}:
                 raise malformed(path, where, "has neither a key `id` nor a key `file`")
             cells = [("" if v is None else str(v)) for v in value.values()]
-            entries.append(_entry(path, where, {name: cells[c] for name, c in columns.items()}))
+            entries += _entries(path, where, {name: cells[c] for name, c in columns.items()})
         elif isinstance(value, (int, str)) and not isinstance(value, bool):
             entries.append(Named(where, file=value) if isinstance(value, str) else Named(where, id=value))
         else:

@@ -13,7 +13,10 @@ COLUMNS = {
     "id": ("id", "sample_id", "index", "idx"),
     "file": ("file", "filename", "file_name", "path", "filepath", "file_path", "image", "image_path", "img"),
     "sha256": ("sha256",),
+    "chosen": ("forget", "to_forget", "forgotten", "unlearn", "remove", "delete", "chosen", "selected", "mask"),
 }
+_TRUTH = {word: True for word in ("1", "1.0", "true", "t", "yes", "y")}
+_TRUTH |= {word: False for word in ("0", "0.0", "false", "f", "no", "n", "")}
 _IMAGE = re.compile(r".*\.(bmp|gif|jpe?g|pgm|png|ppm|tiff?|webp)", re.IGNORECASE | re.DOTALL)
 
 
@@ -56,6 +59,11 @@ def columns_of(rows: Sequence[Row]) -> tuple[dict[str, int] | None, Sequence[Row
     columns = range(min(len(row.cells) for row in rows))
     images = [c for c in columns if all(_IMAGE.fullmatch(row.cells[c]) for row in rows)]
     return ({"file": images[0]} if len(images) == 1 else None), rows
+
+
+def truth(cell: str) -> bool | None:
+    """What a cell of the column `chosen` says; None if it says neither."""
+    return _TRUTH.get(cell.lower())
 
 
 def _delimiter(lines: Sequence[str]) -> str | None:

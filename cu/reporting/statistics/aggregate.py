@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,8 +13,8 @@ import pandas as pd
 from cu.reporting.collect.runs import CELL, TABLE, Collection
 from cu.reporting.statistics.completeness import completeness
 from cu.reporting.statistics.gap_of_means import gaps_of_means
-from cu.reporting.statistics.intervals import t_half_width
-from cu.reporting.statistics.types import COLUMNS, NAN, Statistic
+from cu.reporting.statistics.replicates import half_width
+from cu.reporting.statistics.types import COLUMNS, NAN, Seeds, Statistic
 
 RETRAINED, ORIGINAL = "retrained (reference)", "original (before)"
 
@@ -72,7 +72,7 @@ def _groups(values: pd.DataFrame, by: list[str]) -> Iterable[tuple[tuple, list[A
 
 
 def _statistic(cell: tuple, rows: list[Any]) -> Statistic:
-    values, gaps = ([v for r in rows if not math.isnan(v := getattr(r, name))] for name in ("value", "gap"))
+    values, gaps = ({_seeds(r): v for r in rows if not math.isnan(v := getattr(r, name))} for name in ("value", "gap"))
     compared = [r for r in rows if not math.isnan(r.gap)]
     images = [int(r.images) for r in rows if r.images is not None and r.images == r.images]
     counted = [int(r.references) for r in compared]
@@ -84,7 +84,7 @@ def _statistic(cell: tuple, rows: list[Any]) -> Statistic:
         ref=_mean(r.ref for r in rows),
         ref_std=_pooled([r.ref_std for r in compared], counted),
         **_moments(gaps, "gap", "gap_std", "gap_n", "gap_ci95"),
-        **_moments([abs(gap) for gap in gaps], "abs_gap", None, None, "abs_gap_ci95"),
+        **_moments({seeds: abs(gap) for seeds, gap in gaps.items()}, "abs_gap", None, None, "abs_gap_ci95"),
         **means,
         direction=rows[0].direction,
         references=min(counted, default=0),
@@ -92,17 +92,17 @@ def _statistic(cell: tuple, rows: list[Any]) -> Statistic:
         reasons=_joined(_reason(r) for r in rows if r.status != "ok"),
         versions=_joined(r.version for r in rows),
         notes=_joined(r.note for r in rows),
-        gaps={_seeds(r): r.gap for r in compared},
+        gaps=gaps,
         stds={_seeds(r): r.ref_std for r in compared},
         counts={_seeds(r): int(r.references) for r in compared},
     )
 
 
-def _moments(values: list[float], mean: str, std: str | None, n: str | None, ci95: str) -> dict[str, Any]:
+def _moments(values: Mapping[Seeds, float], mean: str, std: str | None, n: str | None, ci95: str) -> dict[str, Any]:
     with np.errstate(all="ignore"):  # absurd numbers give infinite ones
-        own = np.array(values, dtype=float)
+        own = np.array(list(values.values()), dtype=float)
         spread = float(own.std(ddof=1)) if len(own) > 1 else NAN
-        found = {mean: float(own.mean()) if len(own) else NAN, ci95: t_half_width(spread, len(own))}
+        found = {mean: float(own.mean()) if len(own) else NAN, ci95: half_width(values)}
     return {**found, **({std: spread} if std else {}), **({n: len(own)} if n else {})}
 
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from cu.reporting.statistics.types import Seeds, Statistic
+import numpy as np
+
+from cu.reporting.statistics.intervals import t_half_width
+from cu.reporting.statistics.types import NAN, Seeds, Statistic
 
 
 def by_training_seed(values: Mapping[Seeds, float]) -> dict[int, float]:
@@ -19,6 +22,17 @@ def by_training_seed(values: Mapping[Seeds, float]) -> dict[int, float]:
     for seeds, value in values.items():
         found.setdefault(seeds[0], []).append(value)
     return {seed: math.fsum(v / len(own) for v in own) for seed, own in found.items()}
+
+
+def half_width(values: Mapping[Seeds, float]) -> float:
+    """Half the width of the 95 % t-interval of a mean over runs, of as many values as there are training seeds.
+
+    NaN for fewer than two of these.
+    """
+    means = list(by_training_seed(values).values())
+    with np.errstate(all="ignore"):  # absurd numbers give infinite ones
+        spread = float(np.std(means, ddof=1)) if len(means) > 1 else NAN
+    return t_half_width(spread, len(means))
 
 
 def replicates(stat: Statistic) -> int:

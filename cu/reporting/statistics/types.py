@@ -17,7 +17,7 @@ class Statistic:
 
     Attributes:
         mean: Over runs; `std` (ddof=1) of the values of single models, `n` how many, `ci95` half the width of the 95 %
-            t-interval of the mean.
+            t-interval of the mean, which counts training seeds: runs that share one are not independent.
         ref: Mean of the retrained models; `ref_std` the standard deviation between single ones, pooled over runs.
         gap: Mean of the paired, signed gaps; `gap_std`, `gap_n`, `gap_ci95` like those of `mean`.
         abs_gap: Mean of the absolute gaps, `abs_gap_ci95` half the width of its interval.

@@ -11,7 +11,7 @@ import numpy as np
 
 from cu.reporting.collect.columns import DISTANCE
 from cu.reporting.collect.runs import CELL, YARDSTICKS
-from cu.reporting.statistics.intervals import t_half_width
+from cu.reporting.statistics.replicates import half_width
 from cu.reporting.statistics.types import Statistic
 from cu.reporting.tables.section import Section
 from cu.reporting.types import MetricColumn
@@ -46,12 +46,11 @@ def _distance(own: Mapping[str, Statistic], keys: Sequence[str]) -> Statistic:
     if lacks or not seeds:
         why = f"no gap or floor of {', '.join(lacks)}" if lacks else "no run has a gap in every column"
         return Statistic(**place, key=DISTANCE, direction="lower", reasons=why)
-    values = np.array([np.mean([part[one] for part in parts]) for one in sorted(seeds)])
+    found = {one: float(np.mean([part[one] for part in parts])) for one in sorted(seeds)}
+    values = np.array(list(found.values()))
     spread = float(values.std(ddof=1)) if len(values) > 1 else math.nan
-    half = t_half_width(spread, len(values))
-    return Statistic(
-        **place, key=DISTANCE, direction="lower", mean=float(values.mean()), std=spread, n=len(values), ci95=half
-    )
+    told = {"mean": float(values.mean()), "std": spread, "n": len(values), "ci95": half_width(found)}
+    return Statistic(**place, key=DISTANCE, direction="lower", **told)
 
 
 def floor_of(stat: Statistic) -> float:

@@ -67,6 +67,10 @@ TWO = ["bird/01.png", "cat/00.png"]
         ("bird/01.png,0\ncat/00.png,1\n", ".csv"),
         ("bird/01.png\t0\ncat/00.png\t1\n", ".csv"),
         ("path\nbird/01.png\ncat/00.png\ncat/00.png\n4\n".replace("\n4\n", "\n"), ".csv"),
+        ("id,forget\n0,0\n1,1\n4,1\n8,0\n", ".csv"),
+        ("Filename;Forget\nbird/00.png;no\nbird/01.png;Yes\ncat/00.png;TRUE\ndog/7.png;\n", ".csv"),
+        (json.dumps([{"id": 1, "remove": True}, {"id": 2, "remove": False}, {"file": TWO[1], "remove": 1}]), ".json"),
+        (json.dumps({"ids": [1, 4, 8], "forget": [1, 1, 0]}), ".json"),
         (json.dumps(TWO), ".json"),
         (json.dumps([1, 4]), ".json"),
         (json.dumps({"files": TWO}), ".json"),
@@ -118,6 +122,8 @@ def test_the_same_sample_twice_counts_once_and_is_said(forgotten, caplog):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
+        ("id,forget\n1,1\n4,maybe\n", "line 3: 'maybe' is neither true nor false"),
+        ("id,forget\n1,0\n4,0\n", "holds no sample ids"),
         ("id,file\n1,bird/01.png\n3,cat/00.png\n", r"line 3: id 3 is bird/e #1\.png and not cat/00\.png: ids shift"),
         ("id,file\n99,bird/01.png\n", r"line 2: id 99 is no image and not bird/01\.png"),
         ("00.png\n", r"line 1: 00\.png is 2 images \(bird/00\.png, cat/00\.png\): write the folder, too"),

@@ -151,3 +151,14 @@ def test_no_finished_run_at_all(run_folders):
     assert cells.stats == ()
     assert cells.references == ()
     assert cells.counts["failed"].tolist() == [1]
+
+
+def test_an_interval_counts_training_seeds_and_not_runs(run_folders, make_metric):
+    values = {(0, 0): 0.80, (0, 1): 0.82, (1, 0): 0.86, (1, 1): 0.88, (2, 0): 0.83, (2, 1): 0.83}
+    for (seed, draw), value in values.items():
+        run_folders.add({"a": make_metric(value, 0.8)}, config={"seed": seed, "method_seed": draw})
+    (cell,) = aggregate(collect(run_folders.outputs), None, None).stats
+    low, high = scipy_stats.t.interval(0.95, 2, loc=0, scale=scipy_stats.sem([0.81, 0.87, 0.83]))
+    assert (cell.n, cell.ci95) == (6, pytest.approx((high - low) / 2))
+    assert cell.gap_ci95 == pytest.approx((high - low) / 2)
+    assert cell.std == pytest.approx(scipy_stats.tstd(list(values.values())))
