@@ -15,8 +15,7 @@ COLUMNS = {
     "sha256": ("sha256",),
     "chosen": ("forget", "to_forget", "forgotten", "unlearn", "remove", "delete", "chosen", "selected", "mask"),
 }
-_TRUTH = {word: True for word in ("1", "1.0", "true", "t", "yes", "y")}
-_TRUTH |= {word: False for word in ("0", "0.0", "false", "f", "no", "n", "")}
+_TRUE, _FALSE = {"1", "1.0", "true", "t", "yes", "y"}, {"0", "0.0", "false", "f", "no", "n", ""}
 _IMAGE = re.compile(r".*\.(bmp|gif|jpe?g|pgm|png|ppm|tiff?|webp)", re.IGNORECASE | re.DOTALL)
 
 
@@ -63,7 +62,8 @@ def columns_of(rows: Sequence[Row]) -> tuple[dict[str, int] | None, Sequence[Row
 
 def truth(cell: str) -> bool | None:
     """What a cell of the column `chosen` says; None if it says neither."""
-    return _TRUTH.get(cell.lower())
+    word = cell.lower()
+    return word in _TRUE if word in _TRUE | _FALSE else None
 
 
 def _delimiter(lines: Sequence[str]) -> str | None:

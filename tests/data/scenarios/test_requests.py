@@ -122,7 +122,7 @@ def test_the_same_sample_twice_counts_once_and_is_said(forgotten, caplog):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("id,forget\n1,1\n4,maybe\n", "line 3: 'maybe' is neither true nor false"),
+        ("id,forget\n1,1\n4,maybe\n", "'maybe' is neither true nor false"),
         ("id,forget\n1,0\n4,0\n", "holds no sample ids"),
         ("id,file\n1,bird/01.png\n3,cat/00.png\n", r"line 3: id 3 is bird/e #1\.png and not cat/00\.png: ids shift"),
         ("id,file\n99,bird/01.png\n", r"line 2: id 99 is no image and not bird/01\.png"),

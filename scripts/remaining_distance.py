@@ -1,0 +1,121 @@
+"""How far a forgotten class is from the others in the original, and which share of that retrained models keep.
+
+    python scripts/remaining_distance.py [--outputs outputs] [--classes 0 2 7 8] [--seed 10] [--batches 20]
+
+The distance is that of method=contrastive_matching, in batches of its size and with the classes weighted as it weighs
+them, of the images, networks and seeds of experiment=representation/search. Models that are not there are trained. The
+last column is the original's distance in the block before its last, where features are said to be general.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from cu.config.build import build, composed
+from cu.data.types import Split, UnlearningTask
+from cu.engine.predict import SCORING_BATCH, predict
+from cu.engine.taps import tapped
+from cu.experiment.memorisation import resolve_scenario
+from cu.experiment.references import references
+from cu.experiment.request import requested
+from cu.experiment.workspace import Workspace, set_up
+from cu.methods.contrastive_matching import ContrastiveMatching
+from cu.methods.matching_distance import Distance
+from cu.methods.matching_level import general_block
+from cu.methods.matching_target import masked_shares
+from cu.models.types import Classifier
+from cu.store.plan import plan_unlearning
+
+EXPERIMENT = "experiment=representation/search"
+GROUPS = ("dataset", "model", "scenario", "method")
+HEADER = ("class", "z original", "z retrained", "share", "h original", "h retrained", "share", "block before")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Print a row per class."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--outputs", type=Path, default=Path("outputs"))
+    parser.add_argument("--classes", type=int, nargs="+", default=[0, 2, 7, 8])
+    parser.add_argument("--seed", type=int, default=10)
+    parser.add_argument("--batches", type=int, default=20)
+    asked = parser.parse_args(arguments)
+    print(line(HEADER))
+    for gone in asked.classes:
+        name, cells = row(asked.outputs, gone, asked.seed, asked.batches)
+        print(line((f"{gone} {name}", *cells)), flush=True)
+
+
+def line(cells: Sequence[str]) -> str:
+    """Cells as a line of a table, the first one to the left."""
+    return f"{cells[0]:14}" + "".join(f"{cell:>14}" for cell in cells[1:])
+
+
+def row(outputs: Path, gone: int, seed: int, batches: int) -> tuple[str, Iterator[str]]:
+    """Name of the class, and the cells of its row; of retrained models the mean, and of their share its ends."""
+    words = (f"paths.outputs={outputs}", f"seed={seed}", f"scenario.classes=[{gone}]", "tracking.mode=disabled")
+    config = composed(EXPERIMENT, "method=contrastive_matching", "settings=none", "hardware.num_threads=1", *words)
+    plan = plan_unlearning(dict(config), dict.fromkeys(GROUPS, "any"))
+    workspace, method = set_up(plan.config, plan.original), build(plan.config.method)
+    task = requested(workspace, resolve_scenario(build(plan.config.scenario), workspace), method)
+    original = workspace.original()
+    models = [workspace.load(original), *map(workspace.load, references(workspace, task.retain))]
+    before, *others = apart(workspace, method, task, models, batches, seed)
+    z, h, block = np.mean(before, axis=0)
+    kept = np.array([np.mean(one, axis=0) for one in others])[:, :2]
+    shares = kept / [z, h]
+
+    def cells() -> Iterator[str]:
+        for i, first in enumerate((z, h)):
+            yield from (f"{first:.3f}", f"{kept[:, i].mean():.3f}")
+            yield f"{shares[:, i].min():.2f} to {shares[:, i].max():.2f}"
+        yield f"{block:.3f}"
+
+    return workspace.data.class_names[gone], cells()
+
+
+def apart(
+    workspace: Workspace,
+    method: ContrastiveMatching,
+    task: UnlearningTask,
+    models: Sequence[Classifier],
+    batches: int,
+    seed: int,
+) -> Iterator[list[list[float]]]:
+    """For each model, the first of which is the original: distances by batch, in z, in h and in the block before it."""
+    distance = Distance(method.match, method.distance, method.widths)
+    source = torch.Generator().manual_seed(seed)
+    sizes = (method.forget_size, method.recipe.batch_size)
+    sets = (task.forget, task.retain)
+    drawn = [
+        [torch.randperm(len(part), generator=source)[:n] for part, n in zip(sets, sizes, strict=True)]
+        for _ in range(batches)
+    ]
+    shares = masked_shares(predict(models[0], task.forget, workspace.hardware).logits, task.forget_classes)
+    for model in models:
+        lost, kept = (depths(workspace, model, part) for part in sets)
+        yield [
+            [
+                distance(x[i], shares[i], y[j], task.retain.labels[j], source).item()
+                for x, y in zip(lost, kept, strict=True)
+            ]
+            for i, j in drawn
+        ]
+
+
+def depths(workspace: Workspace, model: Classifier, split: Split) -> tuple[Tensor, Tensor, Tensor]:
+    """Embedding, features, and the pooled output of the block before the last."""
+    with tapped(model) as seen:
+        scores = predict(model, split, workspace.hardware)
+    count = len(seen) // math.ceil(len(split) / SCORING_BATCH)
+    return scores.embedding, scores.features, torch.cat(seen[general_block(count) :: count])
+
+
+if __name__ == "__main__":
+    main()
