@@ -20,12 +20,13 @@ from torch import Tensor
 
 from cu.config.build import build, composed
 from cu.data.types import Split, UnlearningTask
+from cu.engine.hardware import Hardware
 from cu.engine.predict import SCORING_BATCH, predict
 from cu.engine.taps import tapped
 from cu.experiment.memorisation import resolve_scenario
 from cu.experiment.references import references
 from cu.experiment.request import requested
-from cu.experiment.workspace import Workspace, set_up
+from cu.experiment.workspace import set_up
 from cu.methods.contrastive_matching import ContrastiveMatching
 from cu.methods.matching_distance import Distance
 from cu.methods.matching_level import general_block
@@ -48,8 +49,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     asked = parser.parse_args(arguments)
     print(line(HEADER))
     for gone in asked.classes:
-        name, cells = row(asked.outputs, gone, asked.seed, asked.batches)
-        print(line((f"{gone} {name}", *cells)), flush=True)
+        name, told = row(asked.outputs, gone, asked.seed, asked.batches)
+        print(line((f"{gone} {name}", *told)), flush=True)
 
 
 def line(cells: Sequence[str]) -> str:
@@ -58,7 +59,7 @@ def line(cells: Sequence[str]) -> str:
 
 
 def row(outputs: Path, gone: int, seed: int, batches: int) -> tuple[str, Iterator[str]]:
-    """Name of the class, and the cells of its row; of retrained models the mean, and of their share its ends."""
+    """Name of the class, and the cells of its row."""
     words = (f"paths.outputs={outputs}", f"seed={seed}", f"scenario.classes=[{gone}]", "tracking.mode=disabled")
     config = composed(EXPERIMENT, "method=contrastive_matching", "settings=none", "hardware.num_threads=1", *words)
     plan = plan_unlearning(dict(config), dict.fromkeys(GROUPS, "any"))
@@ -66,22 +67,21 @@ def row(outputs: Path, gone: int, seed: int, batches: int) -> tuple[str, Iterato
     task = requested(workspace, resolve_scenario(build(plan.config.scenario), workspace), method)
     original = workspace.original()
     models = [workspace.load(original), *map(workspace.load, references(workspace, task.retain))]
-    before, *others = apart(workspace, method, task, models, batches, seed)
-    z, h, block = np.mean(before, axis=0)
-    kept = np.array([np.mean(one, axis=0) for one in others])[:, :2]
-    shares = kept / [z, h]
+    found = apart(workspace.hardware, method, task, models, batches, seed)
+    return workspace.data.class_names[gone], cells(list(found))
 
-    def cells() -> Iterator[str]:
-        for i, first in enumerate((z, h)):
-            yield from (f"{first:.3f}", f"{kept[:, i].mean():.3f}")
-            yield f"{shares[:, i].min():.2f} to {shares[:, i].max():.2f}"
-        yield f"{block:.3f}"
 
-    return workspace.data.class_names[gone], cells()
+def cells(found: Sequence[Sequence[Sequence[float]]]) -> Iterator[str]:
+    """What `apart` gives, as cells: of retrained models the mean, and of their shares the ends."""
+    first, *others = (np.mean(batches, axis=0) for batches in found)
+    for before, kept in list(zip(first, np.transpose(others), strict=True))[:2]:
+        yield from (f"{before:.3f}", f"{kept.mean():.3f}")
+        yield f"{(kept / before).min():.2f} to {(kept / before).max():.2f}"
+    yield f"{first[2]:.3f}"
 
 
 def apart(
-    workspace: Workspace,
+    hardware: Hardware,
     method: ContrastiveMatching,
     task: UnlearningTask,
     models: Sequence[Classifier],
@@ -97,9 +97,9 @@ def apart(
         [torch.randperm(len(part), generator=source)[:n] for part, n in zip(sets, sizes, strict=True)]
         for _ in range(batches)
     ]
-    shares = masked_shares(predict(models[0], task.forget, workspace.hardware).logits, task.forget_classes)
+    shares = masked_shares(predict(models[0], task.forget, hardware).logits, task.forget_classes)
     for model in models:
-        lost, kept = (depths(workspace, model, part) for part in sets)
+        lost, kept = (depths(hardware, model, part) for part in sets)
         yield [
             [
                 distance(x[i], shares[i], y[j], task.retain.labels[j], source).item()
@@ -109,10 +109,10 @@ def apart(
         ]
 
 
-def depths(workspace: Workspace, model: Classifier, split: Split) -> tuple[Tensor, Tensor, Tensor]:
+def depths(hardware: Hardware, model: Classifier, split: Split) -> tuple[Tensor, Tensor, Tensor]:
     """Embedding, features, and the pooled output of the block before the last."""
     with tapped(model) as seen:
-        scores = predict(model, split, workspace.hardware)
+        scores = predict(model, split, hardware)
     count = len(seen) // math.ceil(len(split) / SCORING_BATCH)
     return scores.embedding, scores.features, torch.cat(seen[general_block(count) :: count])
 
