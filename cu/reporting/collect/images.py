@@ -35,6 +35,13 @@ _RULES = (
     ("relearn/retain_only_max", "watched"),
     ("streisand/tail_rate", "forget"),
 )
+# Metrics that are the difference of two shares, or an advantage.
+_DIFFERENCES = ("mia/correctness_gap", "mia/member_rate_difference", "mia/swap_*")
+
+
+def is_difference(key: str) -> bool:
+    """Whether a metric with a number of images is in [-1, 1] and not a share in [0, 1]."""
+    return any(fnmatchcase(key, pattern) for pattern in _DIFFERENCES)
 
 
 def images_of(key: str, sizes: Mapping[str, int]) -> int | None:

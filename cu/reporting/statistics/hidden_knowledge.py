@@ -6,9 +6,10 @@ import math
 from collections.abc import Mapping
 
 from cu.reporting.statistics.intervals import LEVEL, holm
+from cu.reporting.statistics.precision import known_variance
 from cu.reporting.statistics.replicates import spreads
 from cu.reporting.statistics.types import Statistic
-from cu.reporting.statistics.verdicts import binomial_variance, far_p
+from cu.reporting.statistics.verdicts import far_p
 
 HEAD = "forget_test_acc"
 # Of the embedding first; then of what enters the head, and of every block of the encoder where an audit looked.
@@ -54,7 +55,7 @@ def toward_original_p(stat: Statistic) -> float:
     if math.isnan(stat.original) or stat.original == stat.ref:
         return math.nan
     side = 1 if stat.original > stat.ref else -1
-    return far_p(*spreads(stat), binomial_variance(stat.ref, stat.images), side)
+    return far_p(*spreads(stat), known_variance(stat.key, stat.ref, stat.images), side)
 
 
 def _repeats(stats: Mapping[str, Statistic], key: str) -> bool:

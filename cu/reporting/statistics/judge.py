@@ -11,9 +11,10 @@ from cu.reporting.scales import scale_of
 from cu.reporting.statistics.aggregate import Cells
 from cu.reporting.statistics.hidden_knowledge import HEAD, exposing_key
 from cu.reporting.statistics.intervals import LEVEL, holm
+from cu.reporting.statistics.precision import known_variance
 from cu.reporting.statistics.replicates import by_training_seed, replicates, spreads
 from cu.reporting.statistics.types import Statistic
-from cu.reporting.statistics.verdicts import FEWEST, binomial_variance, closer_p, equivalence_p, far_p
+from cu.reporting.statistics.verdicts import FEWEST, closer_p, equivalence_p, far_p
 from cu.reporting.types import MarginScale
 
 Margins = Mapping[MarginScale, float]
@@ -48,10 +49,10 @@ def _judged(stat: Statistic, margins: Margins) -> Statistic:
     if not is_judged(stat):
         return stat
     gaps, stds, counts = spreads(stat)
-    finite = binomial_variance(stat.mean, stat.images) + binomial_variance(stat.ref, stat.images)
+    finite = known_variance(stat.key, stat.mean, stat.images) + known_variance(stat.key, stat.ref, stat.images)
     return replace(
         stat,
-        far_p=far_p(gaps, stds, counts, binomial_variance(stat.ref, stat.images)),
+        far_p=far_p(gaps, stds, counts, known_variance(stat.key, stat.ref, stat.images)),
         tost_p=math.nan if math.isnan(margin) else equivalence_p(gaps, margin, finite),
     )
 
@@ -109,7 +110,7 @@ def closest(column: Iterable[Statistic], eligible: Collection[RowName]) -> RowNa
 
 def _closer(best: Statistic, other: Statistic) -> float:
     common = [seeds for seeds in best.gaps if seeds in other.gaps]
-    least = binomial_variance(best.mean, best.images) + binomial_variance(other.mean, other.images)
+    least = known_variance(best.key, best.mean, best.images) + known_variance(other.key, other.mean, other.images)
     near, far = (by_training_seed({seeds: abs(stat.gaps[seeds]) for seeds in common}) for stat in (best, other))
     return closer_p(list(near.values()), list(far.values()), least)
 

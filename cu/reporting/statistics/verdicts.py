@@ -32,14 +32,6 @@ def single_model_variance(stds: Sequence[float], counts: Sequence[int]) -> tuple
     return sum((k - 1) * s * s for s, k in zip(stds, counts, strict=True)) / max(freedom, 1), freedom
 
 
-def binomial_variance(share: float, trials: int | None) -> float:
-    """Variance of a share of `trials` images, with two added to either side (Agresti & Coull 1998); 0 if unknown."""
-    if not trials or not 0 <= share <= 1:
-        return 0.0
-    shrunk = (share * trials + 2) / (trials + 4)
-    return shrunk * (1 - shrunk) / trials
-
-
 def far_p(
     gaps: Sequence[float],
     stds: Sequence[float],
@@ -56,7 +48,7 @@ def far_p(
         gaps: Signed gap of each run.
         stds: Sample standard deviation of the retrained models of each run.
         counts: Their number K.
-        least: The least variance that a single model's value can be known to have: `binomial_variance`.
+        least: The least variance that a single model's value can be known to have, by its number of images.
         side: 0 for both sides, 1 (-1) if only values above (below) count.
     """
     if len(gaps) < FEWEST or min(counts) < FEWEST:

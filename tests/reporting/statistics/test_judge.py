@@ -8,8 +8,9 @@ from cu.reporting.collect.columns import GAP_OF_MEANS, GAP_PARTS
 from cu.reporting.render.latex import latex
 from cu.reporting.render.markdown import markdown
 from cu.reporting.statistics.gap_of_means import gaps_of_means
+from cu.reporting.statistics.precision import binomial_variance
 from cu.reporting.statistics.types import Statistic
-from cu.reporting.statistics.verdicts import binomial_variance, equivalence_p, far_p
+from cu.reporting.statistics.verdicts import equivalence_p, far_p
 from cu.reporting.write import judged
 
 NEAR = (0.002, -0.001, 0.003, 0.0, 0.001)

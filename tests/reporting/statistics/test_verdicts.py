@@ -7,7 +7,8 @@ import pytest
 from scipy import stats
 
 from cu.reporting.statistics.intervals import LEVEL, holm
-from cu.reporting.statistics.verdicts import binomial_variance, closer_p, equivalence_p, far_p
+from cu.reporting.statistics.precision import binomial_variance, known_variance
+from cu.reporting.statistics.verdicts import closer_p, equivalence_p, far_p
 
 pytestmark = pytest.mark.slow  # simulates error rates
 
@@ -158,3 +159,15 @@ def test_one_run_or_one_retrained_model_gives_no_verdict():
 def test_binomial_variance_knows_no_certainty():
     assert binomial_variance(0.0, 36) == pytest.approx(2 / 40 * 38 / 40 / 36)
     assert binomial_variance(0.3, None) == binomial_variance(math.nan, 36) == 0
+
+
+@pytest.mark.parametrize("shares", [(0.5, 0.5), (0.9, 0.4), (0.2, 0.8), (0.05, 0.05)])
+def test_a_difference_of_shares_is_no_better_known_than_it_is(shares):
+    images, rng = 36, np.random.default_rng(0)
+    found = [rng.binomial(images, share, 20_000) / images for share in shares]
+    difference = found[0] - found[1]
+    known = known_variance("mia/correctness_gap", shares[0] - shares[1], images)
+    assert difference.var() < 1.1 * known
+    assert known < (1 - (shares[0] - shares[1]) ** 2) / (2 * images) + 0.002
+    advantage = 2 * rng.binomial(2 * images, (1 + shares[0] - shares[1]) / 2, 20_000) / (2 * images) - 1
+    assert advantage.var() == pytest.approx(known_variance("mia/swap_lira_adv", shares[0] - shares[1], images), rel=0.1)
