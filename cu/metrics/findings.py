@@ -82,8 +82,8 @@ class Shadows:
         unseen: [n, q] under models that never saw the sample and were made to forget others; None where all samples
             are forgotten together.
         retrained: [n, q] under models that saw none of the q samples.
-        vulnerability: [q], how well membership shows in models before unlearning, the same for every judged model;
-            None where all samples are forgotten together.
+        vulnerability: [n, q], how well membership shows in models before unlearning, all but those of a row; the same
+            for every judged model. None where all samples are forgotten together.
     """
 
     forgotten: Floats

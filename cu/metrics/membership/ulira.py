@@ -39,13 +39,23 @@ def likelihood_ratios(first: Floats, second: Floats, *, pooled: bool) -> tuple[D
     a, b = first.astype(np.float64), second.astype(np.float64)
     if a.shape != b.shape or len(a) < 3:
         raise ValueError(f"two worlds need equally many models, at least 3 each: got {len(a)} and {len(b)}")
-    ratios: tuple[list[Doubles], list[Doubles]] = ([], [])
-    for j in range(len(a)):
-        worlds = [fit_normals(np.delete(world, j, axis=0), pooled=pooled) for world in (a, b)]
-        for row, found in zip((a[j], b[j]), ratios, strict=True):
-            one, other = (norm.logpdf(row, mean, spread) for mean, spread in worlds)
-            found.append(one - other)
-    return np.stack(ratios[0]), np.stack(ratios[1])
+    rows = [row_ratios(a, b, j, pooled=pooled) for j in range(len(a))]
+    members, others = (np.stack(world) for world in zip(*rows, strict=True))
+    return members, others
+
+
+def row_ratios(first: Doubles, second: Doubles, j: int, *, pooled: bool) -> tuple[Doubles, Doubles]:
+    """Of row j of two worlds [n, q], the ratios [q] by fits without it; see `likelihood_ratios`."""
+    (mean, spread), (other_mean, other_spread) = (
+        fit_normals(np.delete(world, j, axis=0), pooled=pooled) for world in (first, second)
+    )
+    a, b = (norm.logpdf(w[j], mean, spread) - norm.logpdf(w[j], other_mean, other_spread) for w in (first, second))
+    return a, b
+
+
+def pools_spread(models: int) -> bool:
+    """Whether one spread serves all samples where each world has so many models."""
+    return 2 * models < ENOUGH_FOR_OWN_SPREAD
 
 
 def fit_normals(values: Doubles, *, pooled: bool) -> tuple[Doubles, Doubles]:
@@ -66,19 +76,22 @@ def attack(first: Floats, second: Floats) -> dict[str, float]:
         In [0, 1]: `auc`; `bacc`, mean accuracy of the ratio's sign on both sides, ties counting half; `tpr@0.01` and
         `tpr@0.001`; `example_median`, `example_p95` and `example_max`, quantiles over samples of that accuracy.
     """
-    members, others = likelihood_ratios(first, second, pooled=2 * len(first) < ENOUGH_FOR_OWN_SPREAD)
-    right = (np.sign(members).mean() - np.sign(others).mean()) / 4 + 0.5
-    rates = {f"tpr@{alpha}": tpr_at(members.ravel(), others.ravel(), alpha) for alpha in (0.01, 0.001)}
+    members, others = likelihood_ratios(first, second, pooled=pools_spread(len(first)))
     examples = example_accuracy(members, others)
     return {
-        "auc": auc(members.ravel(), others.ravel()),
-        "bacc": float(right),
-        **rates,
+        **told_apart(members, others),
         "example_median": float(np.median(examples)),
         # An observed value: with n models per world an accuracy is one of 4n + 1 numbers.
         "example_p95": float(np.percentile(examples, 95, method="higher")),
         "example_max": float(examples.max()),
     }
+
+
+def told_apart(members: Doubles, others: Doubles) -> dict[str, float]:
+    """`auc`, `bacc` and `tpr@...` of an attack, from the ratios of either world in any shape; see `attack`."""
+    right = (np.sign(members).mean() - np.sign(others).mean()) / 4 + 0.5
+    rates = {f"tpr@{alpha}": tpr_at(members.ravel(), others.ravel(), alpha) for alpha in (0.01, 0.001)}
+    return {"auc": auc(members.ravel(), others.ravel()), "bacc": float(right), **rates}
 
 
 def example_accuracy(members: Floats, others: Floats) -> Doubles:
