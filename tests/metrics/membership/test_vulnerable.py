@@ -56,12 +56,11 @@ def test_retraining_is_at_chance_on_the_samples_chosen_for_their_vulnerability(m
 
 
 def test_samples_that_nothing_was_learnt_of_are_not_found_again_by_the_models_that_chose_them(make_case):
-    """Models that were left as they were, and remember no sample: chosen by themselves, the AUC is 0.55."""
+    """Models that were left as they were, and remember no sample: chosen by themselves, the AUC is 0.60."""
     areas = []
-    for seed in range(20):
-        rng = np.random.default_rng(seed)
-        members, others, retrained = rng.normal(size=(3, 8, 120))
+    for seed in range(40):
+        members, others, retrained = np.random.default_rng(seed).normal(size=(3, 4, 400))
         shadows = Shadows(members, others, retrained, vulnerability(members, others))
         case = replace(make_case(), findings=Findings.of(shadows))
-        areas.append(vulnerable_efficacy(case, share=0.25)["mia/ruli_vulnerable_auc"])
+        areas.append(vulnerable_efficacy(case, share=0.1)["mia/ruli_vulnerable_auc"])
     assert np.mean(areas) == pytest.approx(0.5, abs=0.02)
