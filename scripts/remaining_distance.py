@@ -1,9 +1,11 @@
 """How far a forgotten class is from the others in the original, and which share of that retrained models keep.
 
-    python scripts/remaining_distance.py [--outputs outputs] [--classes 0 2 7 8] [--seed 10] [--batches 20]
+    python scripts/remaining_distance.py [SETTING ...] [--outputs outputs] [--classes 0 2 7 8] [--seed 10]
+        [--batches 20]
 
 The distance is that of method=contrastive_matching, in batches of its size and with the classes weighted as it weighs
-them, of the images, networks and seeds of experiment=representation/search. Models that are not there are trained. The
+them, of the images, networks and seeds of experiment=representation/search; another experiment and other settings are
+given as to cu-unlearn. Models that are not there are trained. The
 last column is the original's distance in the block before its last, where features are said to be general.
 """
 
@@ -46,10 +48,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--classes", type=int, nargs="+", default=[0, 2, 7, 8])
     parser.add_argument("--seed", type=int, default=10)
     parser.add_argument("--batches", type=int, default=20)
+    parser.add_argument("settings", nargs="*", metavar="SETTING")
     asked = parser.parse_args(arguments)
     print(line(HEADER))
     for gone in asked.classes:
-        name, told = row(asked.outputs, gone, asked.seed, asked.batches)
+        name, told = row(asked.outputs, gone, asked.seed, asked.batches, asked.settings)
         print(line((f"{gone} {name}", *told)), flush=True)
 
 
@@ -58,10 +61,17 @@ def line(cells: Sequence[str]) -> str:
     return f"{cells[0]:14}" + "".join(f"{cell:>14}" for cell in cells[1:])
 
 
-def row(outputs: Path, gone: int, seed: int, batches: int) -> tuple[str, Iterator[str]]:
+def row(outputs: Path, gone: int, seed: int, batches: int, settings: Sequence[str]) -> tuple[str, Iterator[str]]:
     """Name of the class, and the cells of its row."""
-    words = (f"paths.outputs={outputs}", f"seed={seed}", f"scenario.classes=[{gone}]", "tracking.mode=disabled")
-    config = composed(EXPERIMENT, "method=contrastive_matching", "settings=none", "hardware.num_threads=1", *words)
+    experiment = () if any(word.startswith("experiment=") for word in settings) else (EXPERIMENT,)
+    words = (
+        f"paths.outputs={outputs}",
+        f"seed={seed}",
+        f"scenario.classes=[{gone}]",
+        "tracking.mode=disabled",
+        *settings,
+    )
+    config = composed(*experiment, "method=contrastive_matching", "settings=none", "hardware.num_threads=1", *words)
     plan = plan_unlearning(dict(config), dict.fromkeys(GROUPS, "any"))
     workspace, method = set_up(plan.config, plan.original), build(plan.config.method)
     task = requested(workspace, resolve_scenario(build(plan.config.scenario), workspace), method)

@@ -76,7 +76,7 @@ class ContrastiveMatching:
         widths: Of the MMD's kernels, in median distances of the targets.
         relative: In class scenarios a distance counts relative to the original's in the same batch.
         embedding_share: Of the original's distance in the embedding, what shall remain in class scenarios.
-        feature_share: The same in the features, and in the earlier blocks.
+        feature_share: The same in the features, in an embedding that is these, and in the earlier blocks.
         embedding_weight: Of the distance in the embedding; 0 leaves it out.
         feature_weight: Of the distance in the features; 0 leaves it out.
         stage_weight: Of the mean distance in the pooled outputs of the encoder's earlier blocks; 0 leaves it out.
@@ -174,8 +174,9 @@ class ContrastiveMatching:
         with tapped(student) if self.stage_weight else nullcontext([]) as blocks:
             output = student(images)
         same, depths = output.encoded is output.embedding, []
-        if watch is None or ("features" if same else "embedding") in watch.open:
-            depths.append(Depth(self.embedding_weight, self.embedding_share, output.embedding))
+        name, share = ("features", self.feature_share) if same else ("embedding", self.embedding_share)
+        if watch is None or name in watch.open:
+            depths.append(Depth(self.embedding_weight, share, output.embedding))
         if watch is None or "features" in watch.open:
             if not same:
                 depths.append(Depth(self.feature_weight, self.feature_share, output.encoded))

@@ -199,6 +199,15 @@ def test_features_that_are_the_embedding_are_not_matched_twice(toy_tasks, make_r
     assert once == twice
 
 
+def test_an_embedding_that_is_the_features_has_their_share(toy_tasks, make_run, make_model, make_recipe):
+    for head, share in (("linear", 0.4), ("projection", 0.1)):
+        model = make_run(build=lambda head=head: make_model(head)).new_model().eval()
+        method = matching(make_recipe(), embedding_share=0.1, feature_share=0.4)
+        depths = method.seen(model, torch.zeros(2, 1, 6, 6), None)[1]
+        assert depths[0].share == share
+        assert [depth.share for depth in depths[1:]] == ([] if head == "linear" else [0.4])
+
+
 def test_every_earlier_block_is_matched_by_its_pooled_output(original, toy_tasks, make_recipe):
     task, model = toy_tasks["class"], original.eval()
     forget, retain = batch_of(task.forget, 6), batch_of(task.retain, 9)
