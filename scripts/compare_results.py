@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from cu.disk.files import Damaged
+from cu.errors import ConfigError
 from cu.store.comparison import differences
 
 SHOWN = 20
@@ -20,7 +21,7 @@ if __name__ == "__main__":
     folders = parser.parse_args()
     try:
         found = differences(folders.a, folders.b)
-    except Damaged as error:
+    except (ConfigError, Damaged) as error:
         sys.exit(f"error: {error}")
     for label, key, part, x, y in found.changed[:SHOWN]:
         print(f"{label}: {part} of {key}: {x} != {y}")

@@ -33,7 +33,7 @@ from cu.metrics.rows import NOT_KEPT
 from cu.seeds import generator
 from cu.store.evaluation_id import evaluation_id
 from cu.store.fingerprint import fingerprint
-from cu.store.forget_ids import EARLIER, write_forget_ids
+from cu.store.forget_ids import EARLIER, read_forget_ids, write_forget_ids
 from cu.store.intact import require_intact
 from cu.store.models import KeptModels, StoredModel
 from cu.store.outputs import load_scores
@@ -97,7 +97,7 @@ def evaluate_run(folder: Path, config: EvaluateConfig) -> tuple[Ending, list[str
         references = [kept.named(name) for name in result.models.retrained]
         workspace = replace(set_up(stored, original.record["identity"]), store=kept)
         with threadpool_limits(workspace.hardware.num_threads):
-            task = task_of(workspace, references)
+            task = task_of(workspace, forgotten_by(folder, references))
             write_forget_ids(folder, entries_of(task.forget))
             others = faced(workspace, arrays, references)
             metrics, _ = compare_with_references(workspace, task, arrays, cost_of(result), original, others)
@@ -177,16 +177,31 @@ def require_trusted_factory(network: Component, trusted: Collection[str]) -> Non
         )
 
 
-def task_of(workspace: Workspace[RunConfig], references: list[StoredModel]) -> UnlearningTask:
-    """What a run forgot.
+def forgotten_by(folder: Path, references: list[StoredModel]) -> set[str]:
+    """What a run forgot, as the hash of its ids: what the retrained models were trained without, else its own list.
 
     Raises:
-        ConfigError: It is not what the retrained models were trained without.
+        Damaged: There is only the list, and it is not what the run wrote.
+    """
+    if references:
+        return {model.record["identity"]["without"] for model in references}
+    ids = read_forget_ids(folder)
+    return set() if ids is None else {fingerprint(sorted(ids))}
+
+
+def task_of(workspace: Workspace[RunConfig], forgotten: set[str]) -> UnlearningTask:
+    """What a run forgot, as its settings say now.
+
+    Args:
+        workspace: Of the run.
+        forgotten: Hashes of the ids that it is known to have forgotten; see `forgotten_by`.
+
+    Raises:
+        ConfigError: The settings name others.
     """
     config = workspace.config
     scenario = resolve_scenario(build(config.scenario), workspace)
     task = make_task(workspace.data, scenario, generator(config.forget_seed, "forget"))
-    forgotten = fingerprint(sorted(task.forget.ids.tolist()))
-    if any(model.record["identity"]["without"] != forgotten for model in references):
+    if forgotten - {fingerprint(sorted(task.forget.ids.tolist()))}:
         raise ConfigError("its settings name other forget samples than they did; was scenario.file edited?")
     return task

@@ -115,6 +115,8 @@ def forget(
         log.info("what %s made is known, evaluating it again", plan.names["method"])
         replay(read_rows(folder / "metrics.jsonl"), tracker.log)
         return *earlier, None
+    if team.leads():  # without it an earlier outcome does not count, which must not be set beside the rows to come
+        (folder / "cost.json").unlink(missing_ok=True)
     states = DescentStates(folder)
     kept = folder / "metrics.jsonl"
     rows = JsonLines(kept, keep=states.are_there()) if team.leads() else NoRows(kept)

@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from cu.disk.files import Damaged, read_mapping
+from cu.errors import ConfigError
 from cu.store.fingerprint import fingerprint
 from cu.store.identity import as_earlier
 
@@ -42,9 +43,13 @@ def differences(a: Path, b: Path) -> Differences:
     defined does not matter. Times and memory are left out.
 
     Raises:
+        ConfigError: One of them has no finished run, as a folder has none that is misspelt.
         Damaged: A record cannot be read.
     """
     first, second = dict(records(a)), dict(records(b))
+    for folder, found in ((a, first), (b, second)):
+        if not found:
+            raise ConfigError(f"{folder} has no finished run in runs/: name an outputs folder")
     compared, changed = 0, []
     only = {"a": [name(first[k]) for k in first.keys() - second.keys()]}
     only["b"] = [name(second[k]) for k in second.keys() - first.keys()]

@@ -29,6 +29,17 @@ def read_handed_back(folder: Path) -> dict[str, Any] | None:
     return read_mapping(folder / RECORD)
 
 
+def is_handed_back(folder: Path) -> bool:
+    """Whether the user's own format of a run's weights is there and whole.
+
+    Raises:
+        Damaged: The record cannot be read.
+    """
+    record = read_handed_back(folder)
+    file = folder / str((record or {}).get("file"))
+    return record is not None and file.is_file() and record.get("sha256") == sha256(file)
+
+
 def told(folder: Path) -> list[str]:
     """Where the weights are, and three lines that load them into the user's `network`; nothing if there are none."""
     record = read_handed_back(folder)

@@ -18,6 +18,7 @@ from cu.disk.files import Damaged, read_mapping
 from cu.errors import ConfigError
 from cu.store.evaluation_id import evaluation_id
 from cu.store.fingerprint import fingerprint
+from cu.store.handed_back import is_handed_back
 from cu.store.identity import forgotten_by, original_identity, unlearned_identity
 from cu.store.intact import require_intact
 from cu.store.place import precision_of, resolved
@@ -104,6 +105,8 @@ class RunPlan(Plan[RunConfig, RunResult]):
         """The result, if all that the job must leave behind is there, whole, and evaluated as asked for now."""
         try:
             done = self.folder.ended_well() and self.weights_are_there()
+            if self.config.checkpoint and self.config.keeps_model:
+                done = done and is_handed_back(self.folder.path)
             result = read_run_result(self.folder.path) if done else None
             if result is not None:
                 require_intact(self.folder.path, result.lists)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from cu.data.scenarios.id_files import Named
 from cu.disk.files import Damaged, read_mapping
 from cu.errors import ConfigError
 from cu.store.forget_ids import left_behind
-from cu.store.runs import STATES
+from cu.store.runs import STATES, outputs_of
 
 
 @dataclass(frozen=True)
@@ -49,12 +49,13 @@ def plan_purge(run: Path, data: Path | None = None) -> Purge:
         raise ConfigError(str(error)) from error
     if entries is None:
         raise ConfigError(f"{run} is no run's folder: it has no forget_ids.csv")
-    outputs = run.absolute().parents[5] if len(run.absolute().parents) > 5 else run
-    models = _models_of(outputs / "models", result)
+    named = _models_in(result)
+    root = (outputs_of(run) or run) / "models"
+    models = [root / name for name in named if (root / name).is_dir()]
     place = data or recorded_data(run)
     cache = [] if place is None else sorted(_decoded(place / CACHE, entries))
     files = [*cache, *(path for folder in (run, *models) for path in _outputs_in(folder))]
-    return Purge(len(entries), files, list(_kept(run, models, result, place)))
+    return Purge(len(entries), files, [*_unseen(root, named), *_kept(run, models, result, place)])
 
 
 def remove(purge: Purge) -> int:
@@ -80,10 +81,19 @@ def recorded_data(run: Path) -> Path | None:
     return place if place.is_dir() else None
 
 
-def _models_of(root: Path, result: Any) -> list[Path]:
-    named = result.get("models", {}) if isinstance(result, dict) else {}
-    names = [named.get("original"), *named.get("retrained", [])]
-    return [root / name for name in names if isinstance(name, str) and (root / name).is_dir()]
+def _models_in(result: Mapping[str, Any]) -> list[str]:
+    """Names of the original, which comes first, and of the retrained models; none where a run has no result."""
+    named = result.get("models") or {}
+    names = [named.get("original"), *(named.get("retrained") or ())]
+    return [name for name in names if isinstance(name, str)]
+
+
+def _unseen(root: Path, named: Sequence[str]) -> Iterator[str]:
+    """Outputs of models that cannot be found."""
+    if not named:
+        yield f"outputs of its models in {root}: the run has no result that names them; finish it, then purge again"
+    elif lost := [name for name in named if not (root / name).is_dir()]:
+        yield f"outputs of its models {', '.join(lost)}: they are not in {root}; name the run where it was made"
 
 
 def _outputs_in(folder: Path) -> Iterator[Path]:

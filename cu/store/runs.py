@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -18,6 +19,15 @@ log = logging.getLogger(__name__)
 CONFIG = "config.yaml"
 STATES = "checkpoint-*.pt"  # of the descents of a method
 RunState = Literal["running", "finished", "failed", "preempted", "diverged"]
+
+
+def outputs_of(run: Path) -> Path | None:
+    """The outputs folder around a run's folder, also of one that is named from beside it (`../FINGERPRINT`).
+
+    None where the folder lies too high to be in one.
+    """
+    above = Path(os.path.abspath(run)).parents
+    return above[5] if len(above) > 5 else None
 
 
 @dataclass(frozen=True)

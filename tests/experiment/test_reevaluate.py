@@ -239,6 +239,21 @@ def test_other_forget_samples_than_then_are_noticed(outputs, again):
     assert "other forget samples" in line
 
 
+def test_a_run_without_retrained_models_is_held_to_its_own_list(tmp_path):
+    words = ["method=original", "scenario=sample", "scenario.count=20", "reference.k=0", f"paths.outputs={tmp_path}"]
+    names = {"dataset": "digits", "model": "slim", "recipe": "short", "scenario": "sample", "method": "original"}
+    assert work(plan_unlearning(composed("unlearn", *TINY, *words), names))[0] == "finished"
+    again = parse(EvaluateConfig, composed("evaluate", "evaluation=paper", "resume=rerun", f"paths.outputs={tmp_path}"))
+    lines = []
+    assert evaluate_again(again, lines.append)["evaluated"] == 1
+    (config,) = tmp_path.glob("runs/*/*/*/*/*/config.yaml")
+    before = [config.with_name(name).read_bytes() for name in ("result.json", "forget_ids.csv")]
+    config.write_text(config.read_text().replace("forget_seed: 0", "forget_seed: 1"))
+    assert evaluate_again(again, lines.append)["not possible"] == 1
+    assert "other forget samples" in lines[-1]
+    assert [config.with_name(name).read_bytes() for name in ("result.json", "forget_ids.csv")] == before
+
+
 def test_suites_that_would_train_are_refused(outputs):
     config = composed("evaluate", "evaluation=extended", f"paths.outputs={outputs}")
     with pytest.raises(ConfigError, match=r"evaluation=extended has audits .* cu-unlearn conducts them"):

@@ -1,5 +1,7 @@
 """A network of the user's own goes in and comes out under its own names."""
 
+from pathlib import Path
+
 import pytest
 import torch
 from torch import nn
@@ -43,3 +45,12 @@ def test_weights_come_back_in_the_user_s_format_and_the_printed_lines_load_them(
         assert not torch.equal(network.fc.weight, own_network.fc.weight)
     content = torch.load(lines[place].removeprefix("Yours    "), weights_only=True)
     assert (content["epoch"], list(content["state_dict"])) == (3, [f"model.{n}" for n in own_network.state_dict()])
+    file = Path(lines[place].removeprefix("Yours    "))
+    (record,) = tmp_path.rglob("unlearned.json")
+    whole = file.read_bytes(), record.read_bytes()
+    file.unlink()
+    record.write_bytes(whole[1][:20])
+    mended = command("unlearn", *words)
+    assert mended.code == 0, mended
+    assert (file.read_bytes(), record.read_bytes()) == whole
+    assert not any("forgets" in line for line in mended.err)

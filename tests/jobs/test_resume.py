@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
+from cu.disk.files import JsonLines
 from cu.methods.finetune import FineTune
 from cu.seeds import member_seed
 from cu.store.checkpoint import EpochCheckpoint
@@ -216,6 +217,23 @@ def test_a_trajectory_asked_for_later_is_made(command, tiny, finished, outputs, 
     drop = {"evaluation_id": None, "lists": None}
     now, before = (next(iter(results(folder).values())) for folder in (outputs, finished))
     assert {**now, **drop} == {**before, **drop}
+
+
+def test_a_trajectory_cut_short_is_not_set_beside_an_earlier_outcome(command, tiny, outputs, monkeypatch):
+    only(outputs, "result.json").unlink()
+    words, append = [*tiny, f"paths.outputs={outputs}", "evaluation.trajectory_every=1"], JsonLines.append
+
+    def stopped(self, values, step):
+        append(self, values, step)
+        if "trajectory/val_acc" in values:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(JsonLines, "append", stopped)
+        assert command("unlearn", *words).code == 130
+    assert command("unlearn", *words).code == 0
+    rows = [json.loads(line) for line in only(outputs, "metrics.jsonl").read_text().splitlines()]
+    assert [row["step"] for row in rows if "trajectory/val_acc" in row] == [1, 2]
 
 
 def test_weights_asked_for_later_are_made(command, tiny, finished, outputs, results):

@@ -67,3 +67,12 @@ def test_settings_that_came_later_part_no_runs(outputs):
     assert same.compared > 0
     later["model"]["stem"] = "large"
     assert differences(outputs("c", base, acc=0.5), outputs("d", later, acc=0.5)).only_b
+
+
+@pytest.mark.parametrize("wrong", [("missing", "missing"), ("a/runs", "a/runs"), ("a", "missing")])
+def test_a_folder_without_runs_is_an_error_and_not_alike(outputs, tmp_path, wrong):
+    outputs("a", CONFIG, acc=1.0)
+    words = [sys.executable, SCRIPT, *(tmp_path / name for name in wrong)]
+    ended = subprocess.run(words, capture_output=True, text=True, cwd=SCRIPT.parents[1])
+    (line,) = ended.stderr.splitlines()
+    assert (ended.returncode, line) == (1, f"error: {words[-1]} has no finished run in runs/: name an outputs folder")

@@ -1,5 +1,6 @@
 import json
 from argparse import Namespace
+from pathlib import Path
 
 import pytest
 
@@ -77,3 +78,25 @@ def test_another_folder_is_one_line(tmp_path, capsys):
         plan_purge(tmp_path)
     assert purge(tmp_path) == 2
     assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def test_a_run_named_from_beside_it_is_purged_as_well(run, tmp_path, monkeypatch):
+    beside = run.with_name("1f")
+    beside.mkdir()
+    monkeypatch.chdir(beside)
+    assert purge(Path("..", run.name)) == 0
+    assert not list(tmp_path.glob("outputs/models/[or]/predictions-*.npz"))
+
+
+@pytest.mark.parametrize(
+    ("result", "line"),
+    [
+        (None, "the run has no result that names them"),
+        ({"models": {"original": "o", "retrained": ["away"]}}, "its models away: they are not in"),
+    ],
+)
+def test_what_holds_outputs_and_cannot_be_found_is_said(run, capsys, result, line):
+    path = run / "result.json"
+    path.unlink() if result is None else path.write_text(json.dumps(result))
+    assert purge(run) == 0
+    assert sum(line in told for told in capsys.readouterr().out.splitlines()) == 1

@@ -121,9 +121,13 @@ class AuditContext:
         return self.workspace.load(stored, partial(framed, self.method) if unlearned else None)
 
     def logits(self, stored: StoredModel, split: Split) -> np.ndarray:
-        """A model's logits float32 [n, C] on a split, computed once and kept beside its weights."""
-        hardware = self.workspace.hardware
-        name = f"logits-{fingerprint([split.ids.tolist(), hardware.scoring_precision])}.npz"
+        """A model's logits float32 [n, C] on a split, computed once and kept beside its weights.
+
+        Images in files of their own count their ids from 0, too: the ids 0 to 99 of `val` and of `test` are others.
+        """
+        workspace, hardware = self.workspace, self.workspace.hardware
+        place = [] if split.images is workspace.data.train.images else [split.name]
+        name = f"logits-{fingerprint([split.ids.tolist(), hardware.scoring_precision, *place])}.npz"
 
         def compute() -> dict[str, np.ndarray]:
             return {"logits": predict(self.load(stored), split, hardware).logits.numpy()}

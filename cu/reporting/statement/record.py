@@ -19,6 +19,7 @@ from cu.store.forget_ids import NAME
 from cu.store.handed_back import read_handed_back
 from cu.store.intact import require_intact
 from cu.store.result import RunResult, read_run_result
+from cu.store.runs import outputs_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +74,7 @@ def read_record(path: Path) -> Record:
             result=result,
             config=_config(folder / "config.yaml"),
             status=status,
-            original=_original(folder.absolute(), result.models.original),
+            original=_original(folder, result.models.original),
             unlearned=read_mapping(folder / "model.json") or {},
             handed_back=read_handed_back(folder) or {},
             forgotten=forgotten,
@@ -97,5 +98,5 @@ def _config(path: Path) -> Mapping[str, Any]:
 
 def _original(folder: Path, model: str) -> Mapping[str, Any]:
     """The record beside the original model; empty where a run was copied away from it."""
-    above = folder.parents
-    return (read_mapping(above[5] / "models" / model / "model.json") or {}) if len(above) > 5 else {}
+    outputs = outputs_of(folder)
+    return {} if outputs is None else read_mapping(outputs / "models" / model / "model.json") or {}

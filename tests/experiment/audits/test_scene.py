@@ -1,10 +1,12 @@
 import logging
+from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
 import pytest
 import torch
 
+from cu.engine.predict import predict
 from cu.seeds import member_seed
 from cu.store.models import write_model
 
@@ -84,3 +86,15 @@ def test_logits_are_computed_once(make_scene, unchanged):
     assert first.shape == (len(context.task.forget), 4)
     with unchanged(context.original.folder):
         assert np.array_equal(context.logits(context.original, context.task.forget), first)
+
+
+def test_logits_of_images_that_are_numbered_alike_are_those_of_each(make_scene):
+    """As in a folder with as many images in `val` as in `test`: each counts its own from 0."""
+    context = make_scene()
+    ids = torch.arange(20)
+    splits = [replace(context.task.forget.subset(ids), ids=ids)]
+    for own in (context.task.val.subset(ids), context.task.test.subset(ids)):
+        splits.append(replace(own, images=own.images.clone(), ids=ids))
+    for split in splits:
+        expected = predict(context.load(context.original), split, context.workspace.hardware).logits.numpy()
+        assert np.array_equal(context.logits(context.original, split), expected)
