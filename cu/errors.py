@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Collection
 from difflib import get_close_matches
+from pathlib import Path
 
 
 class ConfigError(ValueError):
@@ -24,6 +26,14 @@ def described(error: BaseException) -> str:
     if isinstance(error, SystemExit):
         return f"SystemExit: code inside the job called sys.exit({error.code!r})"
     return f"{type(error).__name__}: {first_line(error)}"
+
+
+def raised(error: BaseException) -> str:
+    """What the user's own code raised, and in which line, for a message about the setting that names it."""
+    frames = traceback.extract_tb(error.__traceback__)[1:]  # the first is the caller's own
+    own = [frame for frame in frames if "site-packages" not in frame.filename] or frames
+    place = f" ({Path(own[-1].filename).name}, line {own[-1].lineno})" if own else ""
+    return f"{described(error)}{'' if isinstance(error, SyntaxError) else place}"
 
 
 def suggestion(word: str, known: Collection[str], text: str) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from cu.errors import ConfigError, first_line
+from cu.errors import ConfigError, first_line, raised
 from cu.models.adapt import adapt, copied
 
 
@@ -17,13 +17,15 @@ def evaluated(network: nn.Module, images: Tensor, complaint: str) -> Any:
     """What a network returns in evaluation mode; its modes are put back.
 
     Raises:
-        ConfigError: `complaint`, and torch's reason.
+        ConfigError: `complaint`, and torch's reason, or what the network's own code raised.
     """
     try:
         with torch.no_grad(), _eval_mode(network):
             return network(images)
     except RuntimeError as error:
         raise ConfigError(f"{complaint}: {first_line(error)}") from error
+    except Exception as error:  # the network's own checks of its input raise whatever they like
+        raise ConfigError(f"{complaint}: {raised(error)}") from error
 
 
 def require_logits(output: Any, shape: tuple[int, int], what: str) -> None:
@@ -41,7 +43,7 @@ def require_logits(output: Any, shape: tuple[int, int], what: str) -> None:
     if found == shape:
         return
     images = f"{shape[0]} image{'s' * (shape[0] > 1)}"
-    remedy = "wrap it in one that returns the logits alone"
+    remedy = "wrap it in one that returns the logits alone, or by the name logits"
     if isinstance(found, tuple):
         remedy = "see model.settings" if len(found) == 2 else "the axis of the batch must stay"
     raise ConfigError(
@@ -74,6 +76,8 @@ def require_trainable(module: nn.Module, head: str, images: Tensor, what: str) -
             features = model.encoder(images)
     except RuntimeError as error:
         raise ConfigError(f"{what} does not take images in training mode: {first_line(error)}") from error
+    except Exception as error:
+        raise ConfigError(f"{what} does not take images in training mode: {raised(error)}") from error
     if not isinstance(features, Tensor):
         kind = type(features).__name__
         raise ConfigError(f"{what} returns {kind} in training mode: wrap it in one that returns the logits alone")

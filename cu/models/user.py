@@ -5,14 +5,14 @@ from __future__ import annotations
 import importlib
 import inspect
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import nn
 
-from cu.errors import ConfigError
+from cu.errors import ConfigError, raised
 from cu.models.adapt import adapt
 from cu.models.trial import evaluated, require_last, require_logits, require_trainable
 from cu.models.types import Classifier
@@ -45,14 +45,18 @@ class UserModel:
         """What the factory makes, as it is.
 
         Raises:
-            ConfigError: The factory cannot be found or called, or makes no network.
+            ConfigError: The factory cannot be found or called, raises an error itself, or makes no network.
         """
         factory = find(self.factory, "model.factory")
         try:
             inspect.signature(factory).bind(**self.settings)
         except TypeError as error:
             raise ConfigError(f"model.settings do not fit model.factory={self.factory}: {error}") from error
-        module = factory(**self.settings)
+        try:
+            module = factory(**self.settings)
+        except Exception as error:  # the user's own code raises whatever it likes
+            what = f"model.factory={self.factory}"
+            raise ConfigError(f"{what} fails with these model.settings: {raised(error)}") from error
         if not isinstance(module, nn.Module):
             raise ConfigError(f"model.factory={self.factory} must return a torch.nn.Module, not {type(module)}")
         return module
@@ -62,7 +66,7 @@ def as_classifier(module: nn.Module, head: str, num_classes: int, shape: tuple[i
     """A network as a classifier of images of `shape`, tried with two images and with one.
 
     Args:
-        module: From images to logits, or to an object that has `logits`, as those of Hugging Face.
+        module: From images to logits, or to a dict or an object that has `logits`, as those of Hugging Face.
         head: Path of its last layer.
         num_classes: How many logits there must be.
         shape: (channels, height, width).
@@ -87,7 +91,7 @@ def as_classifier(module: nn.Module, head: str, num_classes: int, shape: tuple[i
 
 
 def show_logits(module: nn.Module) -> None:
-    """Make a network that returns an object with `logits` return these; what others return stays as it is.
+    """Make a network that returns a dict or an object with `logits` return these; what others return stays as it is.
 
     So do those of torchvision that have auxiliary outputs while they are trained; these outputs are then not used.
     """
@@ -95,6 +99,8 @@ def show_logits(module: nn.Module) -> None:
 
 
 def _logits_of(module: nn.Module, images: Any, output: Any) -> Any:
+    if isinstance(output, Mapping):
+        return output.get("logits", output)
     return getattr(output, "logits", output)
 
 
@@ -113,6 +119,8 @@ def find(path: str, key: str) -> Callable[..., Any]:
         raise ConfigError(
             f"{key}={path} cannot be imported ({error}); install it or put its folder on PYTHONPATH"
         ) from error
+    except Exception as error:
+        raise ConfigError(f"{key}={path}: importing {module_name} fails: {raised(error)}") from error
     factory = getattr(module, name, None)
     if not callable(factory):
         raise ConfigError(f"{key}={path}: module {module_name} has no function or class {name}")

@@ -23,7 +23,8 @@ def folder_hash(dataset: Component, folder: Path, paths: Paths) -> str:
         ConfigError: There is no such folder, a split folder is missing, or what is written would become a part of it.
     """
     if not folder.is_dir():
-        raise ConfigError(f"dataset.folder={folder} is not a folder")
+        made = f"; python scripts/render_glyphs.py {folder} makes it" if folder.name == "glyphs" else ""
+        raise ConfigError(f"dataset.folder={folder} is not a folder{made}")
     cache = paths.data / CACHE
     if dataset.target.rpartition(".")[2] != "ImageFolder":
         files = {path.relative_to(folder).as_posix(): signature(path.stat()) for path in all_files(folder)}

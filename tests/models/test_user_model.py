@@ -72,6 +72,28 @@ class Normed(Net):
         super().__init__(num_classes)
         self.hidden = nn.utils.weight_norm(self.hidden)
 
+class InDict(Net):
+    def forward(self, x):
+        return {"hidden": x, "logits": super().forward(x)}
+
+class DictWithout(Net):
+    def forward(self, x):
+        return {"hidden": x, "scores": super().forward(x)}
+
+class Particular(Net):
+    def forward(self, x):
+        assert x.shape[-1] == 32, "I want 32 pixels"
+        return super().forward(x)
+
+class ParticularWhileTrained(Net):
+    def forward(self, x):
+        if self.training:
+            raise ValueError("no training here")
+        return super().forward(x)
+
+def failing(num_classes):
+    raise KeyError("backbone")
+
 def scripted(num_classes):
     return torch.jit.trace(Net(num_classes).eval(), torch.zeros(2, 1, 8, 8))
 """
@@ -131,6 +153,19 @@ def test_building_leaves_weights_statistics_and_modes_alone():
         ({"factory": "own_networks:PairWhileTrained"}, r"returns tuple in training mode: wrap it in one that"),
         ({"factory": "own_networks:Squeezed"}, r"returns \(7,\) for 1 image; .* the axis of the batch must stay$"),
         ({"factory": "own_networks:TwoOnly"}, r"does not take images of shape \(1, 8, 8\), one alone: "),
+        ({"factory": "own_networks:DictWithout"}, r"returns dict for 2 images; .* by the name logits$"),
+        (
+            {"factory": "own_networks:failing"},
+            r"^model\.factory=own_networks:failing fails .*: KeyError: 'backbone' \(own_networks\.py, line \d+\)$",
+        ),
+        (
+            {"factory": "own_networks:Particular"},
+            r"^model\.factory=.* \(1, 8, 8\): AssertionError: I want 32 pixels \(",
+        ),
+        (
+            {"factory": "own_networks:ParticularWhileTrained"},
+            r"^model\.factory=.* in training mode: ValueError: no training here \(own_networks\.py",
+        ),
         ({"factory": "own_networks:scripted"}, r"is TorchScript, whose layers cannot be exchanged: "),
         ({"factory": "own_networks:Normed"}, r"cannot be copied, .*; use torch\.nn\.utils\.parametrizations"),
     ],
@@ -142,9 +177,20 @@ def test_every_mistake_ends_in_one_line_that_names_the_key(changes, message):
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("name", ["Named", "Lazy"])
-def test_objects_with_logits_and_layers_without_sizes_are_taken(name):
+@pytest.mark.parametrize("name", ["Named", "InDict", "Lazy"])
+def test_objects_and_dicts_with_logits_and_layers_without_sizes_are_taken(name):
     assert build(f"own_networks:{name}").train()(torch.randn(3, 1, 8, 8)).logits.shape == (3, 7)
+
+
+@pytest.mark.parametrize(
+    ("source", "reason"),
+    [("net = missing", r"NameError: .*missing.* \(broken_\w+\.py, line 1\)$"), ("def net(: pass", "SyntaxError: ")],
+)
+def test_a_module_that_fails_while_it_is_imported_is_named_with_its_setting(source, reason, tmp_path):
+    name = f"broken_{source.split()[0]}"
+    (tmp_path / f"{name}.py").write_text(source)
+    with pytest.raises(ConfigError, match=rf"^model\.factory={name}:net: importing {name} fails: {reason}"):
+        build(f"{name}:net")
 
 
 def test_the_trial_draws_nothing_and_leaves_modes_alone():
@@ -162,8 +208,9 @@ def test_the_trial_draws_nothing_and_leaves_modes_alone():
 
 def test_errors_inside_the_users_code_stay_visible(tmp_path):
     (tmp_path / "broken_networks.py").write_text("def make(num_classes):\n    raise TypeError('my own bug')\n")
-    with pytest.raises(TypeError, match="my own bug"):
+    with pytest.raises(ConfigError, match=r"TypeError: my own bug \(broken_networks\.py, line 2\)$") as caught:
         build("broken_networks:make")
+    assert isinstance(caught.value.__cause__, TypeError)
 
 
 def test_yaml_lists_exactly_the_settings():

@@ -217,6 +217,11 @@ def test_what_cannot_be_read_is_named(listed, key):
     assert "\n" not in str(caught.value)
 
 
+def test_characters_that_are_not_drawn_yet_name_the_script_that_draws_them(listed):
+    with pytest.raises(ConfigError, match=r"; python scripts/render_glyphs\.py missing/glyphs makes it$"):
+        of_run(changed(listed, "dataset.folder", "missing/glyphs"))
+
+
 @pytest.fixture
 def folder(tmp_path):
     for name in ("train/cat/1.bmp", "train/dog/2.bmp", "test/cat/3.bmp"):
