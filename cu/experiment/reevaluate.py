@@ -17,25 +17,21 @@ from cu.config.component import Component
 from cu.config.parse import parse
 from cu.config.schema import EvaluateConfig, RunConfig
 from cu.config.trust import ANY, is_trusted, require_trusted
-from cu.data.task import make_task
-from cu.data.types import UnlearningTask
 from cu.disk.files import Damaged
 from cu.errors import ConfigError, described
 from cu.evaluation.comparison import Comparison
 from cu.evaluation.suite import spec_of
 from cu.experiment.compare import compare_with_references
 from cu.experiment.earlier_runs import cost_of, faced, limits
-from cu.experiment.memorisation import resolve_scenario
+from cu.experiment.forgotten import forgotten_by, task_of
 from cu.experiment.request import entries_of
 from cu.experiment.selection import Selection
-from cu.experiment.workspace import Workspace, set_up
+from cu.experiment.workspace import set_up
 from cu.metrics.rows import NOT_KEPT
-from cu.seeds import generator
 from cu.store.evaluation_id import evaluation_id
-from cu.store.fingerprint import fingerprint
-from cu.store.forget_ids import EARLIER, read_forget_ids, write_forget_ids
+from cu.store.forget_ids import EARLIER, write_forget_ids
 from cu.store.intact import require_intact
-from cu.store.models import KeptModels, StoredModel
+from cu.store.models import KeptModels
 from cu.store.outputs import load_scores
 from cu.store.result import RunResult, read_run_result, write_result
 from cu.store.runs import RunFolder
@@ -175,33 +171,3 @@ def require_trusted_factory(network: Component, trusted: Collection[str]) -> Non
         raise ConfigError(
             f"the recorded model.factory={factory} is code of the user's; to run it, say trust=[{module}]"
         )
-
-
-def forgotten_by(folder: Path, references: list[StoredModel]) -> set[str]:
-    """What a run forgot, as the hash of its ids: what the retrained models were trained without, else its own list.
-
-    Raises:
-        Damaged: There is only the list, and it is not what the run wrote.
-    """
-    if references:
-        return {model.record["identity"]["without"] for model in references}
-    ids = read_forget_ids(folder)
-    return set() if ids is None else {fingerprint(sorted(ids))}
-
-
-def task_of(workspace: Workspace[RunConfig], forgotten: set[str]) -> UnlearningTask:
-    """What a run forgot, as its settings say now.
-
-    Args:
-        workspace: Of the run.
-        forgotten: Hashes of the ids that it is known to have forgotten; see `forgotten_by`.
-
-    Raises:
-        ConfigError: The settings name others.
-    """
-    config = workspace.config
-    scenario = resolve_scenario(build(config.scenario), workspace)
-    task = make_task(workspace.data, scenario, generator(config.forget_seed, "forget"))
-    if forgotten - {fingerprint(sorted(task.forget.ids.tolist()))}:
-        raise ConfigError("its settings name other forget samples than they did; was scenario.file edited?")
-    return task

@@ -117,8 +117,7 @@ def forget(
         return *earlier, None
     if team.leads():  # without it an earlier outcome does not count, which must not be set beside the rows to come
         (folder / "cost.json").unlink(missing_ok=True)
-    states = DescentStates(folder)
-    kept = folder / "metrics.jsonl"
+    states, kept = DescentStates(folder), folder / "metrics.jsonl"
     rows = JsonLines(kept, keep=states.are_there()) if team.leads() else NoRows(kept)
     replay(read_rows(rows.path), tracker.log)
 
