@@ -1,4 +1,4 @@
-"""What the seeds of a comparison can and cannot say. Units of replication are runs, never the samples within a run.
+"""What the seeds of a comparison can and cannot say. Replicates are training seeds, never the samples within a run.
 
 Paired differences are tested by t, not by ranks: with five seeds the signed-rank test cannot fall below p = 0.0625.
 """
