@@ -1,7 +1,8 @@
+import os
+import subprocess
 import sys
 
 import pytest
-import torch
 
 from cu.engine.ledger import Ledger, visited
 
@@ -178,28 +179,43 @@ def test_what_preparation_reads_is_booked_on_the_account_that_runs(ledger):
     assert (cost["samples_seen_forget"], cost["samples_seen_retain"], cost["steps"]) == (3, 23, 0)
 
 
-def test_memory_is_what_was_added_and_the_most_of_it(hardware):
-    ledger, kept = Ledger(hardware), torch.ones(8 * 2**20)
+MEMORY = """
+import torch
+from cu.engine.hardware import Hardware
+from cu.engine.ledger import Ledger
+
+hardware = Hardware(
+    device="cpu", precision="fp32", scoring_precision="fp32", channels_last=False, num_threads=1, deterministic=False
+)
+kept, peaks = torch.ones(8 * 2**20), []
+for _ in range(2):
+    ledger = Ledger(hardware)
     with ledger.running():
         first = torch.ones(24 * 2**20)
         del first
         second = torch.ones(12 * 2**20)
         del second
-    assert ledger.cost()["peak_mem_mb"] == pytest.approx(96, abs=25)
-    assert len(kept)
+    peaks.append(ledger.cost()["peak_mem_mb"])
+with (idle := Ledger(hardware)).running():
+    pass
+print(*peaks, idle.cost()["peak_mem_mb"])
+"""
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the system does not forget a peak")
-def test_memory_of_earlier_work_is_not_added_again(hardware):
-    for _ in range(2):
-        ledger = Ledger(hardware)
-        with ledger.running():
-            block = torch.ones(24 * 2**20)
-            del block
-        assert ledger.cost()["peak_mem_mb"] == pytest.approx(96, abs=25)
-    idle = Ledger(hardware)
-    with idle.running():
-        pass
-    assert idle.cost()["peak_mem_mb"] < 10
-    idle.credit(ledger.cost())
-    assert idle.cost()["peak_mem_mb"] == ledger.cost()["peak_mem_mb"]
+def test_memory_is_what_was_added_and_the_most_of_it_and_not_added_again():
+    # A process of its own, whose C library gives every block back at once: what other tests leave in the heap of this
+    # one decides where the second block is put.
+    env = os.environ | {"MALLOC_MMAP_THRESHOLD_": "1048576", "MALLOC_TRIM_THRESHOLD_": "0"}
+    done = subprocess.run([sys.executable, "-c", MEMORY], capture_output=True, text=True, check=True, env=env)
+    first, again, idle = (float(word) for word in done.stdout.split())
+    assert first == pytest.approx(96, abs=25)
+    assert again == pytest.approx(96, abs=25)
+    assert idle < 10
+
+
+def test_credit_takes_the_larger_peak(hardware):
+    ledger, other = Ledger(hardware), Ledger(hardware)
+    ledger.peak_mb = 96.0
+    other.credit(ledger.cost())
+    assert other.cost()["peak_mem_mb"] == 96.0
