@@ -26,7 +26,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from cu.notebook.auditing import Audit, audit
+    from cu.notebook.audit import Audit
+    from cu.notebook.auditing import audit
     from cu.notebook.unlearning import unlearn
 
 __version__ = "0.1.0"

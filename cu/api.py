@@ -42,7 +42,8 @@ from cu.metrics.predictions import ModelPredictions, Predictions
 from cu.metrics.spec import MetricSpec, metric
 from cu.models.adapt import adapt
 from cu.models.types import Classifier, Output
-from cu.notebook.auditing import Audit, audit
+from cu.notebook.audit import Audit
+from cu.notebook.auditing import audit
 from cu.notebook.unlearning import unlearn
 from cu.store.result import RunResult, read_run_result
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import nn
@@ -14,6 +13,7 @@ from cu.config.component import Component
 from cu.data.types import Split, UnlearningTask
 from cu.engine.hardware import Hardware
 from cu.engine.predict import predict
+from cu.errors import ConfigError
 from cu.evaluation.compare import compare
 from cu.evaluation.comparison import Comparison
 from cu.evaluation.facing import in_place, judge, judge_pairs, judge_reference
@@ -22,58 +22,17 @@ from cu.metrics.case import Case, ModelPredictions, Predictions
 from cu.metrics.cost import COSTS
 from cu.models.last_layer import last_layer
 from cu.models.types import Classifier
+from cu.notebook.audit import Audit
 from cu.notebook.networks import classifier_of
 from cu.notebook.samples import Samples, task_of, tensors
+from cu.notebook.settings import in_plain_names
 from cu.notebook.unlearning import Account, hardware_of
 from cu.seeds import derive_seed
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from cu.notebook.pictures import Picture
-
-COLUMNS = ("original", "value", "ref", "gap", "floor", "direction", "status")
 UNKNOWN: Account = dict.fromkeys((*COSTS, "flops"), float("nan"))
 
 
-@dataclass(frozen=True, eq=False)
-class Audit:
-    """What an audit found.
-
-    Attributes:
-        metrics: Each metric of the model beside the retrained models', by key.
-        doubts: Why original or retrained models may not be what they are taken for; empty if nothing speaks against it.
-        case: All outputs that metrics saw.
-    """
-
-    metrics: Mapping[str, Comparison]
-    doubts: tuple[str, ...]
-    case: Case
-
-    def to_frame(self) -> pd.DataFrame:
-        """One row per metric: `original`, `unlearned`, `retrained`, `gap`, `floor`, `direction`, `status`."""
-        import pandas as pd
-
-        rows = {key: [getattr(entry, name) for name in COLUMNS] for key, entry in self.metrics.items()}
-        names = ["original", "unlearned", "retrained", *COLUMNS[3:]]
-        return pd.DataFrame.from_dict(rows, orient="index", columns=names).rename_axis("metric")
-
-    def figures(self, *names: str) -> list[Picture]:
-        """The figures of a report that one run has data for, or those of these names; a notebook shows them.
-
-        Raises:
-            ConfigError: There is no figure of that name.
-        """
-        from cu.notebook.pictures import pictures
-
-        return pictures(self.case, self.metrics, names)
-
-    def _repr_html_(self) -> str:
-        told = "".join(f"<p><b>Doubt:</b> {line}</p>" for line in self.doubts)
-        measured = self.to_frame()
-        return told + measured[measured["status"] == "ok"].drop(columns="status").to_html(float_format="{:.3g}".format)
-
-
+@in_plain_names()
 def audit(
     model: nn.Module,
     original: nn.Module,
@@ -86,7 +45,7 @@ def audit(
     head: str | None = None,
     suite: str = "default",
     seed: int = 0,
-    device: str = "auto",
+    device: str | torch.device = "auto",
     account: Account | None = None,
     class_names: Sequence[str] | None = None,
 ) -> Audit:
@@ -106,7 +65,7 @@ def audit(
         head: Path of the networks' last layer; None for the last linear one.
         suite: As in `cu-unlearn evaluation=...`.
         seed: Of draws.
-        device: `auto`, `cpu`, `cuda`, `mps`.
+        device: As in `unlearn`.
         account: What `unlearn` was handed, for metrics of cost.
         class_names: By index; numbers if None.
 
@@ -116,9 +75,9 @@ def audit(
     others = [retrained] if isinstance(retrained, nn.Module) else list(retrained)
     shape: Any = tuple(tensors(retain, "retain")[0].shape[1:])
     judged, before, *references = [classifier_of(network, head, shape) for network in (model, original, *others)]
-    classes = len(last_layer(judged).weight)
+    classes = classes_of(judged, before, *references)
     task, hardware = task_of(forget, retain, val, test, classes), hardware_of(device)
-    names = list(map(str, class_names or range(classes)))
+    names = names_of(classes, class_names)
     case = Case(
         model=outputs(judged, task, hardware),
         retrained=tuple(outputs(network, task, hardware) for network in references),
@@ -131,7 +90,35 @@ def audit(
         retrained_cost=tuple(UNKNOWN for _ in references),
     )
     assert case.original is not None
-    return Audit(measured(case, suite), tuple(doubts(case.original, case.retrained, names, "your own")), case)
+    found = tuple(doubts(case.original, case.retrained, names, "your own"))
+    return Audit(measured(case, suite), found, case, tuple(names))
+
+
+def classes_of(*networks: Classifier) -> int:
+    """The number of classes that all networks tell apart.
+
+    Raises:
+        ConfigError: They do not agree.
+    """
+    found = [len(last_layer(network).weight) for network in networks]
+    if len(set(found)) > 1:
+        raise ConfigError(
+            f"networks with different numbers of classes: the model has {found[0]}, the original {found[1]}"
+            + "".join(f", retrained {number} {own}" for number, own in enumerate(found[2:]))
+        )
+    return found[0]
+
+
+def names_of(classes: int, given: Sequence[str] | None) -> list[str]:
+    """A name for each class: those given, or numbers.
+
+    Raises:
+        ConfigError: There are more or fewer names than classes.
+    """
+    names = [str(name) for name in (range(classes) if given is None else given)]
+    if len(names) != classes:
+        raise ConfigError(f"class_names: {len(names)} names for {classes} classes")
+    return names
 
 
 def measured(case: Case, suite: str) -> dict[str, Comparison]:

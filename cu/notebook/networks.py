@@ -17,7 +17,7 @@ from cu.models.user import as_classifier, show_logits
 
 
 def classifier_of(model: nn.Module, head: str | None, shape: tuple[int, int, int]) -> Classifier:
-    """A copy of a network that shows what its last layer sees, checked with two images.
+    """A copy of a network, in float32, that shows what its last layer sees, checked with two images.
 
     Args:
         model: From images to logits; a `Classifier` is taken as it is.
@@ -27,23 +27,24 @@ def classifier_of(model: nn.Module, head: str | None, shape: tuple[int, int, int
     Raises:
         ConfigError: The network does not take such images, or `head` is not its last layer.
     """
-    if isinstance(model, Classifier):
-        return copy.deepcopy(model)
+    copied = copy.deepcopy(model).float()
+    if isinstance(copied, Classifier):
+        return copied
     path = head or last_linear(model)
     last = dict(model.named_modules()).get(path)
     if not isinstance(last, nn.Linear):
         raise ConfigError(f"head={path!r} is no linear layer of {type(model).__name__}; name its last one by head=")
-    return as_classifier(copy.deepcopy(model), path, last.out_features, shape, type(model).__name__)
+    return as_classifier(copied, path, last.out_features, shape, type(model).__name__)
 
 
 def handed_back(model: nn.Module, unlearned: Classifier) -> nn.Module:
-    """A copy of the user's network, in evaluation mode, with the weights that its classifier has now."""
-    if isinstance(model, Classifier):
-        return unlearned.eval()
-    assert isinstance(unlearned.head, LastLayer)
-    weights = unlearned.state_dict()
-    names = plain_names(list(weights), unlearned.head.path)
-    network = copy.deepcopy(model)
+    """A copy of the user's network, in evaluation mode and its own precision, with what its classifier has learned."""
+    weights, network = unlearned.state_dict(), copy.deepcopy(model)
+    if isinstance(network, Classifier):
+        names = {name: name for name in weights}
+    else:
+        assert isinstance(unlearned.head, LastLayer)
+        names = plain_names(list(weights), unlearned.head.path)
     network.load_state_dict({theirs: weights[ours] for theirs, ours in names.items()})
     return network.eval()
 
@@ -59,7 +60,7 @@ def fresh(model: nn.Module, head: str | None, factory: Callable[[], nn.Module] |
     """
 
     def build() -> Classifier:
-        network = factory() if factory else redrawn(copy.deepcopy(model))
+        network = (factory() if factory else redrawn(copy.deepcopy(model))).float()
         if isinstance(network, Classifier):
             return network
         show_logits(network)

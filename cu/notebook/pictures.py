@@ -41,7 +41,9 @@ class Picture:
         return f"<figure><figcaption><b>{self.title}.</b> {self.caption}</figcaption>{self.svg}</figure>"
 
 
-def pictures(case: Case, metrics: Mapping[str, Comparison], names: tuple[str, ...]) -> list[Picture]:
+def pictures(
+    case: Case, metrics: Mapping[str, Comparison], class_names: tuple[str, ...], names: tuple[str, ...]
+) -> list[Picture]:
     """Figures by name, or all that there is data for; files lie in a temporary folder while they are drawn.
 
     Raises:
@@ -52,7 +54,7 @@ def pictures(case: Case, metrics: Mapping[str, Comparison], names: tuple[str, ..
         if name not in get_args(FigureName):
             raise ConfigError(f"{name!r} is no figure; there are {', '.join(get_args(FigureName))}")
     with TemporaryDirectory() as folder, style.styled():
-        scene = scene_of(Path(folder), case, metrics)
+        scene = scene_of(Path(folder), case, metrics, class_names)
         for name in names or DRAWN:
             draw = DRAW[cast(FigureName, name)].get(case.scenario)
             try:
@@ -68,7 +70,7 @@ def pictures(case: Case, metrics: Mapping[str, Comparison], names: tuple[str, ..
     return found
 
 
-def scene_of(folder: Path, case: Case, metrics: Mapping[str, Comparison]) -> FigureData:
+def scene_of(folder: Path, case: Case, metrics: Mapping[str, Comparison], class_names: tuple[str, ...]) -> FigureData:
     """An audit as the one finished run of a report, below a folder."""
     run = folder.joinpath("runs", "data", "model", case.scenario, "unlearned", "audit")
     assert case.original is not None
@@ -77,14 +79,16 @@ def scene_of(folder: Path, case: Case, metrics: Mapping[str, Comparison]) -> Fig
         save_scores(folder / "models" / name / "predictions-fp32.npz", arrays_of(own))
     save_scores(run / "predictions.npz", arrays_of(case.model))
     write_text(run / NAME, "\n".join(["id", *map(str, case.model.forget.id.tolist())]) + "\n")
-    write_result(run, result_of(case, metrics, tuple(models)[1:]))
+    write_result(run, result_of(case, metrics, class_names, tuple(models)[1:]))
     row = FigureRow("unlearned", "", (RunRecord(run),))
     return FigureData(
         title="audit", kind=case.scenario, rows=(row,), yardsticks=(), stats={}, references={}, columns=(), cache=None
     )
 
 
-def result_of(case: Case, metrics: Mapping[str, Comparison], retrained: tuple[str, ...]) -> RunResult:
+def result_of(
+    case: Case, metrics: Mapping[str, Comparison], class_names: tuple[str, ...], retrained: tuple[str, ...]
+) -> RunResult:
     """The record of an audit."""
     return RunResult(
         fingerprint="audit",
@@ -92,7 +96,7 @@ def result_of(case: Case, metrics: Mapping[str, Comparison], retrained: tuple[st
         names={"dataset": "data", "model": "model", "scenario": case.scenario, "method": "unlearned"},
         scenario=case.scenario,
         forget_classes=case.forget_classes,
-        class_names=tuple(map(str, range(case.num_classes))),
+        class_names=class_names,
         seeds=Seeds(seed=0, forget_seed=0, method_seed=0),
         references=len(retrained),
         models=Models(original="original", retrained=retrained),

@@ -11,7 +11,8 @@ from torch.utils.data import Dataset
 
 from cu.data.transforms import Transform
 from cu.data.types import Split, UnlearningTask
-from cu.errors import ConfigError
+from cu.errors import ConfigError, described
+from cu.notebook.settings import plain
 
 Samples = Dataset | tuple[Tensor, Tensor]
 
@@ -60,7 +61,7 @@ def tensors(data: Samples, name: str) -> tuple[Tensor, Tensor]:
     if not isinstance(images, Tensor) or images.ndim != 4 or not images.is_floating_point():
         what = f"{tuple(images.shape)} of {images.dtype}" if isinstance(images, Tensor) else type(images).__name__
         raise ConfigError(f"{name}: images must be a float tensor [N, C, H, W], as the network takes them, not {what}")
-    labels = torch.as_tensor(labels).long()
+    labels = whole_numbers(labels, name)
     if labels.shape != images.shape[:1] or not len(labels):
         raise ConfigError(f"{name}: {tuple(labels.shape)} labels for {len(images)} images")
     return images.float(), labels
@@ -69,12 +70,30 @@ def tensors(data: Samples, name: str) -> tuple[Tensor, Tensor]:
 def _drawn(data: Any, name: str) -> tuple[Any, Any]:
     if not isinstance(data, Sized) or not hasattr(data, "__getitem__"):
         raise ConfigError(f"{name} must be a torch Dataset with a length, or a tuple (images, labels) of tensors")
+    if not len(data):
+        raise ConfigError(f"{name} has no samples")
     samples: Any = data
     pairs = [samples[position] for position in range(len(data))]
     try:
-        return torch.stack([pair[0] for pair in pairs]), [int(pair[1]) for pair in pairs]
-    except (TypeError, ValueError, RuntimeError, IndexError) as error:
-        raise ConfigError(f"{name}: each sample must be (float image tensor of one size, label): {error}") from error
+        return torch.stack([pair[0] for pair in pairs]), [plain(pair[1]) for pair in pairs]
+    except (TypeError, ValueError, RuntimeError, LookupError) as error:
+        what = f"each sample must be (float image tensor of one size, label): {described(error)}"
+        raise ConfigError(f"{name}: {what}") from error
+
+
+def whole_numbers(labels: Any, name: str) -> Tensor:
+    """Labels as int64 [N], also where each is a list of one.
+
+    Raises:
+        ConfigError: They are no whole numbers.
+    """
+    try:
+        found = torch.as_tensor(labels)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise ConfigError(f"{name}: labels must be whole numbers: {described(error)}") from error
+    if found.is_complex() or (found.is_floating_point() and not torch.equal(found, found.round())):
+        raise ConfigError(f"{name}: labels must be whole numbers")
+    return found.long().flatten() if found.ndim == 2 and found.shape[1] == 1 else found.long()
 
 
 def split(name: str, images: Tensor, labels: Tensor, first: int) -> Split:

@@ -8,27 +8,26 @@ from typing import Any
 import torch
 from torch import nn
 
-from cu.config.build import build, composed
-from cu.config.component import Component
 from cu.config.contradictions import require_consistent
-from cu.config.validate import check
 from cu.data.types import Split, UnlearningTask
 from cu.engine.context import MethodContext
 from cu.engine.fit import cross_entropy, fit
 from cu.engine.hardware import Hardware
 from cu.engine.ledger import Ledger
 from cu.engine.recipe import Recipe
-from cu.errors import ConfigError, suggestion
+from cu.errors import ConfigError
 from cu.methods.types import Method, check_task, needs_of, scenarios_of
 from cu.models.last_layer import last_layer
 from cu.models.types import Classifier
 from cu.notebook.networks import classifier_of, fresh, handed_back
 from cu.notebook.samples import Samples, task_of, tensors
+from cu.notebook.settings import in_plain_names, method_of, recipe_of
 from cu.seeds import member_seed
 
 Account = dict[str, float]
 
 
+@in_plain_names()
 def unlearn(
     model: nn.Module,
     *,
@@ -38,7 +37,7 @@ def unlearn(
     method: str = "contrastive",
     head: str | None = None,
     seed: int = 0,
-    device: str = "auto",
+    device: str | torch.device = "auto",
     factory: Callable[[], nn.Module] | None = None,
     training: Mapping[str, Any] | None = None,
     account: Account | None = None,
@@ -56,9 +55,9 @@ def unlearn(
         method: As in `cu-unlearn method=...`.
         head: Path of the network's last layer; None for its last linear layer.
         seed: Of batches and draws.
-        device: `auto`, `cpu`, `cuda`, `mps`.
+        device: `auto`, `cpu`, `cuda`, `mps`, or a device of torch.
         factory: Makes a new network, for methods that train one; None to draw the weights of a copy anew.
-        training: Settings of the recipe by which such methods train, such as `{"epochs": 20}`.
+        training: Settings of the recipe by which such methods train, such as `{"epochs": 20, "optimizer": "adamw"}`.
         account: A dict that is filled with what it cost, which `audit` takes.
         **settings: Any setting of the method, such as `temperature=0.5` or `recipe={"epochs": 3}`.
 
@@ -82,12 +81,11 @@ def unlearn(
     ...
     cu.errors.ConfigError: epoch is not a setting of method=finetune; it has recipe
     """
-    chosen, hardware = method_of(method, settings), hardware_of(device)
+    chosen, recipe, hardware = method_of(method, settings), recipe_of(method, training or {}), hardware_of(device)
     original = classifier_of(model, head, tuple(tensors(retain, "retain")[0].shape[1:]))  # type: ignore[arg-type]
     task = task_of(forget, retain, val, None, len(last_layer(original).weight))
     check_possible(chosen, method, task)
     check_task(chosen, lambda: original, task)
-    recipe = build(Component(changed(composed(f"method={method}")["recipe"], training or {}, "training")))
     with torch.random.fork_rng():
         context = context_of(fresh(model, head, factory), seed, hardware, recipe, task)
         with context.ledger.running():
@@ -95,36 +93,6 @@ def unlearn(
     if account is not None:
         account.update(context.ledger.cost())
     return handed_back(model, unlearned.cpu())
-
-
-def method_of(name: str, settings: Mapping[str, Any]) -> Method:
-    """The method of that name with its settings.
-
-    Raises:
-        ConfigError: There is no such method or setting, or a value is out of range.
-    """
-    node = changed(composed(f"method={name}")["method"], settings, f"method={name}")
-    check(node, "method")
-    return build(Component(node))
-
-
-def changed(node: Mapping[str, Any], changes: Mapping[str, Any], what: str) -> dict[str, Any]:
-    """A plain config with some settings replaced, however deep.
-
-    Raises:
-        ConfigError: There is no such setting.
-    """
-    known = [name for name in node if not name.startswith("_")]
-    for name in changes:
-        if name not in node:
-            hint = suggestion(name, known, "did you mean {}? ")
-            raise ConfigError(f"{name} is not a setting of {what}; {hint}it has {', '.join(sorted(known))}")
-    return {
-        name: changed(value, changes[name], f"{what} {name}")
-        if isinstance(value, Mapping) and isinstance(changes.get(name), Mapping)
-        else changes.get(name, value)
-        for name, value in node.items()
-    }
 
 
 def check_possible(method: Method, name: str, task: UnlearningTask) -> None:
@@ -141,14 +109,14 @@ def check_possible(method: Method, name: str, task: UnlearningTask) -> None:
         )
     for need in needs_of(method):
         if need.resource == "validation data" and not len(task.val):
-            instead = f", or {need.instead.replace('method.', '')}" if need.instead else ""
+            instead = f", or {need.instead}" if need.instead else ""
             raise ConfigError(f"method={name} needs validation data: give val={instead}")
 
 
-def hardware_of(device: str) -> Hardware:
+def hardware_of(device: str | torch.device) -> Hardware:
     """Where things are computed, in float32; the process's own switches stay as they are."""
     return Hardware(
-        device=device,
+        device=str(device),
         precision="fp32",
         scoring_precision="fp32",
         channels_last=False,

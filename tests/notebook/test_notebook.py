@@ -1,5 +1,6 @@
 """Any network and data set in a notebook, by the engine of the commands."""
 
+import copy
 import os
 from dataclasses import replace
 
@@ -13,8 +14,10 @@ from torch.utils.data import Subset, TensorDataset
 
 import cu
 from cu.config.build import composed
+from cu.engine.recipe import AdamW
 from cu.errors import ConfigError
-from cu.notebook.samples import split
+from cu.notebook.samples import split, tensors
+from cu.notebook.settings import method_of
 
 
 class Net(nn.Module):
@@ -143,7 +146,7 @@ def test_every_method_of_the_command_line_is_there(networks, samples):
     [
         ({"method": "contrastiv"}, r"^method=contrastiv does not exist: did you mean contrastive\?"),
         ({"temprature": 1}, "^temprature is not a setting of method=contrastive; did you mean temperature"),
-        ({"temperature": -1.0}, r"^method\.temperature must be greater than 0, got -1\.0"),
+        ({"temperature": -1.0}, r"^temperature must be greater than 0, got -1\.0"),
         ({"val": None}, r"^method=contrastive needs validation data: give val=, or stop_on to test or never"),
         ({"forget": (torch.zeros(3, 1, 6, 6, dtype=torch.uint8), [0, 1, 2])}, "^forget: images must be a float tensor"),
         ({"forget": (torch.zeros(3, 1, 6, 6), [0, 1, 9])}, r"^forget: labels must be in \[0, 4\)"),
@@ -153,6 +156,18 @@ def test_every_method_of_the_command_line_is_there(networks, samples):
         ),
         ({"forget": [1, 2]}, "^forget: each sample must be"),
         ({"head": "body.0"}, "^head='body.0' is no linear layer of Net"),
+        ({"device": "cuda:99"}, "^device="),
+        ({"training": {"epochs": -1}}, r"^training\.epochs must be greater than"),
+        ({"training": {"epoch": 1}}, r"^epoch is not a setting of training; did you mean epochs\?"),
+        ({"training": {"optimizer": "adam"}}, r"^optimizer=adam does not exist: did you mean adamw\?"),
+        ({"recipe": {"optimizer": 0.1}}, "^method=contrastive recipe optimizer must be a dict of some of lr, momentum"),
+        ({"recipe": 3}, "^method=contrastive recipe must be a dict of some of augment, batch_size"),
+        ({"temperature": np.array([1.0, 2.0])}, r"^temperature must be a number, got \[1\.0, 2\.0\]"),
+        ({"forget": (torch.zeros(3, 1, 6, 6), [0, 1, 2.5])}, "^forget: labels must be whole numbers$"),
+        ({"forget": (torch.zeros(3, 1, 6, 6), ["a", "b", "c"])}, "^forget: labels must be whole numbers: "),
+        ({"forget": (torch.zeros(0, 1, 6, 6), [])}, r"^forget: \(0,\) labels for 0 images"),
+        ({"forget": []}, "^forget has no samples$"),
+        ({"forget": [{"image": torch.zeros(1, 6, 6), "label": 0}]}, "^forget: each sample must be .*KeyError"),
     ],
 )
 def test_mistakes_are_one_line(networks, samples, changes, message):
@@ -160,6 +175,56 @@ def test_mistakes_are_one_line(networks, samples, changes, message):
     with pytest.raises(ConfigError, match=message) as caught:
         cu.unlearn(networks[0], **given)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_a_network_of_another_precision_forgets_in_float32_and_comes_back_in_its_own(networks, samples, dtype):
+    given = {"forget": samples["forget"], "retain": samples["retain"], "method": "finetune"}
+    own = Net().to(dtype)
+    new = cu.unlearn(own, **given, device=torch.device("cpu"))
+    same = cu.unlearn(copy.deepcopy(own).float(), **given, device="cpu")
+    assert {parameter.dtype for parameter in new.parameters()} == {dtype}
+    assert torch.equal(new.fc.weight, same.fc.weight.to(dtype))
+    assert not torch.equal(new.fc.weight, own.fc.weight)
+
+
+def test_settings_may_be_numbers_of_numpy_and_torch_and_optimizers_go_by_name(networks, samples):
+    given = {"forget": samples["forget"], "retain": samples["retain"], "method": "finetune", "device": "cpu"}
+    plain = cu.unlearn(networks[0], **given, recipe={"epochs": 2, "optimizer": {"lr": 0.25}})
+    same = cu.unlearn(networks[0], **given, recipe={"epochs": np.int64(2), "optimizer": {"lr": torch.tensor(0.25)}})
+    assert torch.equal(plain.fc.weight, same.fc.weight)
+    by_name = cu.unlearn(networks[0], **given, recipe={"epochs": 2, "optimizer": "adamw"})
+    assert not torch.equal(plain.fc.weight, by_name.fc.weight)
+    assert method_of("finetune", {"recipe": {"optimizer": "adamw"}}).recipe.optimizer == AdamW(
+        lr=1e-3, betas=[0.9, 0.999], weight_decay=0.01
+    )
+
+
+def test_labels_may_be_arrays_of_one(networks, samples):
+    pairs = [(image, np.array([int(label)])) for image, label in samples["val"]]
+    assert tensors(pairs, "val")[1].tolist() == [int(label) for _, label in samples["val"]]
+
+
+def test_networks_and_names_of_another_number_of_classes_are_told(networks, samples):
+    given = {name: samples[name] for name in ("forget", "retain", "test")}
+    wider = copy.deepcopy(networks[0])
+    wider.fc = nn.Linear(wider.fc.in_features, 7)
+    with pytest.raises(ConfigError, match=r"^networks with different numbers of classes: .* 4, .* 4, retrained 0 7"):
+        cu.audit(networks[0], networks[0], wider, **given, device="cpu")
+    with pytest.raises(ConfigError, match=r"^class_names: 2 names for 4 classes$"):
+        cu.audit(networks[0], networks[0], **given, class_names=["shirt", "shoe"], device="cpu")
+
+
+def test_an_audit_is_shown_as_a_short_table(networks, samples):
+    found = cu.audit(
+        networks[0], networks[0], forget=samples["forget"], retain=samples["retain"], test=samples["test"],
+        class_names=["ape", "bee", "<cat>", "dog"], device="cpu",
+    )  # fmt: skip
+    shown = repr(found)
+    assert len(shown) < 20_000
+    assert "retain_test_acc" in shown
+    assert "array(" not in shown
+    assert found.class_names == ("ape", "bee", "<cat>", "dog")
 
 
 def test_images_pass_through_a_split_unchanged():

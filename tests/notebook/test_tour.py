@@ -2,7 +2,6 @@
 
 import ast
 import json
-import time
 from pathlib import Path
 
 import pytest
@@ -23,12 +22,11 @@ def run(source, names):
 
 
 @pytest.mark.slow
-def test_the_tour_runs_to_its_end_in_less_than_two_minutes(tmp_path, monkeypatch):
+def test_the_tour_runs_to_its_end_and_leaves_no_file(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     cells = json.loads(TOUR.read_text(encoding="utf-8"))["cells"]
-    begin, names = time.process_time(), {}
+    names = {}
     shown = [run("".join(cell["source"]), names) for cell in cells if cell["cell_type"] == "code"]
-    assert time.process_time() - begin < 120
     *_, frame, figures = shown
     assert float(shown[1].partition("%")[0]) > 85
     assert (frame["status"] == "ok").all()
