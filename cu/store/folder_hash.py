@@ -23,7 +23,7 @@ def folder_hash(dataset: Component, folder: Path, paths: Paths) -> str:
         ConfigError: There is no such folder, a split folder is missing, or what is written would become a part of it.
     """
     if not folder.is_dir():
-        made = f"; python scripts/render_glyphs.py {folder} makes it" if folder.name == "glyphs" else ""
+        made = f"; {dataset.get('made_by')} makes it" if dataset.get("made_by") else ""
         raise ConfigError(f"dataset.folder={folder} is not a folder{made}")
     cache = paths.data / CACHE
     if dataset.target.rpartition(".")[2] != "ImageFolder":

@@ -9,6 +9,7 @@ import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
+from cu.config.build import composed
 from cu.config.folder import config_folder
 from cu.errors import ConfigError
 from cu.store.fingerprint import fingerprint, stable_name
@@ -217,9 +218,21 @@ def test_what_cannot_be_read_is_named(listed, key):
     assert "\n" not in str(caught.value)
 
 
-def test_characters_that_are_not_drawn_yet_name_the_script_that_draws_them(listed):
-    with pytest.raises(ConfigError, match=r"; python scripts/render_glyphs\.py missing/glyphs makes it$"):
-        of_run(changed(listed, "dataset.folder", "missing/glyphs"))
+def test_a_missing_folder_names_the_command_that_makes_it(listed):
+    of_unknown_origin = changed(listed, "dataset.folder", "missing/glyphs")
+    with pytest.raises(ConfigError, match=r"is not a folder$"):
+        of_run(of_unknown_origin)
+    with pytest.raises(ConfigError, match=r"is not a folder; python draw\.py glyphs makes it$"):
+        of_run(changed(of_unknown_origin, "dataset.made_by", "python draw.py glyphs"))
+
+
+def test_how_a_folder_is_made_is_no_part_of_what_it_is(listed):
+    assert of_run(listed) == of_run(changed(listed, "dataset.made_by", "python draw.py"))
+
+
+def test_characters_name_the_script_that_draws_them():
+    dataset = composed("dataset=glyphs", "paths.data=elsewhere")["dataset"]
+    assert dataset["made_by"] == "python scripts/render_glyphs.py elsewhere/glyphs"
 
 
 @pytest.fixture

@@ -44,6 +44,7 @@ class ImageFolder(DatasetOptions):
         test_fraction: Share of the training images that becomes the test set when there is no `test` folder, in
             proportion to the classes; ids of both then count in one list.
         skip_unreadable: Whether files that cannot be read are left out instead of being an error.
+        made_by: The command that makes the folder, for the message where it is missing.
     """
 
     folder: str
@@ -55,6 +56,7 @@ class ImageFolder(DatasetOptions):
     channels: Literal[1, 3]
     test_fraction: Annotated[float, Gt(0), Lt(1)]
     skip_unreadable: bool
+    made_by: str | None = None
 
     def load(self, root: Path) -> ImageData:
         """Decode the images once; later calls map the result into memory until a file changes.
