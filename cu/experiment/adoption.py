@@ -10,7 +10,8 @@ from typing import Any
 
 from cu.config.schema import TrainConfig
 from cu.disk.digest import file_hash
-from cu.disk.files import Damaged, JsonLines
+from cu.disk.files import Damaged
+from cu.disk.json_lines import JsonLines
 from cu.engine.context import MethodContext
 from cu.models.checkpoints.hand_back import hand_back
 from cu.models.checkpoints.load import load_checkpoint

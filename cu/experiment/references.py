@@ -15,7 +15,7 @@ from torch.utils.data import Dataset
 from cu.config.schema import RunConfig
 from cu.data.types import Split
 from cu.disk.digest import file_hash
-from cu.disk.files import JsonLines
+from cu.disk.json_lines import JsonLines
 from cu.errors import ConfigError
 from cu.experiment.adoption import adopted
 from cu.experiment.workspace import Workspace

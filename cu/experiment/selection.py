@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from cu.disk.files import Damaged, read_json
 from cu.errors import ConfigError
@@ -27,24 +29,32 @@ class Selection:
         """The folders of the finished runs that are meant, sorted.
 
         Raises:
-            ConfigError: There are none.
+            ConfigError: There are none of one of the names.
         """
-        finished = sorted(f.parent for f in outputs.glob("runs/*/*/*/*/*/status.json") if is_finished(f))
-        chosen = finished
-        for place, level in enumerate(LEVELS, start=-5):
-            if (wanted := getattr(self, level)) is None:
-                continue
-            names = {folder_name(str(name)) for name in wanted}
-            there = ", ".join(sorted({run.parts[place] for run in chosen}))
-            chosen = [run for run in chosen if run.parts[place] in names]
-            if not chosen and there:
-                raise ConfigError(f"select.{level}: no finished run matches {list(wanted)}; there are runs of {there}")
-        if self.seeds is not None:
-            chosen = [run for run in chosen if seed_of(run) in self.seeds]
+        chosen = sorted(f.parent for f in outputs.glob("runs/*/*/*/*/*/status.json") if is_finished(f))
         if not chosen:
-            with_seeds = f" with a seed of {list(self.seeds)}" if finished and self.seeds is not None else ""
-            raise ConfigError(f"no finished run{with_seeds} below paths.outputs={outputs}; make some with cu-unlearn")
-        return chosen
+            raise ConfigError(f"no finished run below paths.outputs={outputs}; make some with cu-unlearn")
+        for place, level in enumerate(LEVELS, start=-5):
+            wanted = getattr(self, level)
+            names = None if wanted is None else [folder_name(str(name)) for name in wanted]
+            chosen = matching(chosen, {run: run.parts[place] for run in chosen}, names, level)
+        seeds = {} if self.seeds is None else {run: seed_of(run) for run in chosen}
+        return matching(chosen, seeds, self.seeds, "seeds")
+
+
+def matching(runs: list[Path], values: Mapping[Path, Any], wanted: Sequence[Any] | None, level: str) -> list[Path]:
+    """The runs that have a wanted value; all of them if None.
+
+    Raises:
+        ConfigError: No run has one of the values.
+    """
+    if wanted is None:
+        return runs
+    there = {value for value in values.values() if value is not None}
+    if missing := [value for value in wanted if value not in there] or ([] if wanted else ["nothing"]):
+        unknown, known = (", ".join(map(str, values)) for values in (missing, sorted(there)))
+        raise ConfigError(f"select.{level}: no finished run of {unknown}; there are runs of {known}")
+    return [run for run in runs if values[run] in wanted]
 
 
 def is_finished(status: Path) -> bool:

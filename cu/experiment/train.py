@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from threadpoolctl import threadpool_limits
 
-from cu.disk.files import read_rows
+from cu.disk.json_lines import read_rows
 from cu.engine import team
 from cu.experiment.workspace import replay, set_up
 from cu.store.plan import TrainPlan

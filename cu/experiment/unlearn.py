@@ -11,7 +11,8 @@ from threadpoolctl import threadpool_limits
 from cu.config.build import build
 from cu.config.schema import RunConfig
 from cu.data.types import ImageData, UnlearningTask
-from cu.disk.files import Damaged, JsonLines, NoRows, read_mapping, read_rows, write_json
+from cu.disk.files import Damaged, read_mapping, write_json
+from cu.disk.json_lines import JsonLines, NoRows, read_rows
 from cu.engine import team
 from cu.engine.clock import Clock
 from cu.engine.interruption import Descents

@@ -15,7 +15,7 @@ from cu.config.build import build
 from cu.config.schema import RunConfig, TrainConfig
 from cu.data.batches.shuffled import batch_bounds
 from cu.data.types import ImageData, Split
-from cu.disk.files import JsonLines, read_rows
+from cu.disk.json_lines import JsonLines, read_rows
 from cu.engine.context import Log, MethodContext, silent
 from cu.engine.fit import cross_entropy, fit
 from cu.engine.hardware import Hardware

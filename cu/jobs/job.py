@@ -15,6 +15,7 @@ from cu.jobs.meeting import meet, tell
 from cu.jobs.preemption import Preempted, preemptible, was_stopped
 from cu.jobs.run_log import run_log, warn_of_damage
 from cu.jobs.status import EXIT_CODES, JobState
+from cu.store.fingerprint import fingerprint
 from cu.store.plan import NAMED, Plan, R, RunPlan
 from cu.store.result import FILE, write_result
 from cu.store.runs import RunState
@@ -172,7 +173,8 @@ def mirror(plan: Plan, attempt: int) -> Tracker:
     chosen = {group: plan.names[group] for group in NAMED if plan.names.get(group, NONE) != NONE}
     group = "/".join(option for name, option in chosen.items() if name != "method")
     name = "/".join(plan.folder.path.parts[-5:])
-    label = RunLabel(f"{plan.fingerprint}-{attempt}", name, group, plan.kind, tuple(chosen.values()))
+    place = fingerprint(name)[:6]  # a method under two names has one identity
+    label = RunLabel(f"{plan.fingerprint}-{place}-{attempt}", name, group, plan.kind, tuple(chosen.values()))
     return build(plan.config.tracking).open(label, plan.folder.path, plan.written)
 
 

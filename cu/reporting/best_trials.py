@@ -38,12 +38,16 @@ def trials(collection: Collection, key: str) -> pd.DataFrame:
     values = collection.values.loc[collection.values["key"] == key].groupby("fingerprint")["value"].first()
     rows = []
     for run in collection.runs.to_dict("records"):
-        config = _config(Path(run["path"]) / "config.yaml")
+        path = Path(run["path"]) / "config.yaml"
+        config = _config(path)
         if "trial" not in config or config.get("objective") not in (None, key):
             continue
-        size = {"train_size": config["dataset"].get("train_size"), "width": config["model"].get("width")}
+        try:
+            size = {"train_size": config["dataset"].get("train_size"), "width": config["model"].get("width")}
+            settings = ", ".join(f"{name}={value}" for name, value in config["trials"][config["trial"]].items())
+        except (LookupError, TypeError, AttributeError) as error:
+            raise ConfigError(f"{path} is cut off; delete the folder and search again") from error
         width = "" if size["width"] is None else f"_w{size['width']}"
-        settings = ", ".join(f"{name}={value}" for name, value in config["trials"][config["trial"]].items())
         own = {name: run[name] for name in ("dataset", "model", "scenario", "method", "state", "seed")}
         own |= {"trial": config["trial"], "batchnorm": config.get("batchnorm", ""), "settings": settings}
         own["classes"] = " ".join(map(str, config.get("scenario", {}).get("classes", [])))

@@ -14,7 +14,8 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from cu.disk.digest import sha256
-from cu.disk.files import Damaged, JsonLines, NoRows, read_mapping, remove_leftovers, write_json, writing
+from cu.disk.files import Damaged, read_mapping, remove_leftovers, write_json, writing
+from cu.disk.json_lines import JsonLines, NoRows
 from cu.disk.locks import locked
 from cu.engine import team
 from cu.errors import ConfigError, first_line
@@ -78,6 +79,7 @@ class ModelStore:
             if (stored := read_model(folder)) is not None:
                 return stored
             remove_leftovers(folder, LEFT_SECONDS, time.time())
+            remove_outputs(folder)
             checkpoint = EpochCheckpoint(folder / "checkpoint.pt")
             team.shared(lambda: TRAINING)
             model, about = train(checkpoint, JsonLines(folder / "metrics.jsonl", keep=checkpoint.path.exists()))
@@ -125,6 +127,12 @@ class KeptModels:
         except UNREADABLE:
             weights = {}
         return StoredModel(weights, record, path.parent)
+
+
+def remove_outputs(folder: Path) -> None:
+    """Remove what was computed from weights that are gone: another machine trains others in their last digits."""
+    for path in (*folder.glob("predictions-*.npz"), *folder.glob("audited/*"), *folder.glob("judged/*")):
+        path.unlink(missing_ok=True)
 
 
 def write_model(folder: Path, model: nn.Module, record: Mapping[str, Any]) -> None:

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cu.disk.files import Damaged, JsonLines, read_json, read_rows, write_json, write_text, writing
+from cu.disk.files import Damaged, read_json, write_json, write_text, writing
+from cu.disk.json_lines import JsonLines, read_rows
 from cu.disk.locks import locked
 from cu.store.outputs import cached_outputs, load_scores, save_scores
 
@@ -146,6 +147,15 @@ def test_a_row_cut_off_by_a_kill_takes_no_other_with_it(rows, rest):
     lines.append({}, 2)
     with rows.open("a", encoding="utf-8") as file:
         file.write(rest)
+    assert read_rows(rows) == [{"step": 1}, {"step": 2}]
+
+
+@pytest.mark.parametrize("bad", [b'{"step": \xff}', b"\x00\x00", b"7", b"[1]", b'{"loss": 1}', b'{"step": "a"}'])
+def test_a_damaged_row_ends_what_is_read_and_a_training_continues_from_there(rows, bad):
+    rows.parent.mkdir(parents=True, exist_ok=True)
+    rows.write_bytes(b'{"step": 1}\n' + bad + b'\n{"step": 3}\n')
+    assert read_rows(rows) == [{"step": 1}]
+    JsonLines(rows, keep=True).append({}, 2)
     assert read_rows(rows) == [{"step": 1}, {"step": 2}]
     again = JsonLines(rows, keep=True)
     again.append({}, 3)

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from cu.disk.files import JsonLines, read_rows
+from cu.disk.json_lines import JsonLines, read_rows
 from cu.engine.fit import Diverged, cross_entropy, fit
 from cu.engine.hardware import Hardware
 from cu.engine.interruption import Descents

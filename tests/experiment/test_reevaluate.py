@@ -163,10 +163,12 @@ def test_a_formula_of_an_earlier_version_is_evaluated_again(outputs, again):
 
 
 def test_a_filter_that_finds_nothing_says_what_there_is(again, tmp_path):
-    with pytest.raises(ConfigError, match=r"^select.methods: no finished run matches .*runs of logit_mask, original$"):
-        again(select={"methods": ["salun"]})
-    with pytest.raises(ConfigError, match=r"^no finished run with a seed of \[7\]"):
-        again(select={"seeds": [7]})
+    with pytest.raises(ConfigError, match=r"^select\.methods: no finished run of salun; there are .* original$"):
+        again(select={"methods": ["original", "salun"]})
+    with pytest.raises(ConfigError, match=r"^select\.seeds: no finished run of 7; there are runs of 0$"):
+        again(select={"seeds": [0, 7]})
+    with pytest.raises(ConfigError, match=r"^select\.methods: no finished run of nothing; there are runs of "):
+        again(select={"methods": []})
     with pytest.raises(ConfigError, match=r"^no finished run below paths\.outputs=.*make some with cu-unlearn"):
         Selection(datasets=None, models=None, scenarios=None, methods=None, seeds=None).runs(tmp_path / "nowhere")
 

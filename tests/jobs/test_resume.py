@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from cu.disk.files import JsonLines
+from cu.disk.json_lines import JsonLines
 from cu.methods.finetune import FineTune
 from cu.seeds import member_seed
 from cu.store.checkpoint import EpochCheckpoint

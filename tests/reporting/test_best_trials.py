@@ -42,6 +42,14 @@ def test_every_trial_is_recorded_also_those_that_diverged(tried):
     assert np.isnan(table["value"][2])
 
 
+def test_a_trial_whose_settings_are_cut_off_is_named(tried, run_folders):
+    path = next(run_folders.outputs.glob("runs/*/*/class/scrub/*/config.yaml"))
+    config = yaml.safe_load(path.read_text(encoding="utf-8"))
+    path.write_text(yaml.safe_dump({**config, "trials": {}}), encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"config\.yaml is cut off; delete the folder and search again$"):
+        tried()
+
+
 def test_the_smallest_gap_is_chosen_the_first_of_several(tried):
     best = best_trials(tried())
     assert best[[*CELL[1:], "trial"]].to_numpy().tolist() == [["class", "scrub", "b"], ["sample", "scrub", "b"]]

@@ -143,6 +143,19 @@ def test_damaged_models_are_trained_again_with_a_warning(store, caplog, damage):
     assert len(calls) == 2
 
 
+def test_what_was_computed_from_lost_weights_goes_with_them(store):
+    folder = store.obtain(IDENTITY, trainer([])).folder
+    outputs = [folder / name for name in ("predictions-fp32.npz", "audited/logits-1.npz", "judged/2.json")]
+    for path in outputs:
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"of the old weights")
+    store.obtain(IDENTITY, trainer([]))
+    assert all(path.exists() for path in outputs)
+    (folder / "model.safetensors").unlink()
+    store.obtain(IDENTITY, trainer([], seed=1))
+    assert not any(path.exists() for path in outputs)
+
+
 def test_weights_without_a_record_do_not_count(store, caplog):
     folder = store.folder(IDENTITY)
     save_weights(folder / "model.safetensors", network())

@@ -1,6 +1,7 @@
 import json
 import os
 import pty
+import re
 import shutil
 import signal
 import struct
@@ -13,6 +14,7 @@ from types import SimpleNamespace
 import pytest
 import yaml
 
+from cu.jobs import job
 from cu.tracking import mode as modes
 from cu.tracking.mirror import WandbTracker
 
@@ -120,9 +122,24 @@ def test_every_number_of_a_finished_run_is_mirrored(command, tiny, outputs):
     config = yaml.safe_load((folder / "config.yaml").read_text())
     assert {key: mirror.config[key] for key in config} == config
     assert mirror.exit == 0
-    assert (mirror.run.run_id, mirror.run.job_type) == (f"{result['fingerprint']}-1", "unlearn")
+    assert re.fullmatch(rf"{result['fingerprint']}-[0-9a-f]{{6}}-1", mirror.run.run_id)
+    assert mirror.run.job_type == "unlearn"
     assert (mirror.run.run_group, mirror.run.project) == ("digits/resnet18_slim/short/class", "cu")
     assert set(mirror.run.tags) == {"digits", "resnet18_slim", "short", "class", "finetune"}
+
+
+def test_a_method_under_two_names_has_a_mirror_for_each(tmp_path, monkeypatch):
+    opened = []
+    monkeypatch.setattr("cu.config.build.build", lambda component: component)
+    tracking = SimpleNamespace(open=lambda label, folder, written: opened.append(label.id))
+    for method in ("ssd", "ssd_det", "ssd"):
+        folder = SimpleNamespace(path=tmp_path / "digits" / "resnet18" / "class" / method / "0123")
+        plan = SimpleNamespace(
+            fingerprint="f" * 16, names={"method": method}, folder=folder, kind="unlearn", written={},
+            config=SimpleNamespace(tracking=tracking),
+        )  # fmt: skip
+        job.mirror(plan, 1)
+    assert opened[0] == opened[2] != opened[1]
 
 
 def test_an_evaluation_of_a_known_outcome_mirrors_its_trajectory_again(command, tiny, outputs):

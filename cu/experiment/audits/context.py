@@ -12,7 +12,7 @@ import numpy as np
 
 from cu.config.schema import RunConfig
 from cu.data.types import Split, UnlearningTask
-from cu.disk.files import JsonLines
+from cu.disk.json_lines import JsonLines
 from cu.engine.context import silent
 from cu.engine.predict import predict
 from cu.experiment.workspace import Workspace

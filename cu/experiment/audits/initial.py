@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar
 
 from annotated_types import Gt
 
-from cu.disk.files import JsonLines
+from cu.disk.json_lines import JsonLines
 from cu.evaluation.cases import by_split
 from cu.experiment.audits.context import AuditContext
 from cu.experiment.audits.types import AuditFindings

@@ -77,7 +77,9 @@ class RelearningAudit:
     def curves(self, context: AuditContext, stored: StoredModel, *, retain_only: bool = False) -> np.ndarray:
         """Accuracy on forget samples [orders, looks] of one model, computed once and kept beside its weights."""
         samples = [split.ids.tolist() for split in (context.task.forget, context.task.retain)]
-        identity = fingerprint([repr(self), context.forget_seed, samples, *(["retain"] if retain_only else [])])
+        precision = context.workspace.hardware.scoring_precision
+        only = ["retain"] if retain_only else []
+        identity = fingerprint([repr(self), context.forget_seed, precision, samples, *only])
 
         def compute() -> dict[str, np.ndarray]:
             return {"accuracy": np.stack([self.curve(context, stored, n, retain_only) for n in range(self.orders)])}

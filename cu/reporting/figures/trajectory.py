@@ -9,7 +9,8 @@ from typing import Any
 import pandas as pd
 from matplotlib.axes import Axes
 
-from cu.disk.files import Damaged, read_rows
+from cu.disk.files import Damaged
+from cu.disk.json_lines import read_rows
 from cu.reporting.figures import style
 from cu.reporting.figures.data import FigureData
 from cu.reporting.figures.outputs import RunRecord
