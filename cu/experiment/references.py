@@ -23,10 +23,10 @@ from cu.models.types import Classifier
 from cu.models.user import find
 from cu.seeds import member_seed
 from cu.store.checkpoint import EpochCheckpoint
-from cu.store.fingerprint import source_of
 from cu.store.identity import retrained_identity
 from cu.store.models import StoredModel
 from cu.store.provenance import provenance
+from cu.store.sources import sources_of
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +56,7 @@ def by_user(workspace: Workspace[RunConfig], retain: Split, function: str, numbe
     identity = {
         **retrained_identity(workspace.original_identity, seed, forgotten(workspace, retain)),
         "trained_by": function,
-        **source_of(function.replace(":", ".").rpartition(".")[0]),
+        **sources_of(function.replace(":", ".").rpartition(".")[0]),
     }
 
     def train(checkpoint: EpochCheckpoint, rows: JsonLines) -> tuple[Classifier, Mapping[str, Any]]:

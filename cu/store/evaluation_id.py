@@ -7,7 +7,8 @@ from typing import Any
 from cu.config.schema import RunConfig
 from cu.disk.digest import file_hash
 from cu.evaluation.comparison import YARDSTICKS
-from cu.store.fingerprint import fingerprint, source_of
+from cu.store.fingerprint import fingerprint
+from cu.store.sources import sources_of
 
 
 def evaluation_id(config: RunConfig) -> str:
@@ -15,6 +16,6 @@ def evaluation_id(config: RunConfig) -> str:
     suite, reference = config.evaluation, config.reference
     own: list[Any] = [file_hash(file, "reference.checkpoints") for file in reference.checkpoints]
     if reference.train is not None:
-        own.append([reference.train, source_of(reference.train.replace(":", ".").rpartition(".")[0])])
+        own.append([reference.train, sources_of(reference.train.replace(":", ".").rpartition(".")[0])])
     suite_and_k = [YARDSTICKS, suite.name, suite.trajectory_every, suite.metrics, suite.audits, reference.k]
     return fingerprint([*suite_and_k, *([own] if own else [])])

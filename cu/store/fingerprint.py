@@ -5,12 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
 from cu.config.component import Component
-from cu.disk.digest import sha256
+from cu.store.sources import sources_of
 
 
 def fingerprint(content: Any) -> str:
@@ -32,22 +30,8 @@ def canonical(content: Any) -> Any:
 
 
 def stable_name(target: str) -> dict[str, str]:
-    """What stands for a dotted path: the name of the class, with a hash of its source where it is the user's."""
+    """What stands for a dotted path: the name of the class, with hashes of its source where it is the user's."""
     module, _, name = target.rpartition(".")
     if module.split(".")[0] == "cu":
         return {"_name_": name}
-    return {"_name_": name, **source_of(module)}
-
-
-def source_of(module: str) -> dict[str, str]:
-    """A hash of the file that holds a module, found without importing it; nothing where there is no such file."""
-    top, *inner = module.split(".")
-    try:
-        spec = find_spec(top)
-    except (ImportError, ValueError):
-        return {}
-    places = [Path(place, *inner) for place in (spec.submodule_search_locations or ())] if spec else []
-    files = [file for place in places for file in (place.with_suffix(".py"), place / "__init__.py")]
-    if spec and spec.origin and not inner:
-        files.append(Path(spec.origin))
-    return next(({"_source_": sha256(file)} for file in files if file.is_file()), {})
+    return {"_name_": name, **sources_of(module)}

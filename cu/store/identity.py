@@ -15,9 +15,9 @@ from cu.config.component import Component
 from cu.config.processes import processes
 from cu.config.schema import RunConfig, TrainConfig
 from cu.disk.digest import file_hash
-from cu.store.fingerprint import canonical, fingerprint, source_of
+from cu.store.fingerprint import canonical, fingerprint
 from cu.store.folder_hash import folder_hash
-from cu.store.sources import imported_sources, settings_files
+from cu.store.sources import imported_sources, settings_files, source_of
 
 # Settings that say where or how to get something, not what it is.
 WITHOUT_EFFECT = {

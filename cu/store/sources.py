@@ -1,4 +1,4 @@
-"""The user's own code behind a network: the module that makes it, and those of the user's that it imports."""
+"""The user's own code behind a network, method or metric: a module, and those of the user's that it imports."""
 
 from __future__ import annotations
 
@@ -13,6 +13,26 @@ from typing import Any
 from cu.disk.digest import file_hash, sha256
 
 MOST_MODULES = 500
+
+
+def sources_of(module: str) -> dict[str, Any]:
+    """Hashes of a module's file and of the user's own modules that it imports; nothing where there is no such file."""
+    imported = imported_sources(module)
+    return {**source_of(module), **({"_imports_": imported} if imported else {})}
+
+
+def source_of(module: str) -> dict[str, str]:
+    """A hash of the file that holds a module, found without importing it; nothing where there is no such file."""
+    top, *inner = module.split(".")
+    try:
+        spec = find_spec(top)
+    except (ImportError, ValueError):
+        return {}
+    places = [Path(place, *inner) for place in (spec.submodule_search_locations or ())] if spec else []
+    files = [file for place in places for file in (place.with_suffix(".py"), place / "__init__.py")]
+    if spec and spec.origin and not inner:
+        files.append(Path(spec.origin))
+    return next(({"_source_": sha256(file)} for file in files if file.is_file()), {})
 
 
 def imported_sources(module: str) -> dict[str, str]:

@@ -1,7 +1,8 @@
 import pytest
 
 from cu.disk.digest import sha256
-from cu.store.sources import imported_sources, settings_files
+from cu.store.fingerprint import stable_name
+from cu.store.sources import imported_sources, settings_files, sources_of
 
 
 @pytest.fixture
@@ -24,6 +25,16 @@ def test_the_user_s_own_modules_count_however_deep_and_nothing_is_run(own):
     assert found["own_loose"] == sha256(own / "own_loose.py")
     (own / "own_pack" / "deep.py").write_text("depth = 4\n")
     assert imported_sources("own_pack.net") != found
+
+
+def test_a_method_of_the_user_s_counts_with_what_it_imports(own):
+    before = stable_name("own_pack.net.Forget")
+    assert before == {"_name_": "Forget", **sources_of("own_pack.net")}
+    (own / "own_pack" / "deep.py").write_text("depth = 4\n")
+    after = stable_name("own_pack.net.Forget")
+    assert (after["_source_"] == before["_source_"])
+    assert after != before
+    assert set(sources_of("own_loose")) == {"_source_"}
 
 
 @pytest.mark.parametrize("module", ["torchvision.models", "json", "no_such_module", "cu.models.resnet"])
