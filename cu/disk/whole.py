@@ -15,6 +15,15 @@ from cu.disk.hash_cache import Signature, settled
 Signed = tuple[Sequence[str], Sequence[Signature | None]]
 
 
+def remembered(path: Path) -> dict[str, str] | None:
+    """What is remembered in a file: `signatures`, hashed, and the `hash` of the contents; None if nothing is."""
+    with suppress(Damaged, OSError):
+        kept = read_mapping(path) or {}
+        if isinstance(kept.get("signatures"), str) and isinstance(kept.get("hash"), str):
+            return kept
+    return None
+
+
 def known_whole(files: Mapping[str, Signed], path: Path, make: Callable[[], tuple[str, bool]]) -> str:
     """What `make` says of these files, remembered: one comparison where a million would be made one by one.
 
@@ -25,10 +34,8 @@ def known_whole(files: Mapping[str, Signed], path: Path, make: Callable[[], tupl
     """
     # Version 2, which writes equal things alike; should that ever change, the files are compared one by one once more.
     now = hashlib.sha256(marshal.dumps({part: (tuple(n), tuple(s)) for part, (n, s) in files.items()}, 2)).hexdigest()
-    with suppress(Damaged, OSError):
-        kept = read_mapping(path)
-        if kept is not None and kept.get("signatures") == now and isinstance(kept.get("hash"), str):
-            return str(kept["hash"])
+    if (kept := remembered(path)) and kept["signatures"] == now:
+        return kept["hash"]
     started = time.time_ns()
     found, whole = make()
     signed = (own for _, signatures in files.values() for own in signatures)

@@ -21,7 +21,7 @@ from cu.store.sources import imported_sources, settings_files, source_of
 
 # Settings that say where or how to get something, not what it is.
 WITHOUT_EFFECT = {
-    "dataset": {"download", "folder", "made_by", "skip_unreadable"},
+    "dataset": {"download", "folder", "made_by", "recheck", "skip_unreadable"},
     "model": {"checkpoint", "checkpoint_key"},
 }
 

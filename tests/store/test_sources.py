@@ -32,7 +32,7 @@ def test_a_method_of_the_user_s_counts_with_what_it_imports(own):
     assert before == {"_name_": "Forget", **sources_of("own_pack.net")}
     (own / "own_pack" / "deep.py").write_text("depth = 4\n")
     after = stable_name("own_pack.net.Forget")
-    assert (after["_source_"] == before["_source_"])
+    assert after["_source_"] == before["_source_"]
     assert after != before
     assert set(sources_of("own_loose")) == {"_source_"}
 

@@ -44,6 +44,8 @@ class ImageFolder(DatasetOptions):
         test_fraction: Share of the training images that becomes the test set when there is no `test` folder, in
             proportion to the classes; ids of both then count in one list.
         skip_unreadable: Whether files that cannot be read are left out instead of being an error.
+        recheck: What tells at a start that nothing has changed: `files`, the size and times of each; or `folders`,
+            their times alone, which do not tell that a file was edited in place.
         made_by: The command that makes the folder, for the message where it is missing.
     """
 
@@ -56,6 +58,7 @@ class ImageFolder(DatasetOptions):
     channels: Literal[1, 3]
     test_fraction: Annotated[float, Gt(0), Lt(1)]
     skip_unreadable: bool
+    recheck: Literal["files", "folders"] = "files"
     made_by: str | None = None
 
     def load(self, root: Path) -> ImageData:

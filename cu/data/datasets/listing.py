@@ -32,6 +32,7 @@ class Listing:
         signatures: Of each file, what tells that its content is still the same; None for those with a problem.
         problems: By name, why a file cannot be read: broken links, loops, devices, too large.
         ignored: Names that are no images by their suffix, are hidden, or lie in no class folder.
+        folders: The split folder and all folders below it that were looked into, by their paths.
     """
 
     folder: Path
@@ -40,10 +41,12 @@ class Listing:
     signatures: tuple[Signature | None, ...]
     problems: Mapping[str, str]
     ignored: tuple[str, ...]
+    folders: tuple[str, ...] = ()
 
 
 @dataclass
 class _Found:
+    folders: list[str] = field(default_factory=list)
     images: list[tuple[bool, str, str, str, Signature | None]] = field(default_factory=list)
     problems: dict[str, str] = field(default_factory=dict)
     ignored: list[str] = field(default_factory=list)
@@ -89,7 +92,8 @@ def list_images(folder: Path) -> Listing:
     found.images.sort(key=lambda image: image[:4])
     names = tuple(f"{place}/{name}" for _, _, place, name, _ in found.images)
     signatures = tuple(image[4] for image in found.images)
-    return Listing(folder, tuple(classes), names, signatures, found.problems, tuple(sorted(found.ignored)))
+    ignored, folders = tuple(sorted(found.ignored)), (str(folder), *found.folders)
+    return Listing(folder, tuple(classes), names, signatures, found.problems, ignored, folders)
 
 
 def require_apart(place: Path, split: Path, key: str) -> None:
@@ -134,6 +138,7 @@ def _look_into(found: _Found, path: str, place: str, label: str, seen: tuple[tup
         looped = own in seen
         found.problems[place] = "a link that leads back to a folder above it" if looped else "folders nested too deeply"
         return
+    found.folders.append(path)
     for entry in entries:
         name = f"{place}/{entry.name}"
         if _is_folder(entry):
