@@ -1,7 +1,9 @@
+import json
 import os
 import re
 import signal
 import subprocess
+import sys
 
 import pytest
 
@@ -121,3 +123,24 @@ def test_the_numbers_are_those_of_a_sweep_without_an_engine(slurm, start, tiny, 
     assert results(tmp_path / "outputs") == results(finished)
     (status,) = (tmp_path / "outputs").glob("runs/*/*/*/*/*/status.json")
     assert '"slurm_job": "' in status.read_text()
+
+
+def test_tasks_of_srun_on_two_nodes_work_on_one_job_together(slurm, tiny, tmp_path):
+    words = [word for word in tiny if not word.startswith("method")] + ["method=ssd", "hardware.precision=fp32"]
+    place = {"SLURM_CONF": slurm.environment["SLURM_CONF"], "MASTER_ADDR": "127.0.0.1"}  # both nodes are this machine
+    tables, said = {}, {}
+    for tasks in (1, 2):
+        srun = ["srun", f"--ntasks={tasks}", f"--nodes={tasks}", sys.executable, "-m", "cu", "unlearn", *words]
+        done = subprocess.run(
+            [*srun, f"paths.outputs={tmp_path / str(tasks)}"],
+            capture_output=True, text=True, env={**os.environ, **place}, timeout=300, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        (path,) = tmp_path.glob(f"{tasks}/runs/*/*/*/*/*/result.json")
+        tables[tasks], said[tasks] = json.loads(path.read_text()), done.stderr
+    assert said[1].count("training the original model") == said[2].count("training the original model") == 1
+    assert "ssd works whole in every process: 2 are no faster than one" in said[2]
+    assert tables[1]["fingerprint"] == tables[2]["fingerprint"]
+    for key in ("retain_test_acc", "forget_test_acc", "retain_train_acc"):
+        values = [tables[tasks]["metrics"][key]["value"] for tasks in (1, 2)]
+        assert values[0] == pytest.approx(values[1], abs=0.02), key
