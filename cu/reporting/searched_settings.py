@@ -16,10 +16,16 @@ from cu.reporting.best_trials import CELL, MADE_FOR, OPTIONS, POINT, TRIAL, best
 WRITER = "scripts/select_trials.py"
 
 
-def settings_of(search: Path, method: str, trial: str, batchnorm: str) -> Mapping[str, Any]:
-    """The method's settings at one point, from its file in the folder `search`."""
+def points_file(search: Path, scenario: str, method: str) -> Path:
+    """Where the points of a method are: for a scenario alone in the folder of its name, else in one file for all."""
+    own = search / scenario / f"{method}.yaml"
+    return own if own.exists() else search / f"{method}.yaml"
+
+
+def settings_of(file: Path, trial: str, batchnorm: str) -> Mapping[str, Any]:
+    """The method's settings at one point of its file."""
     point = {"trial": trial, **({"batchnorm": batchnorm} if batchnorm else {})}
-    config = OmegaConf.merge(OmegaConf.load(search / f"{method}.yaml"), point)
+    config = OmegaConf.merge(OmegaConf.load(file), point)
     container = OmegaConf.to_container(config, resolve=True)
     assert isinstance(container, dict)
     return container["method"]
@@ -39,13 +45,14 @@ def write_settings(tried: pd.DataFrame, configs: Path) -> list[Path]:
     all_points, best, written = points(tried), best_trials(tried), []
     for row in best.to_dict("records"):
         own = all_points.loc[(all_points.loc[:, CELL] == [row[name] for name in CELL]).all(axis=1), "value"]
+        file = points_file(configs / "search", row["scenario"], row["method"])
         comment = (
-            f"# Written by {WRITER}: trial {row['trial']} of {len(own)} in configs/search/{row['method']}.yaml, "
+            f"# Written by {WRITER}: trial {row['trial']} of {len(own)} in {file.relative_to(configs.parent)}, "
             f"{row['value']:.2%}\n# from retraining by {judged_by(row['option'])} (the worst: {own.max():.2%})."
         )
         node = {
             "settings": {"trial": row["trial"]},
-            "method": settings_of(configs / "search", row["method"], row["trial"], row["batchnorm"]),
+            "method": settings_of(file, row["trial"], row["batchnorm"]),
         }
         path = configs / "cells" / "searched" / row["option"] / row["scenario"] / f"{row['method']}.yaml"
         write_text(path, f"# @package _global_\n{comment}\n{OmegaConf.to_yaml(OmegaConf.create(node))}")

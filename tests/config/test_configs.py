@@ -30,6 +30,7 @@ NEEDED = {
     "subclass": "scenario.parts=[cat/tabby]",
     "baselines/search": "trial=a",
     "representation/search": "trial=a",
+    "representation/search_samples": "trial=a",
     "small/search": "trial=a",
     "small/search_digits": "trial=a",
 }
@@ -166,7 +167,11 @@ def test_launchers_compose(assert_within, option):
     assert locate(chosen["_target_"], "hydra.launcher")
 
 
-OF_ONE_METHOD = {"representation/ablation": "contrastive_matching", "representation/queue": "contrastive"}
+OF_ONE_METHOD = {
+    "representation/search_samples": "contrastive_matching",
+    "representation/ablation": "contrastive_matching",
+    "representation/queue": "contrastive",
+}
 
 
 @pytest.mark.parametrize("option", options("experiment"))

@@ -17,6 +17,8 @@ pytestmark = pytest.mark.slow  # dozens of configs
 
 FILES = {path.stem: path for path in sorted((config_folder() / "search").glob("*.yaml"))}
 
+FOR_SAMPLES = sorted((config_folder() / "search" / "sample").glob("*.yaml"))
+
 
 def validate(config):
     """Check a config as a job does before it reads data; part of a config, group by group."""
@@ -35,6 +37,7 @@ def searched(*overrides):
 
 def test_every_search_has_the_same_number_of_different_trials():
     found = {name: OmegaConf.load(path).trials for name, path in FILES.items()}
+    found |= {path.stem + "/sample": OmegaConf.load(path).trials for path in FOR_SAMPLES}
     assert {tuple(trials) for trials in found.values()} == {tuple("abcdef")}
     for trials in found.values():
         assert len({str(point) for point in trials.values()}) == 6
@@ -43,6 +46,13 @@ def test_every_search_has_the_same_number_of_different_trials():
 def test_the_trials_of_esc_erase_different_numbers_of_directions_of_the_network_that_is_searched():
     shares = [trial.share for trial in OmegaConf.load(FILES["esc"]).trials.values()]
     assert [erased_count(share, 64) for share in shares] == [1, 2, 3, 6, 12, 25]
+
+
+def test_trials_for_samples_alone_take_the_place_of_those_for_all():
+    words = ["experiment=representation/search_samples", "trial=f", "scenario=sample", "method=contrastive_matching"]
+    with initialize_config_dir(str(config_folder()), version_base="1.3"):
+        method = compose("unlearn", words).method
+    assert (method.embedding_weight, method.feature_weight, method.recipe.epochs) == (16.0, 16.0, 3)
 
 
 def test_the_experiment_sweeps_methods_that_have_a_search():

@@ -198,6 +198,17 @@ def test_the_best_trials_become_an_option_and_a_record(tried, configs):
     assert len(record) == 6
 
 
+def test_points_of_a_scenario_alone_come_from_its_folder(tried, configs):
+    own = (configs / "search" / "scrub.yaml").read_text().replace("epochs: 2", "epochs: 3")
+    (configs / "search" / "sample").mkdir()
+    (configs / "search" / "sample" / "scrub.yaml").write_text(own)
+    write_settings(tried(), configs)
+    written = {s: configs / "cells/searched/digits/slim_w16" / s / "scrub.yaml" for s in ("class", "sample")}
+    epochs = {s: yaml.safe_load(path.read_text())["method"]["epochs"] for s, path in written.items()}
+    assert epochs == {"class": 2, "sample": 3}
+    assert "in configs/search/sample/scrub.yaml, " in written["sample"].read_text()
+
+
 def test_hydra_composes_what_was_written(tried, configs):
     write_settings(tried(), configs)
     for group, option in (("dataset", "digits"), ("scenario", "class"), ("method", "scrub")):
