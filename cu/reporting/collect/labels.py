@@ -11,6 +11,7 @@ Flat = Mapping[str, str]
 SHARED_SETTINGS = ("dataset", "model", "recipe", "scenario", "revision")
 METHOD_SETTINGS = ("method", "reference", "hardware.precision")
 # Seeds make replicates; the others say where data lies, not what it is.
+MANY = 3  # settings in a label, at most, if they have a name together
 _NOT_SETTINGS = {"seed", "forget_seed", "method_seed", "root", "download"}
 
 
@@ -59,9 +60,18 @@ def method_labels(flats: Sequence[Flat]) -> list[str]:
     """One label per run of the same method on the same data, such as `temperature=0.5, recipe.epochs=3`.
 
     A setting that only repeats a shared one (retraining uses the original's recipe) is already in the shared label.
+    Where many settings differ, and an experiment has a name for each combination (`trial=plain`), that name tells more.
     """
     keys = [key for key in differing(flats, METHOD_SETTINGS) if not _repeats(flats, key, "method.", "")]
-    return [_label(flat, keys) for flat in flats]
+    labels = [_label(flat, keys) for flat in flats]
+    return _names(flats, labels) if len(keys) > MANY else labels
+
+
+def _names(flats: Sequence[Flat], labels: Sequence[str]) -> list[str]:
+    """The trials' names, if each stands for one label and each label has one; else the labels."""
+    names = [_label(flat, ["trial"]) for flat in flats]
+    pairs = set(zip(names, labels, strict=True))
+    return names if all(names) and len(pairs) == len(set(names)) == len(set(labels)) else list(labels)
 
 
 def _repeats(flats: Sequence[Flat], key: str, prefix: str, source: str) -> bool:

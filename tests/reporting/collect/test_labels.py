@@ -40,6 +40,22 @@ def test_a_setting_only_some_runs_have_tells_them_apart():
     assert method_labels([{"method.lr": "1"}, {"method.lr": "1", "method.new": "2"}]) == ["", "new=2"]
 
 
+def test_many_settings_go_by_the_name_that_the_experiment_gave_them():
+    plain = {"trial": "plain", **{f"method.{name}": "0" for name in "abcd"}}
+    full = {"trial": "full", **{f"method.{name}": "1" for name in "abcd"}}
+    assert method_labels([plain, full, full]) == ["trial=plain", "trial=full", "trial=full"]
+    few = [{"trial": "x", "method.lr": "1"}, {"trial": "y", "method.lr": "2"}]
+    assert method_labels(few) == ["lr=1", "lr=2"]
+    twice = [plain, full, {**full, "trial": "again"}]
+    assert method_labels(twice)[1] == method_labels(twice)[2] == "a=1, b=1, c=1, d=1"
+    renamed = [plain, full, {**full, "method.a": "2"}]
+    assert len(set(method_labels(renamed))) == 3, "one name for two combinations tells nothing apart"
+    assert (
+        method_labels([plain, {name: value for name, value in full.items() if name != "trial"}])[0]
+        == "a=0, b=0, c=0, d=0"
+    )
+
+
 def test_natural_order_is_by_number():
     labels = ["lr=10", "lr=9", "lr=0.01", "lr=1e-3", "", "classes=[10]", "classes=[9]"]
     assert sorted(labels, key=natural) == ["", "classes=[9]", "classes=[10]", "lr=1e-3", "lr=0.01", "lr=9", "lr=10"]
