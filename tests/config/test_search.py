@@ -52,7 +52,7 @@ def test_trials_for_samples_alone_take_the_place_of_those_for_all():
     words = ["experiment=representation/search_samples", "trial=f", "scenario=sample", "method=contrastive_matching"]
     with initialize_config_dir(str(config_folder()), version_base="1.3"):
         method = compose("unlearn", words).method
-    assert (method.embedding_weight, method.feature_weight, method.recipe.epochs) == (16.0, 16.0, 3)
+    assert (method.embedding_weight, method.feature_weight, method.recipe.epochs) == (128.0, 128.0, 3)
 
 
 def test_the_experiment_sweeps_methods_that_have_a_search():
