@@ -54,7 +54,7 @@ class Audit:
 
     def _known(self) -> pd.DataFrame:
         measured = self.to_frame()
-        return measured[measured["status"] == "ok"].drop(columns="status").dropna(axis="columns", how="all")
+        return measured.loc[measured["status"] == "ok"].drop(columns="status").dropna(axis="columns", how="all")
 
     def __repr__(self) -> str:
         told = "".join(f"Doubt: {line}\n" for line in self.doubts)
