@@ -58,9 +58,10 @@ class ContrastiveMatching:
     **How far.** Agreement is not where the retrained model is: it still tells a class it never saw from the others, by
     features it learnt for them. How far that is differs much from class to class, for sandals are near other shoes and
     far from all else; which share of the original's distance it is differs little: `embedding_share`, `feature_share`.
-    So D ends there, coming from either side, and steps and weights need not be right to bound it; and it counts
-    relative to D0, as if that were 0.1 (`relative`): half of the way is worth the same whatever class goes. In sample
-    scenarios held-out samples are what the forgotten ones shall be: no share remains, and D counts as it is.
+    So D goes no further than there, from either side, whatever steps and weights are; with too few or too small ones
+    it does not come there (docs/representation.md has the ablation). And it counts relative to D0, as if that were 0.1
+    (`relative`): half of the way is worth the same whatever class goes. In sample scenarios held-out samples are what
+    the forgotten ones shall be: no share remains, and D counts as it is.
 
     **Shares, weights and passes** were chosen on classes and a seed that no report shows, beside retrained models. No
     retrained model takes part in unlearning.

@@ -41,7 +41,7 @@ class Listing:
     signatures: tuple[Signature | None, ...]
     problems: Mapping[str, str]
     ignored: tuple[str, ...]
-    folders: tuple[str, ...] = ()
+    folders: tuple[str, ...]
 
 
 @dataclass
